@@ -1,0 +1,236 @@
+"""Every error of the router: whose fault it is, may money have moved, and a stable code for each.
+
+The table at the end is the only list of codes. The documentation, the error telegrams of a spec and the metrics
+are checked against it by tests.
+"""
+
+# Rules this file keeps:
+#
+# 1. A message never contains a field's value; only names, offsets, lengths, types and what was expected.
+# 2. A code never changes its meaning. New meaning, new code.
+# 3. NOT_SENT is said only when no byte can have left. In doubt it is SENT_UNKNOWN.
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class Delivery(enum.Enum):
+    """May the money have moved?"""
+
+    NOT_SENT = "not_sent"  # safe to try another backend
+    SENT_UNKNOWN = "sent_unknown"  # only an inquiry or a reversal may follow
+    ANSWERED = "answered"
+
+
+class RouterError(Exception):
+    """Base of everything this project raises on purpose. `str(error)` begins with its code."""
+
+    def __init__(self, code: str, what: str, *, where: str = "", expected: str = "", do: str = "") -> None:
+        self.code = code
+        self.what = what
+        self.where = where
+        self.expected = expected
+        self.do = do
+        super().__init__(self.text())
+
+    def text(self) -> str:
+        """One line: CODE: what is wrong; where; what was expected; what to do."""
+        parts = [self.what]
+        if self.where:
+            parts.append(f"at {self.where}")
+        if self.expected:
+            parts.append(f"expected {self.expected}")
+        if self.do:
+            parts.append(f"to do: {self.do}")
+        return f"{self.code}: " + "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """One thing wrong with one field of one telegram. Offsets count from the telegram's first byte, from 0."""
+
+    code: str
+    spec: str
+    message: str  # name of the message, "" when it is not known
+    path: str  # e.g. "body.amount"
+    offset: int
+    length: int
+    rule: str  # e.g. "9(13)"
+    expected: str
+    what: str  # what is wrong, without the value
+    record: int = 0  # which telegram of a file or batch, from 0
+
+    def text(self) -> str:
+        """One line for a person; positions are given as people count, from 1, beside the offset."""
+        where = f"{self.spec}" + (f" {self.message}" if self.message else "")
+        span = f"bytes {self.offset + 1}-{self.offset + self.length}" if self.length else f"byte {self.offset + 1}"
+        return (
+            f"{self.code}: {self.what}; at {where} {self.path}, offset {self.offset} ({span}), "
+            f"rule {self.rule}; expected {self.expected}"
+        )
+
+
+@dataclass(frozen=True)
+class ConfigProblem:
+    """One thing wrong with a file the operator or a spec author wrote."""
+
+    code: str
+    file: str
+    line: int  # from 1; 0 when the problem has no line
+    key: str  # e.g. "services.transfer.timeout"
+    what: str
+    expected: str = ""
+    do: str = ""
+
+    def text(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        tail = "".join(f"; {label} {text}" for label, text in (("expected", self.expected), ("to do:", self.do)) if text)
+        return f"{self.code}: {where}: " + (f"{self.key}: " if self.key else "") + self.what + tail
+
+
+class ConfigError(RouterError):
+    """Start-up only: the author of a configuration file must mend it. Holds every problem found, not the first."""
+
+    def __init__(self, problems: Sequence[ConfigProblem]) -> None:
+        self.problems = tuple(problems)
+        first = self.problems[0]
+        super().__init__(first.code, f"{len(self.problems)} problem(s); first: {first.text()}")
+
+
+class SpecError(ConfigError):
+    """Start-up only: the author of a spec must mend it."""
+
+
+class FramingError(RouterError):
+    """The peer broke the byte stream: close that link, and only that."""
+
+
+class FieldError(RouterError):
+    """One telegram is not valid: refuse it, keep the link. Holds every bad field, not the first."""
+
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
+        self.problems = tuple(problems)
+        first = self.problems[0]
+        more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+        RouterError.__init__(self, first.code, first.what + more, where=f"{first.spec} {first.message} {first.path}, offset {first.offset}, length {first.length}", expected=first.expected)
+
+
+class RefusedError(RouterError):
+    """Our policy said no: no route, a duplicate, a bound reached. Nothing was sent."""
+
+
+class BackendError(RouterError):
+    """No usable answer. `delivery` says whether the request may have been executed."""
+
+    def __init__(self, code: str, what: str, delivery: Delivery, *, where: str = "", expected: str = "", do: str = "") -> None:
+        self.delivery = delivery
+        super().__init__(code, what, where=where, expected=expected, do=do)
+
+
+@dataclass(frozen=True)
+class Code:
+    """A row of the table: what a code means and what to do about it."""
+
+    code: str
+    title: str
+    kind: str  # "start", "line" (the link is closed), "telegram" (the link lives), "internal"
+    delivery: Delivery | None  # for telegrams; None where no telegram is concerned
+    do: str
+
+
+def _rows() -> dict[str, Code]:
+    start, line, telegram, internal = "start", "line", "telegram", "internal"
+    no, unknown = Delivery.NOT_SENT, Delivery.SENT_UNKNOWN
+    table: list[tuple[str, str, str, Delivery | None, str]] = [
+        # framing: the stream cannot be trusted any more
+        ("E-FRM-01", "length field is not a number of the declared kind", line, None, "check the peer's framing against the spec's"),
+        ("E-FRM-02", "length is below the header", line, None, "check what the peer's length counts"),
+        ("E-FRM-03", "length is above the maximum", line, None, "check the peer, or raise max_frame"),
+        ("E-FRM-04", "length counts other bytes than the spec says", line, None, "set `counts` in the spec's framing as the message says"),
+        ("E-FRM-05", "connection ended inside a frame", line, None, "look at the peer: it closed or died while sending"),
+        ("E-FRM-06", "frame not complete in time", line, None, "look at the peer or the network; frame_timeout sets the limit"),
+        ("E-FRM-07", "frame is longer than its message", telegram, no, "check the peer's version of the layout"),
+        ("E-FRM-08", "frame is shorter than its message", telegram, no, "check the peer's version of the layout"),
+        ("E-FRM-09", "end mark is missing where the frame must end", line, None, "check the peer's framing against the spec's"),
+        ("E-FRM-11", "the peer speaks TLS on a plain port", line, None, "use the TLS port, or give this listener a certificate"),
+        ("E-FRM-12", "the peer speaks HTTP on a telegram port", line, None, "point the HTTP client elsewhere"),
+        ("E-FRM-13", "the peer sent a banner or a PROXY header", line, None, "switch the PROXY header off, or point the client elsewhere"),
+        ("E-FRM-14", "the length looks like EBCDIC digits", line, None, 'set kind = "ebcdic" in the spec\'s framing, or convert at the peer'),
+        # fields
+        ("E-FLD-01", "not a number of the declared digits", telegram, no, "send only the digits 0-9, right-aligned and zero-filled"),
+        ("E-FLD-03", "not a date or time of the calendar", telegram, no, "send an existing date or time in the declared form"),
+        ("E-FLD-05", "value does not fit into its field", telegram, no, "shorten it; a value is never cut silently"),
+        ("E-FLD-06", "required field is blank", telegram, no, "fill the field"),
+        ("E-FLD-07", "not one of the declared codes", telegram, no, "send a declared code, or add it to the spec"),
+        ("E-FLD-11", "two fields contradict each other", telegram, no, "make both say the same"),
+        ("E-FLD-12", "field is missing, unknown or of the wrong type", telegram, no, "compare with `telegram-router spec show`"),
+        ("E-FLD-13", "constant bytes are not as declared", telegram, no, "send the constant that the spec declares"),
+        # text
+        ("E-ENC-01", "bytes that are no character of the field's encoding", telegram, no, "check the encoding and where the text was cut"),
+        ("E-ENC-03", "character that the field's encoding does not have", telegram, no, "replace the character; the router never does"),
+        ("E-ENC-04", "control character in text", telegram, no, "remove it; text fields hold printable characters only"),
+        # routing and protocol
+        ("E-RTE-01", "no route for this telegram", telegram, no, "add a route or a default route"),
+        ("E-RTE-02", "no message of the spec has this key", telegram, no, "check the type and business codes against the spec"),
+        ("E-RTE-03", "nobody is connected for this telegram's owner", telegram, no, "wait for the client to connect, or check the owner field"),
+        ("E-TXN-01", "a reply came where only requests are expected", telegram, no, "look at the peer: it answers a question nobody asked"),
+        ("E-TXN-02", "a request came on a backend link and no route takes it", telegram, no, "add a route from this service, or look at the host"),
+        ("E-DUP-01", "same correlation key as a request that is open or reserved", telegram, no, "use a new number; ask for the result of the first"),
+        # limits
+        ("E-LIM-01", "overflow: the service takes no more now", telegram, no, "send again later; nothing was sent"),
+        ("E-LIM-04", "the router is stopping", telegram, no, "send again to another router; nothing was sent"),
+        ("E-LIM-05", "too many sessions on this listener", line, None, "raise max_sessions, or look for a client that leaks connections"),
+        ("E-LIM-06", "the peer does not read what we write", line, None, "look at the peer; write_timeout sets the limit"),
+        # backends
+        ("E-BCK-01", "no backend of the service took the telegram", telegram, no, "look at the backends; nothing was sent"),
+        ("E-BCK-02", "link lost after the request may have left", telegram, unknown, "ask for the result; never send it again"),
+        ("E-BCK-03", "backend's answer is larger than allowed", telegram, unknown, "ask for the result; look at the backend"),
+        ("E-BCK-04", "backend's answer is not one this route accepts", telegram, unknown, "ask for the result; look at the backend"),
+        ("E-BCK-05", "no answer in time", telegram, unknown, "ask for the result; a timeout is not a failure"),
+        ("E-BCK-06", "backend's answer cannot be read", telegram, unknown, "ask for the result; look at the backend"),
+        ("E-BCK-07", "an answer that matches no open request", telegram, None, "see the log: it names the nearest open key and what differs"),
+        ("E-BCK-08", "handler failed after it was given the request", telegram, unknown, "ask for the result; see the log for the exception"),
+        ("E-BCK-09", "backend rejected the request with a definite status", telegram, no, "see the backend's status; it did not execute"),
+        ("E-BCK-10", "backend cannot be reached", line, None, "check the address, the host and the network"),
+        # TLS
+        ("E-TLS-01", "no common TLS version or cipher", line, None, "the peer must speak TLS 1.2 or 1.3 with an AEAD cipher"),
+        ("E-TLS-02", "client certificate is missing", line, None, "configure a client certificate at the peer"),
+        ("E-TLS-03", "peer certificate has expired or is not valid yet", line, None, "renew the certificate, check the clocks"),
+        ("E-TLS-04", "peer certificate is not from a trusted CA", line, None, "check client_ca, or the peer's chain"),
+        ("E-TLS-05", "peer certificate is not for this purpose", line, None, "use a certificate with the right extended key usage"),
+        ("E-TLS-08", "TLS handshake failed or took too long", line, None, "see the message; the peer may not be speaking TLS"),
+        ("E-TLS-10", "backend certificate refused", line, None, "check the backend's certificate, server_name and ca"),
+        # configuration and specs: start-up and `check` only
+        ("E-CFG-01", "file cannot be read", start, None, "check path and permissions"),
+        ("E-CFG-02", "not valid TOML", start, None, "mend the syntax at the line given"),
+        ("E-CFG-03", "unknown key", start, None, "remove it, or use the key suggested"),
+        ("E-CFG-04", "value is missing, of the wrong type or out of range", start, None, "use a value as described"),
+        ("E-CFG-05", "two routes take the same telegrams", start, None, "make them differ, or remove one"),
+        ("E-CFG-06", "name refers to nothing", start, None, "define it, or use a name suggested"),
+        ("E-CFG-07", "settings contradict each other", start, None, "see the message"),
+        ("E-CFG-08", "handler cannot be loaded", start, None, "check module and function; it must be an async def"),
+        ("E-CFG-09", "address cannot be bound", start, None, "stop whoever holds it, or choose another"),
+        ("E-CFG-11", "certificate and key do not belong together", start, None, "name the key of this certificate"),
+        ("E-CFG-12", "own certificate is expired or not valid yet", start, None, "renew it"),
+        ("E-CFG-13", "key is encrypted or unreadable", start, None, "decrypt it into a file only the router may read"),
+        ("E-CFG-14", "key file may be read by others", start, None, "chmod 600"),
+        ("E-CFG-15", "certificate or CA file cannot be loaded", start, None, "give a PEM file"),
+        ("E-CFG-20", "spec cannot be loaded", start, None, "mend the file at the line given"),
+        ("E-CFG-21", "lengths do not add up", start, None, "mend the layout; the message says by how many bytes"),
+        ("E-CFG-22", "field name is used twice or not allowed", start, None, "rename the field"),
+        ("E-CFG-23", "construct element that cannot be laid out", start, None, "use the field kinds of telegram_router.telegrams"),
+        ("E-CFG-24", "key, correlation or carrier field is not at a fixed place of the header", start, None, "name header fields"),
+        ("E-CFG-25", "reply rule is not defined", start, None, "name the reply, or say that there is none"),
+        ("E-CFG-26", "not_sent and sent_unknown share a response code", start, None, "give unknown a code of its own"),
+        ("E-CFG-27", "framing is not possible", start, None, "mend the framing"),
+        ("E-CFG-28", "two messages share a key", start, None, "give each message its own key values"),
+        # ours
+        ("E-INT-01", "a fault of the router itself", internal, None, "report it with the log lines around it"),
+    ]  # fmt: skip
+    return {code: Code(code, title, kind, delivery, do) for code, title, kind, delivery, do in table}
+
+
+CODES: dict[str, Code] = _rows()
