@@ -173,9 +173,9 @@ def _rows() -> dict[str, Code]:
         ("E-ENC-03", "character that the field's encoding does not have", telegram, no, "replace the character; the router never does"),
         ("E-ENC-04", "control character in text", telegram, no, "remove it; text fields hold printable characters only"),
         # routing and protocol
-        ("E-RTE-01", "no route for this telegram", telegram, no, "add a route or a default route"),
-        ("E-RTE-02", "no message of the spec has this key", telegram, no, "check the type and business codes against the spec"),
-        ("E-RTE-03", "nobody is connected for this telegram's owner", telegram, no, "wait for the client to connect, or check the owner field"),
+        ("E-RTE-01", "no route for this telegram", telegram, no, "check its type and business codes, or add a route"),
+        ("E-RTE-04", "this client may not speak for the owner the telegram names", telegram, no, "check `owners` of the listener, or the client"),
+        ("E-RTE-05", "nobody is connected for this telegram's owner", telegram, no, "wait for the client to connect, or check the owner field"),
         ("E-TXN-01", "a reply came where only requests are expected", telegram, no, "look at the peer: it answers a question nobody asked"),
         ("E-TXN-02", "a request came on a backend link and no route takes it", telegram, no, "add a route from this service, or look at the host"),
         ("E-DUP-01", "same correlation key as a request that is open or reserved", telegram, no, "use a new number; ask for the result of the first"),

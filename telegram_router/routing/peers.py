@@ -1,0 +1,163 @@
+"""Who takes part: sessions and links as the switch sees them, and the listeners and services they belong to."""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from telegram_router.routing.exchange import Exchange, Lane, Register
+from telegram_router.routing.routes import Origin, RouteTable
+
+if TYPE_CHECKING:
+    from telegram_router.telegrams import Spec
+
+LATENCY_BUCKETS = 32  # powers of two in microseconds: up to 36 minutes
+OWNERS_PER_SESSION = 1024
+
+
+class Kind(enum.Enum):
+    """How a service answers."""
+
+    TELEGRAM = "telegram"
+    HTTP = "http"
+    HANDLER = "handler"
+
+
+@dataclass(frozen=True)
+class ServicePolicy:
+    """Numbers of a service; times in seconds."""
+
+    timeout: float = 30.0
+    in_flight: int = 256  # open exchanges of one link
+    pending: int = 128
+    pending_timeout: float = 1.0
+    tombstone: float = 300.0
+    tombstones: int = 100_000
+    max_links: int = 1  # of the whole service; beyond what is dialled at start only an HTTP service grows
+
+
+@dataclass(frozen=True)
+class ListenerPolicy:
+    """Numbers of a listener; times in seconds. `owners` binds owner values to certificate names; None binds nothing."""
+
+    open_exchanges: int = 256
+    timeout: float = 30.0  # for answers that sessions owe to a host's own telegrams
+    tombstone: float = 300.0
+    tombstones: int = 100_000
+    owners: Mapping[bytes, frozenset[str]] | None = None
+
+
+class Peer:
+    """One connection: a session or a link. The switch fills `outbox`, whoever does the I/O empties it.
+
+    queued    bytes ever put into the outbox
+    accepted  bytes the kernel has taken (under TLS: bytes that were encrypted)
+    load      requests it has been given and not answered yet
+    """
+
+    __slots__ = (
+        "accepted", "backend", "closed", "group", "identity", "lanes", "last", "limit", "load", "name", "oneway", "outbox",
+        "owners", "paused", "queued", "register",
+    )  # fmt: skip
+
+    def __init__(self, name: str, group: Listener | Service, limit: int, lane_limits: Sequence[int], identity: frozenset[str] = frozenset()) -> None:
+        self.name = name
+        self.group = group
+        self.identity = identity
+        self.outbox: list[bytes] = []
+        self.queued = 0
+        self.accepted = 0
+        self.load = 0
+        self.limit = limit
+        self.last = 0
+        self.lanes = [Lane(each) for each in lane_limits]
+        self.register: Register | None = None
+        self.owners: set[bytes] = set()
+        self.oneway: deque[Exchange] = deque()  # given to it, no answer expected, not yet taken by the kernel
+        self.paused = False
+        self.closed = False
+        self.backend = ""
+
+    @property
+    def open(self) -> int:
+        """Requests of its own that are open."""
+        return sum(len(lane.open) for lane in self.lanes)
+
+    @property
+    def unwritten(self) -> int:
+        """Bytes that wait to be written."""
+        return self.queued - self.accepted
+
+
+class Target:
+    """What the targets of routes count. `latency[i]` holds answers that took less than 2**i microseconds."""
+
+    def __init__(self) -> None:
+        self.latency = [0] * LATENCY_BUCKETS
+        self.latency_sum = 0.0
+        self.answered = 0
+        self.failed: dict[str, int] = {}  # code -> exchanges that ended so
+        self.late = self.unmatched = self.duplicates = self.unknown = self.undelivered = 0
+
+
+class Service(Origin, Target):
+    """Who answers one kind of business: its links, what waits for them, and the register of its open requests."""
+
+    def __init__(self, name: str, kind: Kind, spec: Spec, policy: ServicePolicy, routes: RouteTable | None = None) -> None:
+        Origin.__init__(self, name, spec, routes or RouteTable(spec, ()))
+        Target.__init__(self)
+        self.kind = kind
+        self.policy = policy
+        # A carrier number travels on telegram links only: a handler or a REST service sees the asker's own number.
+        width = spec.carrier_width if kind is Kind.TELEGRAM else 0
+        self.register = Register(
+            policy.timeout, policy.tombstone, policy.tombstones, name, renumbers=spec.carrier is not None, carrier_width=width
+        )
+        self.links: list[Peer] = []
+        self.waiting: deque[tuple[float, Exchange]] = deque()  # (since, exchange); bounded by policy.pending
+        self.sends = 0
+
+    def choose(self) -> Peer | None:
+        """The link with the fewest open requests; of equals the one longest not used. None when none has room."""
+        best: Peer | None = None
+        for link in self.links:
+            if link.load < link.limit and (best is None or link.load < best.load or (link.load == best.load and link.last < best.last)):
+                best = link
+        return best
+
+    @property
+    def in_flight(self) -> int:
+        return len(self.register.pending) - len(self.waiting)
+
+
+class Listener(Origin):
+    """Where clients connect: its sessions, by the owners whose telegrams they carry."""
+
+    def __init__(self, name: str, spec: Spec, policy: ListenerPolicy, routes: RouteTable | None = None) -> None:
+        super().__init__(name, spec, routes or RouteTable(spec, ()))
+        self.policy = policy
+        self.sessions: dict[Peer, None] = {}
+        self.by_owner: dict[bytes, dict[Peer, None]] = {}
+
+    def lane_limits(self) -> list[int]:
+        """One service may hold at most half of a session's open exchanges when there are several."""
+        targets = max(1, len(self.routes.targets))
+        whole = self.policy.open_exchanges
+        return [whole if targets == 1 else max(1, whole // 2)] * targets
+
+
+class Audience(Target):
+    """The sessions of a listener as the target of a host's own telegrams."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__()
+        self.listener = listener
+        self.name = listener.name
+
+    def choose(self, owner: bytes) -> Peer | None:
+        """Of the sessions that carry this owner's telegrams the one with the fewest open requests."""
+        sessions = self.listener.by_owner.get(owner)
+        return min(sessions, key=lambda session: session.load) if sessions else None

@@ -1,0 +1,654 @@
+"""The heart: frames and the time go in, frames for outboxes and a short list of commands come out. No I/O here."""
+
+# Rules this file keeps, all of them tested:
+#
+# 1. A request is sent once. Only one of which no byte can have left may be given to another link.
+# 2. An answer goes to the peer that asked, or to nobody.
+# 3. A telegram is checked and everything is worked out first; state changes last, by steps that cannot fail.
+# 4. Every exchange ends in exactly one answer to its asker, or in none because the asker is gone.
+# 5. A frame enters an outbox only by `release` and `release_answer`.
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from telegram_router.errors import CODES, Delivery, FieldError
+from telegram_router.routing.exchange import NOT_YET, Exchange, Register
+from telegram_router.routing.peers import OWNERS_PER_SESSION, Audience, Kind, Listener, Peer, Service
+from telegram_router.routing.routes import Entry
+
+EVENTS_PER_FLUSH = 100
+NEAR_MISS_SEARCH = 256
+
+
+class Journal(Protocol):
+    """What makes an exchange durable before a byte leaves. It calls `release` / `release_answer` when that is done."""
+
+    def request(self, exchange: Exchange) -> None: ...
+
+    def answer(self, exchange: Exchange) -> None: ...
+
+
+@dataclass(frozen=True)
+class Call:
+    """Have the answerer of this exchange asked: an HTTP link or a handler."""
+
+    exchange: Exchange
+
+
+@dataclass(frozen=True)
+class Close:
+    """Close this peer's connection."""
+
+    peer: Peer
+    code: str
+
+
+@dataclass(frozen=True)
+class Grow:
+    """Requests wait and every link is busy: dial one more if the service's policy allows it."""
+
+    service: Service
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a person may want to read in the log. Never a field's value."""
+
+    name: str
+    fields: dict[str, object] = field(default_factory=dict)
+
+
+class Switch:
+    """All sessions, links and open exchanges of one router."""
+
+    def __init__(self, journal: Journal | None = None) -> None:
+        self.journal = journal
+        self.listeners: dict[str, Listener] = {}
+        self.services: dict[str, Service] = {}
+        self.draining = False
+        self.dirty: list[Peer] = []  # peers whose outbox is no longer empty
+        self.resumed: list[Peer] = []  # paused peers that got room
+        self.commands: list[Call | Close | Grow] = []
+        self.events: list[Event] = []
+        self.events_dropped = 0
+        self._session_registers: dict[Register, Audience] = {}
+
+    # --- peers come and go -------------------------------------------------------------------------------------
+
+    def add_session(self, listener: Listener, name: str, identity: frozenset[str] = frozenset()) -> Peer:
+        """A client has connected."""
+        session = Peer(name, listener, listener.policy.open_exchanges, listener.lane_limits(), identity)
+        listener.sessions[session] = None
+        return session
+
+    def add_link(self, service: Service, name: str, backend: str = "") -> Peer:
+        """A link is usable. Requests that wait for one go out at once."""
+        limit = 1 if service.kind is Kind.HTTP else service.policy.in_flight
+        link = Peer(name, service, limit, [service.policy.in_flight] * max(1, len(service.routes.targets)))
+        link.backend = backend
+        link.register = service.register
+        service.links.append(link)
+        self._feed(service)
+        return link
+
+    def retire(self, link: Peer) -> None:
+        """Give this link nothing more; what it has been given may still be answered."""
+        service = link.group
+        if isinstance(service, Service) and link in service.links:
+            service.links.remove(link)
+
+    def lose_link(self, link: Peer, now: float) -> None:
+        """A link is gone: what cannot have left goes elsewhere, everything else ended unknown."""
+        self.retire(link)
+        link.closed = True
+        link.outbox.clear()
+        service = link.group
+        assert isinstance(service, Service)
+        self._orphan_requests(link)
+        again = [each for each in link.oneway if each.unsent]
+        for exchange in [each for each in service.register.pending.values() if each.answerer is link]:
+            if exchange.unsent:
+                again.append(exchange)
+            else:
+                self._fail(exchange, "E-BCK-02", Delivery.SENT_UNKNOWN, now)
+        for exchange in sorted(again, key=lambda each: each.offset, reverse=True):
+            exchange.answerer, exchange.offset = None, NOT_YET
+            service.waiting.appendleft((now, exchange))
+        link.oneway.clear()
+        self._feed(service)
+
+    def lose_session(self, session: Peer, now: float) -> None:
+        """A session is gone. What it asked and was sent is let finish; what was not sent is withdrawn."""
+        listener = session.group
+        assert isinstance(listener, Listener)
+        session.closed = True
+        session.outbox.clear()
+        listener.sessions.pop(session, None)
+        for owner in session.owners:
+            sessions = listener.by_owner.get(owner, {})
+            sessions.pop(session, None)
+            if not sessions:
+                listener.by_owner.pop(owner, None)
+        self._orphan_requests(session)
+        if session.register is not None:
+            for exchange in list(session.register.pending.values()):
+                unsent = exchange.unsent
+                self._fail(exchange, "E-RTE-05" if unsent else "E-BCK-02", Delivery.NOT_SENT if unsent else Delivery.SENT_UNKNOWN, now)
+            self._session_registers.pop(session.register, None)
+
+    def _orphan_requests(self, asker: Peer) -> None:
+        asker.closed = True
+        for lane in asker.lanes:
+            for exchange in list(lane.open.values()):
+                if exchange.unsent:
+                    self._withdraw(exchange)
+                    self._close_books(exchange)
+                    lane.open.pop(exchange.key, None)
+                    exchange.entry.target.undelivered += 1
+
+    # --- telegrams come in --------------------------------------------------------------------------------------
+
+    def receive(self, peer: Peer, frames: Sequence[bytes], now: float) -> None:
+        """Whole frames from one peer, oldest first, each at least as long as the spec's smallest frame."""
+        group = peer.group
+        head, known = group.head, group.memo.get
+        for frame in frames:
+            entry = known(head(frame))
+            if entry is None:
+                entry = self._meet(peer, frame)
+                if entry is None:
+                    continue
+            if not entry.low <= len(frame) <= entry.high:
+                self._wrong_size(peer, frame, entry)
+                continue
+            entry.tally.count += 1
+            if entry.answers:
+                self._reply(peer, frame, entry, now)
+            else:
+                self._request(peer, frame, entry, now)
+
+    def _meet(self, peer: Peer, frame: bytes) -> Entry | None:
+        """The entry of header bytes not seen before; None when the frame has been dealt with."""
+        spec = peer.group.spec
+        if spec.is_poll(frame):
+            peer.group.polls += 1
+            answer = spec.poll_answer(frame)
+            if answer is not None:
+                self._put(peer, answer)
+            return None
+        if len(frame) < spec.min_frame:
+            self._refuse(peer, frame, "E-FRM-08", "")
+            return None
+        entry = peer.group.classify(frame)
+        if entry is None:
+            if isinstance(peer.group, Service):
+                self._strange(peer, frame)
+            else:
+                self._refuse(peer, frame, "E-RTE-01", "")
+        return entry
+
+    def _wrong_size(self, peer: Peer, frame: bytes, entry: Entry) -> None:
+        if entry.answers:
+            self._odd_reply(peer, frame, entry, "E-BCK-06")
+        else:
+            self._refuse(peer, frame, "E-FRM-07" if len(frame) > entry.high else "E-FRM-08", entry.message.name)
+
+    def _request(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
+        target = entry.target
+        group = peer.group
+        if target is None or self.draining or peer.closed:
+            self._no_target(peer, frame, entry)
+            return
+        owner_place = group.spec.owner
+        if owner_place is not None and frame[owner_place] not in peer.owners and not self._bind(peer, frame[owner_place]):
+            self._refuse(peer, frame, "E-RTE-04", entry.message.name)
+            return
+        answerer: Peer | None = None
+        register: Register
+        if type(target) is Audience:
+            answerer = target.choose(frame[target.listener.spec.owner]) if target.listener.spec.owner else None
+            if answerer is None or answerer.load >= answerer.limit:
+                self._refuse(peer, frame, "E-RTE-05" if answerer is None else "E-LIM-01", entry.message.name)
+                return
+            register = self._session_register(answerer, target)
+        else:
+            register = target.register
+        lane = peer.lanes[entry.lane]
+        key = group.spec.correlate(frame)
+        if key in lane.open or key in lane.reserved:
+            self._duplicate(peer, frame, entry, lane.open.get(key))
+            return
+        if len(lane.open) >= lane.limit or register.full:
+            self._refuse(peer, frame, "E-LIM-01", entry.message.name)
+            return
+        ref = register.number() if register.renumbers else key
+        if ref is key and (key in register.pending or key in register.tombstones):
+            self._duplicate(peer, frame, entry, register.pending.get(key))
+            return
+        exchange = Exchange(peer, lane, key, ref, entry, frame, now)
+        if entry.full:
+            try:
+                exchange.telegram = group.spec.decode(frame)
+            except FieldError as error:
+                self._invalid(peer, frame, entry, error)
+                return
+        if answerer is None and len(target.waiting) >= target.policy.pending:
+            self._refuse(peer, frame, "E-LIM-01" if target.links else "E-BCK-01", entry.message.name)
+            return
+        exchange.answerer = answerer
+        if entry.message.kind != "oneway":
+            lane.open[key] = exchange
+            register.pending[ref] = exchange
+        if self.journal is None:
+            self.release(exchange)
+        else:
+            lane.requests.enter(exchange)
+            self.journal.request(exchange)
+
+    def _reply(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
+        register = peer.register
+        spec = peer.group.spec
+        if register is None:
+            self._unasked(peer, entry)
+            return
+        ref = frame[spec.carrier] if register.carrier_width else spec.correlate(frame)
+        exchange = register.pending.get(ref)
+        if exchange is None or exchange.answerer is not peer or exchange.entry.reply is not entry.message:
+            if exchange is not None and exchange.answerer is peer and self._is_part(exchange, frame, entry, now):
+                return
+            self._odd_reply(peer, frame, entry, "E-BCK-07")
+            return
+        target = exchange.entry.target
+        del register.pending[ref]
+        exchange.settled = True
+        peer.load -= 1
+        took = now - exchange.at
+        target.latency[int(took * 1e6).bit_length()] += 1
+        target.latency_sum += took
+        target.answered += 1
+        exchange.reply = self._restored(exchange, frame) if register.carrier_width else frame
+        if self.journal is None:
+            self.release_answer(exchange)
+        else:
+            exchange.lane.answers.enter(exchange)
+            self.journal.answer(exchange)
+        if type(target) is Service and target.waiting:
+            self._feed(target)
+
+    @staticmethod
+    def _restored(exchange: Exchange, frame: bytes) -> bytes:
+        """The frame with the asker's own number where the carrier was."""
+        place = exchange.asker.group.spec.carrier
+        assert place is not None
+        return frame[: place.start] + exchange.frame[place] + frame[place.stop :]
+
+    # --- the two gates ------------------------------------------------------------------------------------------
+
+    def release(self, exchange: Exchange) -> None:
+        """Let a request out: to its answerer, to a link with room, or into the queue of its service."""
+        if self.journal is None:
+            self._forward(exchange)
+            return
+        for going in exchange.lane.requests.release(exchange):
+            if not going.settled:
+                self._forward(going)
+
+    def release_answer(self, exchange: Exchange) -> None:
+        """Let the answer of a settled exchange out to whoever asked."""
+        if self.journal is None:
+            self._deliver(exchange)
+            return
+        for going in exchange.lane.answers.release(exchange):
+            self._deliver(going)
+
+    def _forward(self, exchange: Exchange) -> None:
+        service = exchange.entry.target
+        if exchange.answerer is not None:
+            self._give(exchange.answerer, exchange)
+            return
+        link = None if service.waiting else service.choose()
+        if link is None:
+            service.waiting.append((exchange.at, exchange))
+            if service.kind is Kind.HTTP:
+                self.commands.append(Grow(service))
+        else:
+            self._give(link, exchange)
+
+    def _give(self, answerer: Peer, exchange: Exchange) -> None:
+        exchange.answerer = answerer
+        exchange.offset = answerer.queued
+        target = exchange.entry.target
+        if type(target) is Service:
+            target.sends += 1
+            answerer.last = target.sends
+            if target.kind is not Kind.TELEGRAM:
+                answerer.load += 1
+                self.commands.append(Call(exchange))
+                return
+        frame = exchange.frame
+        if exchange.ref is not exchange.key:
+            place = exchange.asker.group.spec.carrier
+            frame = frame[: place.start] + exchange.ref + frame[place.stop :]
+        if exchange.entry.message.kind == "oneway":
+            self._note_oneway(answerer, exchange)
+        else:
+            answerer.load += 1
+        if not answerer.outbox:
+            self.dirty.append(answerer)
+        answerer.outbox.append(frame)
+        answerer.queued += len(frame)
+
+    @staticmethod
+    def _note_oneway(answerer: Peer, exchange: Exchange) -> None:
+        """Remember a one-way telegram until the kernel has it, so that a lost link does not lose it."""
+        queue = answerer.oneway
+        while queue and not queue[0].unsent:
+            queue.popleft()
+        queue.append(exchange)
+
+    def _deliver(self, exchange: Exchange) -> None:
+        exchange.lane.open.pop(exchange.key, None)
+        asker = exchange.asker
+        if asker.closed:
+            exchange.entry.target.undelivered += 1
+            return
+        frame = exchange.reply
+        assert frame is not None
+        if not asker.outbox:
+            self.dirty.append(asker)
+        asker.outbox.append(frame)
+        asker.queued += len(frame)
+        if asker.paused:
+            self.resumed.append(asker)
+
+    def _put(self, peer: Peer, frame: bytes) -> None:
+        """A frame of our own: a refusal, the answer to a poll."""
+        if peer.closed:
+            return
+        if not peer.outbox:
+            self.dirty.append(peer)
+        peer.outbox.append(frame)
+        peer.queued += len(frame)
+
+    def _feed(self, service: Service) -> None:
+        """Give waiting requests to links with room, oldest first."""
+        while service.waiting:
+            if service.waiting[0][1].settled:
+                service.waiting.popleft()
+                continue
+            link = service.choose()
+            if link is None:
+                return
+            self._give(link, service.waiting.popleft()[1])
+
+    # --- answers that come by the other entrance ----------------------------------------------------------------
+
+    def answer(self, exchange: Exchange, frame: bytes, now: float) -> None:
+        """The whole answer frame of a handler or an HTTP service."""
+        if exchange.settled:
+            exchange.entry.target.late += 1
+            return
+        target = exchange.entry.target
+        took = now - exchange.at
+        target.latency[int(took * 1e6).bit_length()] += 1
+        target.latency_sum += took
+        target.answered += 1
+        self._end(exchange, frame)
+
+    def fail(self, exchange: Exchange, code: str, delivery: Delivery, now: float) -> None:
+        """There is no usable answer, for the reason the code names."""
+        if not exchange.settled:
+            self._fail(exchange, code, delivery, now)
+
+    def give_back(self, exchange: Exchange, now: float) -> None:
+        """The answerer turned out to be gone before a byte left: the request waits for another one."""
+        service = exchange.entry.target
+        if exchange.answerer is not None:
+            exchange.answerer.load -= 1
+        exchange.answerer, exchange.offset = None, NOT_YET
+        service.waiting.appendleft((now, exchange))
+        self._feed(service)
+
+    def _fail(self, exchange: Exchange, code: str, delivery: Delivery, now: float) -> None:
+        target = exchange.entry.target
+        target.failed[code] = target.failed.get(code, 0) + 1
+        if delivery is Delivery.SENT_UNKNOWN:
+            target.unknown += 1
+            self._register_of(exchange).bury(exchange, now)
+        spec = exchange.asker.group.spec
+        frame = spec.error_reply(exchange.frame, code, delivery)
+        self._event("failed", code=code, delivery=delivery.value, service=target.name, asker=exchange.asker.name,
+                    answerer=exchange.answerer.name if exchange.answerer else None, message=exchange.entry.message.name,
+                    after_ms=round((now - exchange.at) * 1000, 1))  # fmt: skip
+        self._end(exchange, frame)
+
+    def _end(self, exchange: Exchange, frame: bytes | None) -> None:
+        self._close_books(exchange)
+        exchange.reply = frame
+        if frame is None or exchange.entry.message.kind == "oneway":
+            exchange.lane.open.pop(exchange.key, None)
+        elif self.journal is None:
+            self.release_answer(exchange)
+        else:
+            exchange.lane.answers.enter(exchange)
+            self.journal.answer(exchange)
+
+    def _close_books(self, exchange: Exchange) -> None:
+        """The exchange is over: nothing pairs with it any more, and its answerer has room for another."""
+        exchange.settled = True
+        register = self._register_of(exchange)
+        if register.pending.get(exchange.ref) is exchange:
+            del register.pending[exchange.ref]
+        given = exchange.answerer is not None and exchange.offset != NOT_YET
+        if given and exchange.answerer is not None and exchange.entry.message.kind != "oneway":
+            exchange.answerer.load -= 1
+            target = exchange.entry.target
+            if type(target) is Service and target.waiting:
+                self._feed(target)
+
+    @staticmethod
+    def _register_of(exchange: Exchange) -> Register:
+        target = exchange.entry.target
+        if type(target) is Service:
+            return target.register
+        assert exchange.answerer is not None and exchange.answerer.register is not None
+        return exchange.answerer.register
+
+    # --- time ---------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Let time pass: reply timeouts, requests that waited too long, keys whose reservation ends."""
+        for service in self.services.values():
+            self._expire(service.register, now)
+            self._expire_waiting(service, now)
+        for register in list(self._session_registers):
+            self._expire(register, now)
+
+    def _expire(self, register: Register, now: float) -> None:
+        for exchange in register.expired(now):
+            if exchange.unsent:
+                self._withdraw(exchange)
+                self._fail(exchange, "E-LIM-01", Delivery.NOT_SENT, now)
+                continue
+            answerer = exchange.answerer
+            self._fail(exchange, "E-BCK-05", Delivery.SENT_UNKNOWN, now)
+            target = exchange.entry.target
+            if answerer is not None and type(target) is Service and target.kind is Kind.HTTP:
+                self.retire(answerer)  # its next bytes would belong to the request given up
+                self.commands.append(Close(answerer, "E-BCK-05"))
+        register.forget(now)
+
+    def _expire_waiting(self, service: Service, now: float) -> None:
+        waiting = service.waiting
+        while waiting and (waiting[0][1].settled or waiting[0][0] + service.policy.pending_timeout <= now):
+            exchange = waiting.popleft()[1]
+            if not exchange.settled:
+                self._fail(exchange, "E-LIM-01" if service.links else "E-BCK-01", Delivery.NOT_SENT, now)
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do; None when nothing is due ever."""
+        due = []
+        for service in self.services.values():
+            due.append(service.register.next_deadline())
+            if service.waiting:
+                due.append(service.waiting[0][0] + service.policy.pending_timeout)
+        due += [register.next_deadline() for register in self._session_registers]
+        return min((each for each in due if each is not None), default=None)
+
+    @property
+    def idle(self) -> bool:
+        """No exchange is open."""
+        return not any(service.register.pending or service.waiting for service in self.services.values()) and not any(
+            register.pending for register in self._session_registers
+        )
+
+    def _withdraw(self, exchange: Exchange) -> None:
+        """Take an unsent request out of wherever it waits, so that it never leaves."""
+        link = exchange.answerer
+        if link is None or exchange.offset == NOT_YET or not link.outbox:
+            return
+        position = link.accepted
+        for index, frame in enumerate(link.outbox):
+            if position == exchange.offset:
+                del link.outbox[index]
+                link.queued -= len(frame)
+                self._move_up(link, exchange.offset, len(frame))
+                return
+            position += len(frame)
+
+    def _move_up(self, link: Peer, offset: int, size: int) -> None:
+        assert link.register is not None
+        for other in [*link.register.pending.values(), *link.oneway]:
+            if other.answerer is link and other.offset != NOT_YET and other.offset > offset:
+                other.offset -= size
+
+    # --- what does not fit --------------------------------------------------------------------------------------
+
+    def _refuse(self, peer: Peer, frame: bytes, code: str, message: str, **more: object) -> None:
+        group = peer.group
+        group.refused[code] = group.refused.get(code, 0) + 1
+        self._event("refused", code=code, reason=CODES[code].title, peer=peer.name, origin=group.name, message=message, **more)
+        answer = group.spec.error_reply(frame, code, Delivery.NOT_SENT)
+        if answer is not None:
+            self._put(peer, answer)
+
+    def _no_target(self, peer: Peer, frame: bytes, entry: Entry) -> None:
+        if entry.message.kind == "oneway":
+            peer.group.refused["E-RTE-01"] = peer.group.refused.get("E-RTE-01", 0) + 1
+            self._event("refused", code="E-RTE-01", peer=peer.name, origin=peer.group.name, message=entry.message.name)
+        elif entry.target is None and isinstance(peer.group, Service):
+            self._strange(peer, frame, entry.message.name)
+        else:
+            self._refuse(peer, frame, "E-RTE-01" if entry.target is None else "E-LIM-04", entry.message.name)
+
+    def _strange(self, peer: Peer, frame: bytes, message: str = "") -> None:
+        """A host asks and no route takes it. It is not answered: a line that expects only answers might misread ours."""
+        group = peer.group
+        group.refused["E-TXN-02"] = group.refused.get("E-TXN-02", 0) + 1
+        self._event("dead_letter", code="E-TXN-02", peer=peer.name, origin=group.name, message=message, size=len(frame))
+
+    def _unasked(self, peer: Peer, entry: Entry) -> None:
+        """A session answers though it was asked nothing. Never answer an answer: two routers would do it for ever."""
+        group = peer.group
+        group.refused["E-TXN-01"] = group.refused.get("E-TXN-01", 0) + 1
+        self._event("dead_letter", code="E-TXN-01", peer=peer.name, origin=group.name, message=entry.message.name)
+
+    def _duplicate(self, peer: Peer, frame: bytes, entry: Entry, original: Exchange | None) -> None:
+        entry.target.duplicates += 1
+        state = "reserved after an unknown end" if original is None else "waiting to be sent" if original.unsent else "sent, not answered yet"
+        self._refuse(peer, frame, "E-DUP-01", entry.message.name, original=state)
+
+    def _invalid(self, peer: Peer, frame: bytes, entry: Entry, error: FieldError) -> None:
+        self._refuse(peer, frame, error.code, entry.message.name, problems=[problem.text() for problem in error.problems[:16]])
+
+    def _odd_reply(self, peer: Peer, frame: bytes, entry: Entry, code: str) -> None:
+        """A reply that pairs with nothing, or with a request that expects another message. It goes to nobody."""
+        register, spec = peer.register, peer.group.spec
+        if register is None:
+            self._unasked(peer, entry)
+            return
+        ref = frame[spec.carrier] if register.carrier_width else spec.correlate(frame)
+        group = peer.group
+        buried = register.tombstones.get(ref)
+        stats = group if isinstance(group, Service) else self._session_registers[register]
+        if buried is not None:
+            stats.late += 1
+            self._event("late_reply", code="E-BCK-07", peer=peer.name, service=register.answering, message=entry.message.name)
+            return
+        stats.unmatched += 1
+        if len(self.events) < EVENTS_PER_FLUSH:  # the search is only worth it when somebody will read it
+            near = self._nearest(register, frame, peer)
+            self._event("unmatched_reply", code=code, peer=peer.name, service=register.answering, message=entry.message.name, **near)
+        else:
+            self.events_dropped += 1
+
+    def _nearest(self, register: Register, frame: bytes, peer: Peer) -> dict[str, object]:
+        """Names the parts in which the nearest open request differs. Names only: a key may hold what is not clear."""
+        places = peer.group.spec.correlation_fields
+        best: list[str] | None = None
+        for _, exchange in zip(range(NEAR_MISS_SEARCH), reversed(register.pending.values()), strict=False):
+            sent = exchange.frame
+            differ = [
+                name
+                for name, place in places
+                if frame[place] != (exchange.ref if register.carrier_width and place == peer.group.spec.carrier else sent[place])
+            ]
+            if exchange.answerer is not peer:
+                differ.append("(asked on another link)")
+            if best is None or len(differ) < len(best):
+                best = differ
+        return {"nearest_differs_in": best} if best is not None else {"nearest_differs_in": None, "open": 0}
+
+    def _is_part(self, exchange: Exchange, frame: bytes, entry: Entry, now: float) -> bool:
+        """A part of a reply in several parts: passed on, and the exchange stays open until the last one."""
+        rule = exchange.entry.message.reply
+        if rule is None or rule.kind != "until" or rule.message is not entry.message:
+            return False
+        register = self._register_of(exchange)
+        shown = self._restored(exchange, frame) if register.carrier_width else frame
+        if rule.complete(frame):
+            self.answer(exchange, shown, now)
+            return True
+        del register.pending[exchange.ref]  # each part starts the timeout anew: back to the young end of the queue
+        exchange.at = now
+        register.pending[exchange.ref] = exchange
+        self._put(exchange.asker, shown)
+        return True
+
+    # --- owners -------------------------------------------------------------------------------------------------
+
+    def _bind(self, peer: Peer, owner: bytes) -> bool:
+        """This session carries telegrams of this owner. False when it may not."""
+        listener = peer.group
+        if not isinstance(listener, Listener):
+            return True
+        allowed = listener.policy.owners
+        if allowed is not None and not peer.identity & allowed.get(owner, frozenset()):
+            return False
+        if len(peer.owners) >= OWNERS_PER_SESSION:
+            return False
+        peer.owners.add(owner)
+        listener.by_owner.setdefault(owner, {})[peer] = None
+        return True
+
+    def _session_register(self, session: Peer, audience: Audience) -> Register:
+        if session.register is None:
+            policy, spec = audience.listener.policy, audience.listener.spec
+            session.register = Register(
+                policy.timeout, policy.tombstone, policy.tombstones, session.name,
+                renumbers=spec.carrier is not None, carrier_width=spec.carrier_width,
+            )  # fmt: skip
+            self._session_registers[session.register] = audience
+        return session.register
+
+    # --- for the log --------------------------------------------------------------------------------------------
+
+    def _event(self, name: str, **fields: object) -> None:
+        if len(self.events) < EVENTS_PER_FLUSH:
+            self.events.append(Event(name, fields))
+        else:
+            self.events_dropped += 1
+
