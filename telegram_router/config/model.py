@@ -1,0 +1,276 @@
+"""What a configuration file may hold: one frozen class for each of its tables."""
+
+# The description of each key is also its row in docs/config.md; a test compares them.
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from telegram_router.config.values import (
+    Count,
+    CountOrZero,
+    Duration,
+    DurationOrZero,
+    Exact,
+    FieldPath,
+    FrameSize,
+    Handler,
+    HeaderName,
+    HeaderValue,
+    HttpUrl,
+    JsonPath,
+    Listed,
+    ListenAddress,
+    Match,
+    Name,
+    NonEmpty,
+    OneOrMore,
+    Size,
+    Table,
+    TargetAddress,
+)
+
+
+def _key(default: Any, description: str, alias: str | None = None, *, secret: bool = False) -> Any:
+    """A key that may be left out. Its default is written as in the file and read like it, so the two cannot differ."""
+    return Field(default, description=description, alias=alias, repr=not secret, validate_default=default != ())
+
+
+class Settings(BaseModel):
+    """One table of the file."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Log(Settings):
+    level: Literal["debug", "info", "warning", "error"] = _key("info", "The least important lines that are written.")
+
+
+class Metrics(Settings):
+    address: ListenAddress = Field(description="Where Prometheus fetches `/metrics`. Without this table there is no endpoint.")
+    insecure_public: bool = _key(False, "Allows an address that other machines can reach; nobody is asked for a password there.")
+
+
+class ListenerTls(Settings):
+    certificate: NonEmpty = Field(description="PEM file with the router's certificate and the chain below the root.")
+    key: NonEmpty = Field(description="PEM file with its key, unencrypted, readable by the router's user alone.")
+    client_ca: NonEmpty | None = _key(None, "PEM file with the CAs whose client certificates are accepted.")
+    client_certificate: Literal["required", "optional"] = _key(
+        "required", "Whether clients must show a certificate. Only together with `client_ca`; without it none is asked for."
+    )
+    profile: Literal["intermediate", "modern"] = _key(
+        "intermediate", "`modern` is TLS 1.3 only; `intermediate` adds TLS 1.2 with forward-secret AEAD ciphers."
+    )
+
+
+class Listener(Settings):
+    """Where clients connect."""
+
+    address: ListenAddress = Field(description="Where clients connect. Port 0 lets the system choose one.")
+    spec: NonEmpty = Field(description="The spec of the telegrams spoken here, by its name.")
+    tls: ListenerTls | None = _key(None, "Certificate and client policy. Without this table the port is plain TCP.")
+    max_sessions: Count = _key(1024, "Sessions at a time; one more is closed at once with E-LIM-05.")
+    open_exchanges: Count = _key(256, "Unanswered requests of one session; at that number the router stops reading it.")
+    unread: Size = _key("256KiB", "Answers one session has not taken yet; at that size the router stops reading it.")
+    max_frame: FrameSize = _key("64KiB", "The longest telegram accepted, framing included; at most 1MiB.")
+    frame_timeout: Duration = _key("10s", "From the first byte of a telegram to its last; after it the session is closed.")
+    write_timeout: Duration = _key("10s", "How long a session may take nothing of what is written to it before it is closed.")
+    handshake_timeout: Duration = _key("5s", "How long the TLS handshake may take, waiting for its turn included.")
+    timeout: Duration = _key("30s", "How long a session may take to answer a telegram that a host sent it.")
+    owners: Table[NonEmpty, Listed[NonEmpty]] = _key(
+        {},
+        "Which sessions a host's own telegrams for an owner go to: owner value to names in the client certificate (SAN). "
+        "Without it a session owns the values that it sends itself.",
+    )
+
+
+class ClientTls(Settings):
+    ca: NonEmpty | None = _key(None, "PEM file with the CAs that the backend's certificate must come from. Default: the system's.")
+    server_name: NonEmpty | None = _key(None, "The name that the backend's certificate must hold. Default: the host of its address.")
+    certificate: NonEmpty | None = _key(None, "PEM file with the router's own certificate, when the backend asks for one.")
+    key: NonEmpty | None = _key(None, "PEM file with the key of that certificate.")
+
+
+class AnyService(Settings):
+    """What services of every kind have."""
+
+    kind: ClassVar[Literal["telegram", "http", "handler"]]
+
+    spec: NonEmpty | None = _key(None, "The spec that the service speaks. Default: that of the listeners whose routes lead here.")
+    balance: Literal["least_outstanding"] = _key("least_outstanding", "Which link gets the next request: the one with fewest open.")
+    timeout: Duration = _key("30s", "How long the service may take to answer; after it the request is `sent_unknown`.")
+    connect_timeout: Duration = _key("5s", "How long connecting to a backend may take, its TLS handshake included.")
+    pending: CountOrZero = _key(128, "Requests that wait for room at the service; one more is answered `overflow`. 0: none waits.")
+    pending_timeout: Duration = _key("1s", "How long a request may wait for room; after it the answer is `overflow`.")
+    tombstone: Duration = _key("5m", "How long the key of a request without an answer stays reserved, so that no other uses it.")
+    tombstones: Count = _key(100_000, "Reserved keys at most; beyond that the service refuses requests rather than forget.")
+
+
+class TelegramService(AnyService):
+    """A service whose backends speak telegrams over TCP."""
+
+    kind: ClassVar[Literal["telegram"]] = "telegram"
+
+    protocol: Literal["telegram"] = _key("telegram", "May be left out.")
+    backends: Listed[TargetAddress] = Field(description="The addresses that answer, as `host:port`.")
+    links: Annotated[int, Field(ge=1, le=64)] = _key(1, "Connections held with each backend; at most 64.")
+    in_flight: Count = _key(256, "Unanswered requests on one link; further ones wait as `pending`.")
+    tls: ClientTls | None = _key(None, "TLS towards the backends, always verified. `{}` takes every default. Absent: plain TCP.")
+    max_frame: FrameSize = _key("64KiB", "The longest telegram accepted from a backend, framing included; at most 1MiB.")
+    frame_timeout: Duration = _key("10s", "From the first byte of a backend's telegram to its last; after it the link is closed.")
+    write_timeout: Duration = _key("10s", "How long a backend may take nothing of what is written to it before the link is closed.")
+    reconnect_min: Duration = _key("500ms", "The pause after a link is lost; doubled at each failure, and jittered.")
+    reconnect_max: Duration = _key("30s", "The longest of these pauses.")
+
+
+class HttpService(AnyService):
+    """A service that answers JSON over HTTP/1.1."""
+
+    kind: ClassVar[Literal["http"]] = "http"
+
+    protocol: Literal["http"] = _key("http", "May be left out: `url` says it.")
+    url: HttpUrl = Field(description="Where requests are posted; `{message}` in the path becomes the message's name.")
+    connections: Count = _key(64, "Connections at most; each carries one request at a time.")
+    headers: Table[HeaderName, HeaderValue] = _key(
+        {}, "Headers added to each request. Those of framing, host and content are the router's own.", secret=True
+    )
+    definite: Listed[Annotated[int, Field(ge=400, le=599)]] = _key(
+        (),
+        "Statuses by which the service says for certain that it did not execute; all but these and 2xx are `sent_unknown`.",
+    )
+    request: Table[JsonPath, FieldPath] = _key(
+        {}, "Shape of the JSON sent: path in the JSON to field of the telegram. Default: every field under its own name."
+    )
+    response: Table[FieldPath, JsonPath] = _key(
+        {}, "Where the answer's fields come from: field of the telegram to path in the JSON. Default: the same names."
+    )
+    set: Table[FieldPath, str] = _key({}, "Fields of the answer that get a fixed value, written as in the telegram.")
+    max_header: Size = _key("16KiB", "The longest response header; beyond it the answer is refused as `sent_unknown`.")
+    max_body: Size = _key("1MiB", "The longest response body; beyond it the answer is refused as `sent_unknown`.")
+    tls: ClientTls | None = _key(None, "For an https URL: which CA, name and client certificate. The server is always verified.")
+
+
+class HandlerService(AnyService):
+    """A service that is a Python function."""
+
+    kind: ClassVar[Literal["handler"]] = "handler"
+
+    handler: Handler = Field(description="`module:function`, an `async def` that takes a telegram and returns one.")
+    concurrency: Count = _key(32, "Calls at a time; further requests wait as `pending`.")
+
+
+KINDS: dict[str, type[AnyService]] = {"backends": TelegramService, "url": HttpService, "handler": HandlerService}
+
+
+def kind_of(table: object) -> Literal["telegram", "http", "handler"]:
+    """The kind of service that a table of the file describes, by its keys."""
+    if isinstance(table, AnyService):
+        return table.kind
+    keys = table if isinstance(table, dict) else {}
+    if "handler" in keys:
+        return "handler"
+    return "http" if "url" in keys or keys.get("protocol") == "http" else "telegram"
+
+
+Service = TelegramService | HttpService | HandlerService
+_ServiceByKind = Annotated[
+    Annotated[TelegramService, Tag("telegram")] | Annotated[HttpService, Tag("http")] | Annotated[HandlerService, Tag("handler")],
+    Discriminator(kind_of),
+]
+
+
+Party = tuple[Literal["listener", "service"], str]
+
+
+class Route(Settings):
+    """Which telegrams go where."""
+
+    name: Name | None = _key(None, "What `explain` and the logs call the route. Default: its place in the file.")
+    listener: OneOrMore[str] = _key((), "The listener, or list of listeners, whose telegrams this route takes.")
+    from_service: str | None = _key(None, "Instead of `listener`: the service whose hosts' own telegrams this route takes.")
+    match: Table[NonEmpty, Match] = _key(
+        {},
+        'Header fields that must all agree, each with `"v"`, `["v", "w"]`, `{ prefix = "v" }` or `{ min = "v", max = "w" }`.',
+    )
+    default: bool = _key(False, "Instead of `match`: takes what no other route of its source takes.")
+    service: str | None = _key(None, "The service that answers.")
+    to_listener: str | None = _key(None, "Instead of `service`: the listener whose session owns the telegram and answers it.")
+    validation: Literal["header", "full"] = _key(
+        "header",
+        "`header` checks framing, key and length; `full` every field. HTTP services and handlers are always `full`.",
+        alias="validate",
+    )
+
+    @property
+    def exact(self) -> bool:
+        """True when this route belongs into the table that is tried before the ordered rules."""
+        return bool(self.match) and all(isinstance(rule, Exact) for rule in self.match.values())
+
+    @property
+    def sources(self) -> tuple[Party, ...]:
+        """Where the telegrams come from."""
+        if self.from_service is not None:
+            return (("service", self.from_service),)
+        return tuple(("listener", name) for name in self.listener)
+
+    @property
+    def target(self) -> Party:
+        """Where the telegrams go to."""
+        return ("service", self.service) if self.service is not None else ("listener", self.to_listener or "")
+
+
+class Config(Settings):
+    """The whole file."""
+
+    specs: OneOrMore[NonEmpty] = _key((), "Folder of specs, or a list of them, seen from this file. Default: the shipped specs.")
+    drain: DurationOrZero = _key("30s", "How long SIGTERM waits for open exchanges before the router ends.")
+    log: Log = _key({}, "What is written to stderr.")
+    metrics: Metrics | None = _key(None, "The Prometheus endpoint.")
+    listeners: Table[Name, Listener] = _key({}, "Where clients connect, by name; at least one.")
+    services: Table[Name, _ServiceByKind] = _key({}, "Who answers, by name.")
+    routes: Listed[Route] = _key(
+        (),
+        "Which telegrams go to which service. Exact matches are tried first, then the others in file order, then the default.",
+    )
+
+    def spec_of(self, service: str) -> str:
+        """The spec that a service speaks: its own, or the one that its routes imply."""
+        return self.specs_of(service)[0]
+
+    def specs_of(self, service: str) -> tuple[str, ...]:
+        """Every spec that the service's routes imply. In a checked file that is exactly one."""
+        return tuple(sorted(specs_by_party(self)["service", service]))
+
+
+def specs_by_party(config: Config) -> dict[Party, set[str]]:
+    """Specs spread along the routes, from those who name one to those who do not."""
+    known: dict[Party, set[str]] = {("listener", name): {listener.spec} for name, listener in config.listeners.items()}
+    fixed = set(known) | {("service", name) for name, service in config.services.items() if service.spec is not None}
+    known.update({("service", name): {service.spec} if service.spec else set() for name, service in config.services.items()})
+    joined = [(source, route.target) for route in config.routes for source in route.sources if source in known and route.target in known]
+    for _ in config.services:  # no chain of routes is longer
+        for one, other in joined:
+            for party, neighbour in ((one, other), (other, one)):
+                if party not in fixed:
+                    known[party] |= known[neighbour]
+    return known
+
+
+TABLES: Mapping[str, type[Settings]] = MappingProxyType(
+    {
+        "": Config,
+        "log": Log,
+        "metrics": Metrics,
+        "listeners.NAME": Listener,
+        "listeners.NAME.tls": ListenerTls,
+        "services.NAME (telegram)": TelegramService,
+        "services.NAME (http)": HttpService,
+        "services.NAME (handler)": HandlerService,
+        "services.NAME.tls": ClientTls,
+        "routes": Route,
+    }
+)

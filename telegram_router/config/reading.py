@@ -1,0 +1,385 @@
+"""From the text of a configuration file to a Config, or to the list of everything that is wrong with it."""
+
+# Rules this file keeps:
+#
+# 1. Text in, Config out. No file is opened here and no handler imported; that is the caller's.
+# 2. Nothing is guessed: a number without its unit, an unknown key and an unclear pair of routes are errors.
+# 3. No message quotes a value, since headers may hold secrets. Names (keys, listeners, services) are quoted.
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from telegram_router.config.lines import Path, key_lines, line_of
+from telegram_router.config.model import (
+    KINDS,
+    AnyService,
+    ClientTls,
+    Config,
+    HandlerService,
+    HttpService,
+    Listener,
+    ListenerTls,
+    Log,
+    Metrics,
+    Route,
+    Settings,
+    TelegramService,
+    kind_of,
+    specs_by_party,
+)
+from telegram_router.config.values import Address, Exact
+from telegram_router.errors import ConfigError, ConfigProblem
+
+
+def parse_config(text: str, filename: str) -> Config:
+    """Read a configuration. Raises ConfigError with every problem found, in the order of the file's lines."""
+    text = text.removeprefix("\ufeff")  # Windows editors put one in front of a file
+    reading = _Reading(_load(text, filename), filename, key_lines(text))
+    config = reading.config()
+    if reading.problems:
+        raise ConfigError(sorted(reading.problems, key=lambda problem: problem.line))
+    return config
+
+
+def _load(text: str, filename: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        what, line = _syntax_problem(str(error), text)
+    except RecursionError:
+        what, line = "nested too deeply", 0
+    raise ConfigError([ConfigProblem("E-CFG-02", filename, line, "", what, do="mend the syntax at this line")])
+
+
+def _syntax_problem(message: str, text: str) -> tuple[str, int]:
+    what, _, place = message.partition(" (at ")
+    found = re.match(r"line (\d+)", place)
+    return what, int(found[1]) if found else text.rstrip().count("\n") + 1
+
+
+class _Reading:
+    """One pass over one file. Checks run on whatever part of it is sound, so that one mistake hides no other."""
+
+    def __init__(self, raw: dict[str, Any], filename: str, lines: dict[Path, int]) -> None:
+        self.problems: list[ConfigProblem] = []
+        self._raw = raw
+        self._filename = filename
+        self._lines = lines
+        self._places: list[int] = []  # of each route that is sound: its index in the file
+
+    def report(self, code: str, path: Path, what: str, expected: str = "", do: str = "") -> None:
+        problem = ConfigProblem(code, self._filename, line_of(self._lines, path), _dotted(path), what, expected, do)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def config(self) -> Config:
+        config = self._sound_part()
+        self._check_keys()
+        self._check_names()
+        self._check_overlaps(config)
+        self._check_values(config)
+        self._check_addresses(config)
+        self._check_specs(config)
+        return config
+
+    # what the models see
+
+    def _sound_part(self) -> Config:
+        """Everything that can be read. What cannot is reported and left out, table by table."""
+        try:
+            config = Config.model_validate(self._raw)
+        except ValidationError as error:
+            config = Config.model_validate(self._without({self._report_detail(each) for each in error.errors(include_input=False)}))
+        else:
+            self._places = list(range(len(config.routes)))
+        return config
+
+    def _without(self, broken: set[Path]) -> dict[str, Any]:
+        parts = {key: value for key, value in self._raw.items() if (key,) not in broken}
+        for key in ("listeners", "services"):
+            if key in parts:
+                parts[key] = {name: table for name, table in parts[key].items() if (key, name) not in broken}
+        routes = parts.pop("routes", [])
+        self._places = [place for place in range(len(routes)) if ("routes", place) not in broken]
+        return parts | ({"routes": [routes[place] for place in self._places]} if self._places else {})
+
+    def _report_detail(self, detail: ErrorDetails) -> Path:
+        """Report one finding of pydantic's; returns the path of the part that has to be left out."""
+        path = _path_of(detail["loc"])
+        part = path[: 2 if path[0] in ("listeners", "services", "routes") else 1]
+        table = _at(self._raw, part)
+        clashing = path[0] == "services" and len(_kinds_named(table)) > 1
+        if detail["type"] == "extra_forbidden":
+            self._report_unknown_key(path, clashing)
+        elif detail["type"] == "missing":
+            if not clashing:
+                self.report("E-CFG-04", path, "is missing", _expected_key(path, table))
+        else:
+            self.report("E-CFG-04", path, *_what_and_expected(detail))
+        return part
+
+    def _report_unknown_key(self, path: Path, clashing: bool) -> None:
+        key = str(path[-1])
+        model = _model_of(path[:-1], self._raw)
+        owners = [kind.kind for kind in KINDS.values() if key in _keys_of(kind)]
+        if issubclass(model, AnyService) and owners:
+            if not clashing:
+                kind = kind_of(_at(self._raw, path[:-1]))
+                self.report("E-CFG-07", path, f"belongs to {' and '.join(owners)} services, and this is a {kind} service", do="remove it")
+            return
+        suggested = _suggestion(key, _keys_of(model))
+        self.report("E-CFG-03", path, "unknown key", do=suggested or f"use one of {', '.join(sorted(_keys_of(model)))}")
+
+    # what they do not see
+
+    def _check_keys(self) -> None:
+        """Keys that exclude or need each other, whatever their values are."""
+        if "listeners" not in self._raw or self._raw["listeners"] == {}:
+            self.report("E-CFG-04", ("listeners",), "is missing", "at least one [listeners.NAME]")
+        for path, table in _tables(self._raw, "listeners"):
+            self._check_listener_keys(path, table)
+        for path, table in _tables(self._raw, "services"):
+            kinds = _kinds_named(table)
+            if len(kinds) > 1:
+                self.report("E-CFG-07", path, f"has settings of {' and '.join(kinds)} services", do="keep one of backends, url and handler")
+            tls = table.get("tls")
+            if isinstance(tls, dict) and ("certificate" in tls) != ("key" in tls):
+                self.report("E-CFG-07", (*path, "tls"), "has one of certificate and key", do="give both, or neither")
+        for path, table in _tables(self._raw, "routes"):
+            self._check_route_keys(path, table)
+
+    def _check_listener_keys(self, path: Path, table: dict[str, Any]) -> None:
+        tls = table.get("tls", {})
+        if isinstance(tls, dict) and "client_ca" not in tls:
+            if "client_certificate" in tls:
+                self.report("E-CFG-07", (*path, "tls", "client_certificate"), "cannot be checked without client_ca", do="add client_ca")
+            if "owners" in table:
+                self.report("E-CFG-07", (*path, "owners"), "needs client certificates", do="add tls with client_ca, or remove owners")
+
+    def _check_route_keys(self, path: Path, table: dict[str, Any]) -> None:
+        given = {key for key, value in table.items() if value not in ({}, [], False)}
+        for one, other in (("listener", "from_service"), ("match", "default"), ("service", "to_listener")):
+            if one in given and other in given:
+                self.report("E-CFG-07", path, f"has {one} and {other}", do="keep one of them")
+            elif one not in given and other not in given:
+                self.report("E-CFG-04", path, f"has neither {one} nor {other}", "one of them" + (" = true" if other == "default" else ""))
+
+    def _check_names(self) -> None:
+        names = {key: [str(path[1]) for path, _ in _tables(self._raw, key)] for key in ("listeners", "services")}
+        for path, table in _tables(self._raw, "routes"):
+            for key, kind in (
+                ("listener", "listeners"),
+                ("to_listener", "listeners"),
+                ("from_service", "services"),
+                ("service", "services"),
+            ):
+                for name in _strings(table.get(key)):
+                    if name not in names[kind]:
+                        do = _suggestion(name, names[kind]) or f"define [{kind}.{name}]"
+                        self.report("E-CFG-06", (*path, key), f'there is no {kind[:-1]} "{name}"', do=do)
+
+    def _routes(self, config: Config) -> list[tuple[Path, Route]]:
+        return [(("routes", place), route) for place, route in zip(self._places, config.routes, strict=True)]
+
+    def _check_overlaps(self, config: Config) -> None:
+        routes = self._routes(config)
+        for (earlier, one), (later, other) in combinations(routes, 2):
+            if one.name is not None and one.name == other.name:
+                self.report("E-CFG-07", (*later, "name"), "is the name of an earlier route too", do="give each route its own name")
+            shared = [name for kind, name in one.sources if (kind, name) in other.sources]
+            if shared and _ambiguous(one, other):
+                first = f"{_dotted(earlier)} (line {line_of(self._lines, earlier)})"
+                what = f"takes telegrams that {first} takes as well, from {', '.join(shared)}"
+                do = "make them differ; where one is the exception of the other, write the wider one with a prefix or a range: exact ones go first"
+                self.report("E-CFG-05", later, what, do=do)
+
+    def _check_values(self, config: Config) -> None:
+        if config.metrics and not config.metrics.address.loopback and not config.metrics.insecure_public:
+            self.report(
+                "E-CFG-07", ("metrics", "address"), "can be reached from other machines", do="use 127.0.0.1, or insecure_public = true"
+            )
+        for name, service in config.services.items():
+            if isinstance(service, TelegramService) and service.reconnect_min > service.reconnect_max:
+                self.report(
+                    "E-CFG-07", ("services", name, "reconnect_min"), "is above reconnect_max", do="lower it, or raise reconnect_max"
+                )
+            if isinstance(service, HttpService):
+                self._check_http(("services", name), service)
+        for path, route in self._routes(config):
+            self._check_route(path, route, config)
+
+    def _check_http(self, path: Path, service: HttpService) -> None:
+        if service.tls is not None and service.url.scheme == "http":
+            self.report("E-CFG-07", (*path, "tls"), "is set for a plain http URL", do="use an https URL, or remove tls")
+        for field in sorted(service.set.keys() & service.response.keys()):
+            self.report("E-CFG-07", (*path, "set", field), "is taken from the response as well", do="keep one of them")
+
+    def _check_route(self, path: Path, route: Route, config: Config) -> None:
+        source = config.services.get(route.from_service or "")
+        if source is not None and not isinstance(source, TelegramService):
+            what = f"is a {source.kind} service, which sends nothing of its own"
+            self.report("E-CFG-07", (*path, "from_service"), what, do="name a telegram service")
+        if route.from_service is not None and route.from_service == route.service:
+            self.report("E-CFG-07", (*path, "service"), "is where the telegrams come from", do="name another service, or a to_listener")
+        target = config.services.get(route.service or "")
+        if isinstance(target, HttpService | HandlerService) and "validation" in route.model_fields_set and route.validation != "full":
+            what = f'is always "full" for a {target.kind} service, which needs every field'
+            self.report("E-CFG-07", (*path, "validate"), what, do="remove it")
+
+    def _check_addresses(self, config: Config) -> None:
+        bound: list[tuple[Path, Address]] = [(("listeners", name, "address"), each.address) for name, each in config.listeners.items()]
+        if config.metrics:
+            bound.append((("metrics", "address"), config.metrics.address))
+        for (earlier, one), (later, other) in combinations(bound, 2):
+            same_host = one.host == other.host or {"0.0.0.0", "::"} & {one.host, other.host}
+            if one.port == other.port != 0 and same_host:
+                self.report("E-CFG-07", later, f"is the address of {_dotted(earlier[:-1])} too", do="give each its own port")
+
+    def _check_specs(self, config: Config) -> None:
+        incomplete = bool(self.problems)  # then a spec may be unknown only because its route was left out
+        specs = specs_by_party(config)
+        for name in config.services:
+            found = sorted(specs["service", name])
+            if len(found) > 1:
+                what = f"is reached from listeners of the specs {' and '.join(found)}"
+                self.report("E-CFG-07", ("services", name), what, do="use one service for each spec")
+            elif not found and not incomplete:
+                self.report("E-CFG-04", ("services", name, "spec"), "is missing, and no route tells it", "the spec that the service speaks")
+        for path, route in self._routes(config):
+            for source in route.sources:
+                one, other = specs.get(source, set()), specs.get(route.target, set())
+                if len(one) == len(other) == 1 and one != other:
+                    what = f"leads from spec {min(one)} to spec {min(other)}"
+                    self.report("E-CFG-07", path, what, do="route to a service of the same spec")
+
+
+def _ambiguous(one: Route, other: Route) -> bool:
+    """True when both take the same telegrams and no order between them is written anywhere."""
+    if one.default or other.default:
+        return one.default and other.default
+    if not (one.exact and other.exact):
+        return one.match == other.match  # ordered rules may overlap; the first wins
+    return all(_values(one, field) & _values(other, field) for field in one.match.keys() & other.match.keys())
+
+
+def _values(route: Route, field: str) -> set[str]:
+    rule = route.match[field]
+    return set(rule.values) if isinstance(rule, Exact) else set()
+
+
+def _kinds_named(table: object) -> list[str]:
+    keys = table if isinstance(table, dict) else {}
+    kinds = [str(model.kind) for key, model in KINDS.items() if key in keys]
+    if keys.get("protocol") in ("telegram", "http") and keys["protocol"] not in kinds:
+        kinds.append(keys["protocol"])
+    return kinds
+
+
+def _tables(raw: dict[str, Any], key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The tables below a key of the unread file, whatever else stands there."""
+    below = raw.get(key)
+    pairs: Iterable[tuple[Any, Any]] = ()
+    if isinstance(below, dict):
+        pairs = below.items()
+    elif isinstance(below, list):
+        pairs = enumerate(below)
+    return (((key, name), table) for name, table in pairs if isinstance(table, dict))
+
+
+def _strings(value: object) -> list[str]:
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
+
+
+def _at(raw: object, path: Path) -> object:
+    for step in path:
+        if not isinstance(raw, dict | list):
+            return None
+        raw = raw[step]  # type: ignore[index]
+    return raw
+
+
+def _path_of(loc: tuple[str | int, ...]) -> Path:
+    """pydantic's place as a path of the file: without the kind of a service, and without its marks on keys."""
+    path = tuple(step for step in loc if step != "[key]")
+    if path[0] == "services" and len(path) > 2:
+        path = (*path[:2], *path[3:])
+    return path
+
+
+def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
+    models: dict[tuple[str | int, int], type[Settings]] = {
+        ("log", 1): Log,
+        ("metrics", 1): Metrics,
+        ("listeners", 2): Listener,
+        ("listeners", 3): ListenerTls,
+        ("services", 3): ClientTls,
+        ("routes", 2): Route,
+    }
+    if not path:
+        return Config
+    if path[0] == "services" and len(path) == 2:
+        kind = kind_of(_at(raw, path))
+        return next(model for model in KINDS.values() if model.kind == kind)
+    return models[path[0], len(path)]
+
+
+def _keys_of(model: type[BaseModel]) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+def _expected_key(path: Path, table: object) -> str:
+    if path[0] == "services" and path[2:] == ("backends",) and not _kinds_named(table):
+        return "one of backends, url and handler"
+    model = _model_of(path[:-1], {"services": {path[1]: table}} if path[0] == "services" else {})
+    return next(f"{field.description}" for name, field in model.model_fields.items() if (field.alias or name) == path[-1])
+
+
+_TYPES = {
+    "string_type": "text in quotes",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "model_type": "a table",
+    "dict_type": "a table",
+    "mapping_type": "a table",
+    "tuple_type": "a list",
+}
+_BOUNDS = {"greater_than": ("more than", "gt"), "greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
+
+
+def _what_and_expected(detail: ErrorDetails) -> tuple[str, str]:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "form":
+        return str(context["what"]), str(context["expected"])
+    if kind == "literal_error":
+        return "is none of the choices", str(context["expected"]).replace("'", '"')
+    if kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        return "is out of range", f"{words} {context[bound]:g}"
+    if kind in ("too_short", "string_too_short"):
+        return "is empty", "at least one"
+    return "is of the wrong type", _TYPES.get(kind, detail["msg"])
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f'did you mean "{near[0]}"?' if near else ""
+
+
+def _dotted(path: Sequence[str | int]) -> str:
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            name = step if re.fullmatch(r"[\w-]+", step, re.ASCII) else '"' + step.encode("unicode_escape").decode() + '"'
+            text += ("." if text else "") + name
+    return text

@@ -1,0 +1,226 @@
+"""Values of the configuration that have a form of their own: durations, sizes, addresses, URLs, matches."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Literal, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
+from pydantic_core import PydanticCustomError
+
+_K = TypeVar("_K")
+_T = TypeVar("_T")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024 * 1024}
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DOTTED = re.compile(r"[^\s.]+(\.[^\s.]+)*")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OWN_HEADERS = frozenset(
+    (
+        *("accept-encoding", "connection", "content-length", "content-type", "expect", "host", "keep-alive", "proxy-connection"),
+        *("te", "trailer", "traceparent", "transfer-encoding", "upgrade"),
+    )
+)
+
+
+class Address(NamedTuple):
+    """Where to listen or connect. The host is a name or an IP address, without the brackets of IPv6."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        """True when only this machine can reach it. A name other than localhost is taken as public."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+@dataclass(frozen=True)
+class Url:
+    """Where an HTTP service listens. `target` begins with a slash and may hold the placeholder {message}."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{Address(self.host, self.port)}{self.target}"
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The header field equals one of these."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """The header field begins with this."""
+
+    prefix: str
+
+
+@dataclass(frozen=True)
+class Range:
+    """The header field lies between these two of equal length, both included, compared byte by byte."""
+
+    min: str
+    max: str
+
+
+Rule = Exact | Prefix | Range
+
+
+def _wrong(what: str, expected: str) -> PydanticCustomError:
+    return PydanticCustomError("form", "{what}", {"what": what, "expected": expected})
+
+
+def _read_duration(value: object) -> object:
+    if isinstance(value, str):
+        parts = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)", value, re.ASCII)
+        if parts:
+            return float(parts[1]) * _SECONDS[parts[2]]
+    what = "has no unit" if isinstance(value, int | float) else "is not a duration"
+    raise _wrong(what, 'a duration with its unit, such as "500ms", "10s", "5m" or "1h"')
+
+
+def _read_size(value: object) -> object:
+    if isinstance(value, str):
+        parts = re.fullmatch(r"(\d{1,9})(B|KiB|MiB)", value, re.ASCII)
+        if parts:
+            return int(parts[1]) * _BYTES[parts[2]]
+    what = "has no unit" if isinstance(value, int | float) else "is not a size"
+    raise _wrong(what, 'a size with its unit, such as "512B", "64KiB" or "1MiB"')
+
+
+def _read_address(value: object) -> Address:
+    if isinstance(value, str):
+        parts = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9_.-]+)):(\d{1,5})", value, re.ASCII)
+        if parts and int(parts[3]) <= 65535:
+            return Address(parts[1] or parts[2], int(parts[3]))
+    raise _wrong("is not an address", 'an address "host:port", such as "127.0.0.1:9001" or "[::1]:9001"')
+
+
+def _read_target_address(value: object) -> Address:
+    address = _read_address(value)
+    if address.port == 0:
+        raise _wrong("has port 0", "the port that the backend listens on")
+    return address
+
+
+def _read_url(value: object) -> Url:
+    expected = 'a URL "http(s)://host:port/path", whose path may hold {message}'
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        port = parts.port
+    except ValueError:
+        raise _wrong("is not a URL", expected) from None
+    if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value) or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _wrong("is not a URL", expected)
+    if "@" in parts.netloc:
+        raise _wrong("holds a user or a password", expected + "; credentials belong into headers")
+    if "#" in value:
+        raise _wrong("holds a fragment", expected)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if re.search(r"[{}]", target.replace("{message}", "")):
+        raise _wrong("holds another placeholder than {message}", expected)
+    scheme: Literal["http", "https"] = "https" if parts.scheme == "https" else "http"
+    return Url(scheme, parts.hostname, port or (443 if scheme == "https" else 80), target)
+
+
+def _read_rule(value: object) -> Rule:
+    if isinstance(value, Exact | Prefix | Range):
+        return value
+    if isinstance(value, str):
+        return Exact((value,))
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        return Exact(tuple(dict.fromkeys(value)))
+    if isinstance(value, dict) and all(isinstance(each, str) and each for each in value.values()):
+        if value.keys() == {"prefix"}:
+            return Prefix(value["prefix"])
+        if value.keys() == {"min", "max"}:
+            return _read_range(value["min"], value["max"])
+    forms = '"v", ["v", "w"], { prefix = "v" } or { min = "v", max = "w" }, always in quotes, so that codes keep their zeros'
+    raise _wrong("is not a match", forms)
+
+
+def _read_range(low: str, high: str) -> Range:
+    if len(low) != len(high) or low > high:
+        raise _wrong("is an empty range", "min and max of the same length, min not above max")
+    return Range(low, high)
+
+
+def _read_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise _wrong("is not a name", "1 to 64 letters A-Z a-z, digits, _ or -, since it becomes a label of metrics and logs")
+    return value
+
+
+def _read_dotted(value: str) -> str:
+    if not _DOTTED.fullmatch(value):
+        raise _wrong("is not a path", 'names joined by dots, such as "body.amount"')
+    return value
+
+
+def _read_handler(value: str) -> str:
+    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", value):
+        raise _wrong("is not a handler", 'a module and a function in it, such as "mybank.handlers:balance"')
+    return value
+
+
+def _read_header_name(value: str) -> str:
+    if not _HEADER_NAME.fullmatch(value):
+        raise _wrong("is not a header name", "letters, digits and -")
+    if value.lower() in _OWN_HEADERS:
+        raise _wrong("is a header that the router sets itself", "another header")
+    return value
+
+
+def _read_header_value(value: str) -> str:
+    if not re.fullmatch(r"[!-~]([ -~]*[!-~])?", value):
+        raise _wrong("is not a header value", "printable ASCII characters, none of them blank at either end")
+    return value
+
+
+def _as_tuple(value: object) -> object:
+    """TOML lists become tuples; strictness would refuse them."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _one_or_more(value: object) -> object:
+    return (value,) if isinstance(value, str) else _as_tuple(value)
+
+
+Duration = Annotated[float, BeforeValidator(_read_duration), Field(gt=0, le=7 * 86400)]
+DurationOrZero = Annotated[float, BeforeValidator(_read_duration), Field(ge=0, le=7 * 86400)]
+Size = Annotated[int, BeforeValidator(_read_size), Field(ge=1, le=16 * 1024 * 1024)]
+FrameSize = Annotated[int, BeforeValidator(_read_size), Field(ge=1, le=1024 * 1024)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]
+ListenAddress = Annotated[Address, PlainValidator(_read_address)]
+TargetAddress = Annotated[Address, PlainValidator(_read_target_address)]
+NonEmpty = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, AfterValidator(_read_name)]
+FieldPath = Annotated[str, AfterValidator(_read_dotted)]
+JsonPath = Annotated[str, AfterValidator(_read_dotted)]
+Handler = Annotated[str, AfterValidator(_read_handler)]
+HeaderName = Annotated[str, AfterValidator(_read_header_name)]
+HeaderValue = Annotated[str, AfterValidator(_read_header_value)]
+HttpUrl = Annotated[Url, PlainValidator(_read_url)]
+Match = Annotated[Rule, PlainValidator(_read_rule)]
+Listed = Annotated[tuple[_T, ...], BeforeValidator(_as_tuple), Field(min_length=1)]  # its empty default is left unvalidated
+OneOrMore = Annotated[tuple[_T, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
+Table = Annotated[Mapping[_K, _T], AfterValidator(MappingProxyType)]
