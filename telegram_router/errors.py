@@ -202,6 +202,7 @@ def _rows() -> dict[str, Code]:
         ("E-TLS-04", "peer certificate is not from a trusted CA", line, None, "check client_ca, or the peer's chain"),
         ("E-TLS-05", "peer certificate is not for this purpose", line, None, "use a certificate with the right extended key usage"),
         ("E-TLS-08", "TLS handshake failed or took too long", line, None, "see the message; the peer may not be speaking TLS"),
+        ("E-TLS-09", "TLS broke after the handshake", line, None, "look at the peer, or at a device between that changes bytes"),
         ("E-TLS-10", "backend certificate refused", line, None, "check the backend's certificate, server_name and ca"),
         # configuration and specs: start-up and `check` only
         ("E-CFG-01", "file cannot be read", start, None, "check path and permissions"),
