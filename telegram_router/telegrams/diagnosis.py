@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from telegram_router.errors import FramingError
 from telegram_router.telegrams.framing import DEFAULT_MAX_FRAME, Framing
@@ -32,7 +32,6 @@ _PRESETS = (
     LengthField(0, 4, "ebcdic"),
     LengthField(0, 2, "u_le"),
     LengthField(0, 4, "u_le"),
-    LengthField(2, 2, "u_be", before=b"\0\0"),
     LengthField(0, 2, "u_be", after=b"\0\0"),
     LengthField(0, 3, "u_be"),
     *(LengthField(0, width, "ascii") for width in (5, 6, 8, 3, 2)),
@@ -151,18 +150,17 @@ def _ebcdic(scene: _Scene) -> FramingError | None:
 
 def _miscounted(scene: _Scene) -> FramingError | None:
     shape = scene.framing.length
-    if not isinstance(shape, LengthField) or not scene.all:
+    if not isinstance(shape, LengthField) or not scene.all or scene.good > 1:
         return None
-    if scene.good > 1 or (scene.when != "bad" and scene.before and _readable(shape, scene)):
+    fits = [
+        (way, other, setting)
+        for other, setting in _other_counts(shape)
+        if (way := _borne_out(scene, shape, other, setting.startswith("counts")))
+    ]
+    if not fits:
         return None
-    for other, setting in _other_counts(shape):
-        if _borne_out(scene, shape, other, setting.startswith("counts")):
-            return _miscount_error(scene, shape, other, setting)
-    return None
-
-
-def _readable(shape: LengthField, scene: _Scene) -> bool:
-    return isinstance(shape.front(scene.rest, 0, scene.bounds), int)
+    _, other, setting = max(fits, key=lambda fit: fit[0].weight)
+    return _miscount_error(scene, shape, other, setting)
 
 
 def _other_counts(shape: LengthField) -> Iterator[tuple[LengthField, str]]:
@@ -180,23 +178,41 @@ def _other_counts(shape: LengthField) -> Iterator[tuple[LengthField, str]]:
             yield other, f"add = {other.add}"
 
 
-def _borne_out(scene: _Scene, shape: LengthField, other: LengthField, by_design: bool) -> bool:
-    """Do whole frames fit when the length is counted the other way?
+class Way(NamedTuple):
+    """How far a stream can be walked when its lengths are read one way."""
 
-    A second length where the other way expects it, or (only for the common ways) a first frame that ends exactly
-    where the bytes end.
+    sizes: tuple[int, ...]  # of the frames found, the last may be incomplete
+    exact: bool  # the last one ends where the stream ends
+
+    @property
+    def weight(self) -> tuple[bool, int, int]:
+        """To choose between ways that all fit: every byte explained, the same size again, more frames."""
+        return self.exact, self.sizes.count(self.sizes[0]), len(self.sizes)
+
+    def proves(self, shape: LengthField, doubtful: bool = False) -> bool:
+        """Two lengths in a row are no accident where a length has a form. Any bytes are a binary number, any digits are BCD."""
+        enough = 4 if doubtful or _formless(shape) else 2
+        return len(self.sizes) >= enough or (len(self.sizes) >= 2 and self.exact)
+
+
+def _borne_out(scene: _Scene, shape: LengthField, other: LengthField, by_design: bool) -> Way | None:
+    """The way through the stream when the length is counted the other way, if whole frames bear it out.
+
+    Two lengths in a row do, or (only for the common ways) a first frame that ends exactly where the bytes end. A
+    good length at the front speaks for the declared way: then the other must explain every byte.
     """
-    heads, exact = walk(other, scene.all, scene.bounds)
-    if _proof(other, heads, exact):
-        return True
-    stray = scene.when != "bad" and bool(scene.before) and len(scene.rest) < shape.head and not _may_be_length(shape, scene.rest)
-    return heads == 1 and exact and (by_design or stray)
+    way = walk(other, scene.all, scene.bounds, begun=scene.when == "bad")
+    front = shape.front(scene.rest, 0, scene.bounds) if scene.before else None
+    if way.proves(other, doubtful=isinstance(front, int)):
+        return way
+    if len(way.sizes) != 1 or not way.exact:
+        return None
+    stray = scene.when != "bad" and front is None and bool(scene.before) and not _may_be_length(shape, scene.rest)
+    return way if stray or (by_design and front != len(scene.before)) else None
 
 
-def _proof(shape: LengthField, heads: int, exact: bool) -> bool:
-    """Two lengths in a row are no accident where a length has a form; any bytes are a binary number."""
-    enough = 4 if shape.kind in ("u_be", "u_le") else 2
-    return heads >= enough or (heads >= 2 and exact)
+def _formless(shape: LengthField) -> bool:
+    return shape.kind in ("u_be", "u_le", "bcd")
 
 
 def _may_be_length(shape: LengthField, begun: bytes) -> bool:
@@ -205,23 +221,24 @@ def _may_be_length(shape: LengthField, begun: bytes) -> bool:
     return not begun or shape.read(begun + shape.write(shape.uncounted)[len(begun) :]) is not None
 
 
-def walk(shape: LengthField, stream: bytes, bounds: Bounds) -> tuple[int, bool]:
-    """(lengths read, the last frame ends where the stream ends) if the stream is cut this way; (0, False) if it cannot be.
+def walk(shape: LengthField, stream: bytes, bounds: Bounds, begun: bool = False) -> Way:
+    """Cut the stream this way; no sizes when it cannot be.
 
-    Eight frames are proof enough: the work stays bounded.
+    With `begun`, a length that has only begun to arrive may stand behind the last frame. Eight frames are proof
+    enough: the work stays bounded.
     """
-    at = heads = 0
-    while heads < 8:
+    at = 0
+    sizes: list[int] = []
+    while len(sizes) < 8 and at < len(stream):
         size = shape.front(stream, at, bounds)
         if isinstance(size, Refusal):
-            return 0, False
+            return Way((), False)
         if size is None:
-            break
-        heads += 1
+            seen = begun and len(stream) - at > shape.offset and not _formless(shape)
+            return Way(tuple(sizes), seen and _may_be_length(shape, stream[at:]))
+        sizes.append(size)
         at += size
-        if at >= len(stream):
-            break
-    return heads, at == len(stream)
+    return Way(tuple(sizes), at == len(stream))
 
 
 def _miscount_error(scene: _Scene, shape: LengthField, other: LengthField, setting: str) -> FramingError:
@@ -325,8 +342,8 @@ def _preset_hint(scene: _Scene) -> str:
 
 def _fits(other: LengthField, scene: _Scene) -> bool:
     bounds = scene.bounds._replace(least=max(other.smallest + 1, scene.bounds.least - scene.framing.prefix))
-    heads, exact = walk(other, scene.all, bounds)
-    return _proof(other, heads, exact) or (heads == 1 and exact)
+    way = walk(other, scene.all, bounds)
+    return way.proves(other) or (len(way.sizes) == 1 and way.exact)
 
 
 def _declaration(shape: LengthField) -> str:
