@@ -1,0 +1,29 @@
+"""What to do with telegrams: switch, exchanges, routes. Pure: no socket, clock or file."""
+
+from telegram_router.routing.exchange import Exchange
+from telegram_router.routing.peers import Audience, Kind, Listener, ListenerPolicy, Peer, Service, ServicePolicy, Target
+from telegram_router.routing.routes import Among, Between, Prefix, Route, RouteTable
+from telegram_router.routing.switch import Call, Close, Event, Grow, Journal, Switch
+
+__all__ = [
+    "Among",
+    "Audience",
+    "Between",
+    "Call",
+    "Close",
+    "Event",
+    "Exchange",
+    "Grow",
+    "Journal",
+    "Kind",
+    "Listener",
+    "ListenerPolicy",
+    "Peer",
+    "Prefix",
+    "Route",
+    "RouteTable",
+    "Service",
+    "ServicePolicy",
+    "Switch",
+    "Target",
+]

@@ -1,0 +1,519 @@
+"""One socket of the hub: bytes in, frames to the switch, one write for all that a turn left in its outbox."""
+
+# Rules this file keeps:
+#
+# 1. `peer.accepted` grows by what the kernel has taken; under TLS by what has been encrypted, so at most
+#    ENCRYPT_AHEAD bytes are encrypted before the kernel has taken what was encrypted before.
+# 2. Once framing is lost no byte of this connection is looked at again.
+# 3. Bytes that wait are bounded: one receive of RECEIVE bytes that are not cut yet, and the outbox by the switch.
+
+from __future__ import annotations
+
+import enum
+import errno
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from telegram_router.errors import FramingError, RouterError
+from telegram_router.telegrams import diagnose
+from telegram_router.wire.poller import HANGUP, READ, WRITE
+
+if TYPE_CHECKING:
+    from telegram_router.routing import Peer
+    from telegram_router.telegrams import Cut, Spec, When
+    from telegram_router.wire.hub import Hub
+    from telegram_router.wire.tls import TlsLayer
+
+RECEIVE = 65_536
+FRAMES_PER_STEP = 64
+ENCRYPT_AHEAD = 16_384
+WRITE_AT_ONCE = 262_144
+SALVAGE_READS = 16
+LINGER = 1.0
+
+
+class Socket(Protocol):
+    """What the hub needs of a non-blocking socket."""
+
+    def fileno(self) -> int: ...
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes: ...
+
+    def send(self, data: bytes, /) -> int: ...
+
+    def shutdown(self, how: int, /) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Stage(enum.Enum):
+    """A connection goes down this list and never back."""
+
+    HANDSHAKE = "handshake"
+    OPEN = "open"
+    FINISHING = "finishing"  # reads no more; answers still go out
+    LINGERING = "lingering"  # all is written and our side shut; what still comes is thrown away
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Times in seconds, sizes in bytes."""
+
+    frame_timeout: float = 10.0
+    write_timeout: float = 10.0
+    handshake_timeout: float = 5.0
+    unread: int = 262_144  # unwritten answers at which a session is read no more
+    max_frame: int = 65_536
+
+
+class Reader:
+    """How telegrams of one spec are cut out of a stream, and how a stream that cannot be cut is explained."""
+
+    def __init__(self, spec: Spec, max_frame: int) -> None:
+        self.framing = spec.framing
+        self._sizes = {"min_telegram": spec.min_frame - spec.framing.prefix - spec.framing.suffix, "max_frame": max_frame}
+        self.cut: Cut = spec.framing.cutter(**self._sizes)
+
+    def diagnose(self, rest: bytes, previous: bytes | None, when: When, good: int, seconds: float) -> FramingError:
+        return diagnose(self.framing, rest, previous, at=when, good=good, seconds=seconds, **self._sizes)
+
+
+class Connection:
+    """What sessions, telegram links and HTTP links have in common: TLS, writing, deadlines, closing.
+
+    `on_open` is called once the connection is usable (after the handshake), `on_closed` once with the reason.
+    """
+
+    __slots__ = (
+        "backlogged", "cipher", "events", "fd", "finish_code", "handshake_due", "hub", "limits", "linger_until", "name", "on_closed", "on_open",
+        "opened_at", "peer", "recv", "send", "shaking", "sock", "stage", "stalled_since", "tls",
+    )  # fmt: skip
+
+    def __init__(self, sock: Socket, name: str, limits: Limits, tls: TlsLayer | None = None) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.recv = sock.recv
+        self.send = sock.send
+        self.name = name
+        self.limits = limits
+        self.tls = tls
+        self.stage = Stage.HANDSHAKE if tls is not None else Stage.OPEN
+        self.events = READ
+        self.cipher = b""  # encrypted, not yet taken by the kernel
+        self.backlogged = False  # holds received bytes that may make whole frames; they go first
+        self.shaking = False  # waits in the hub for its next handshake step
+        self.stalled_since: float | None = None
+        self.handshake_due = 0.0
+        self.linger_until = 0.0
+        self.opened_at = 0.0
+        self.finish_code = ""
+        self.peer: Peer | None = None
+        self.hub: Hub = None  # type: ignore[assignment]  # set by Hub.add before anything else can happen
+        self.on_open: Callable[[Connection], None] | None = None
+        self.on_closed: Callable[[Connection, str], None] | None = None
+
+    # --- what the kinds of connection add ---------------------------------------------------------------------
+
+    def arrived(self, data: bytes, now: float) -> None:
+        """Plain bytes from the peer."""
+        raise NotImplementedError
+
+    def ended(self, now: float) -> None:
+        """The peer will send no more."""
+        raise NotImplementedError
+
+    def more(self, now: float) -> None:
+        """Go on with what was received and not looked at yet."""
+
+    def overdue(self, now: float) -> RouterError | None:
+        """A deadline of this kind of connection that has passed."""
+        return None
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def ready(self, events: int, now: float) -> None:
+        """One step of a turn: at most one receive, at most one write."""
+        if events & WRITE:
+            self.flush(now)
+        if events & ~WRITE and self.stage is not Stage.CLOSED:
+            self.read(now)
+
+    def read(self, now: float) -> None:
+        if self.events & READ == 0:  # paused or finishing: only the end of the peer was waited for
+            self.hung_up(now)
+            return
+        try:
+            data = self.recv(RECEIVE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self.hub.drop(self, _reason(error))
+            return
+        if self.stage is Stage.LINGERING:
+            if not data:
+                self.hub.drop(self, self.finish_code)
+        elif self.tls is not None:
+            self.unwrap(data, now)
+        elif data:
+            self.arrived(data, now)
+        else:
+            self.ended(now)
+
+    def hung_up(self, now: float) -> None:
+        """RDHUP or worse while nothing is read. A half-closed peer may still want its answers; a reset one may not."""
+        if self.stage is Stage.FINISHING or not self.events & HANGUP:
+            self.hub.drop(self, self.finish_code or "reset by the peer")
+        else:
+            self.hub.watch(self, self.events & ~HANGUP)
+
+    def unwrap(self, data: bytes, now: float) -> None:
+        """Cipher bytes from the kernel, through TLS, to `arrived`."""
+        tls = self.tls
+        assert tls is not None
+        try:
+            tls.feed(data) if data else tls.end()
+        except RouterError as error:
+            self.hub.drop(self, error.code, error)
+            return
+        if self.stage is Stage.HANDSHAKE:
+            self.hub.queue_handshake(self)
+            return
+        self.decrypt(now)
+        if not data and self.stage is Stage.OPEN and not tls.more:
+            self.ended(now)
+
+    def decrypt(self, now: float) -> None:
+        tls = self.tls
+        assert tls is not None
+        try:
+            plain = tls.read(RECEIVE)
+        except RouterError as error:
+            self.send_alert()
+            self.hub.drop(self, error.code, error)
+            return
+        if plain:
+            self.arrived(plain, now)
+        if self.stage is not Stage.OPEN:
+            return
+        if tls.more:
+            self.hub.again(self)
+        elif tls.closed:
+            self.ended(now)
+
+    def go_on(self, now: float) -> None:
+        """The next step with bytes that were received earlier: first what is plain already."""
+        self.more(now)
+        if self.tls is not None and self.stage is Stage.OPEN and self.events & READ and not self.backlogged:
+            self.decrypt(now)
+
+    def shake(self, now: float) -> None:
+        """One step of the TLS handshake."""
+        tls = self.tls
+        assert tls is not None
+        try:
+            done = tls.handshake()
+        except RouterError as error:
+            self.send_alert()
+            self.hub.drop(self, error.code, error)
+            return
+        self.handshake_due = now + self.limits.handshake_timeout  # our own queue is not the peer's delay
+        self.flush(now)
+        if done and self.stage is Stage.HANDSHAKE:
+            self.stage = Stage.OPEN
+            self.hub.opened(self, now)
+            self.decrypt(now)
+
+    def send_alert(self) -> None:
+        """Tell the peer why, if the kernel takes it at once."""
+        assert self.tls is not None
+        try:
+            self.send(self.cipher + self.tls.outgoing())
+        except OSError:
+            pass
+
+    # --- writing ------------------------------------------------------------------------------------------------
+
+    def flush(self, now: float) -> None:
+        """Write what the outbox holds, as far as the kernel takes it."""
+        if self.tls is not None:
+            self.flush_tls(now)
+            return
+        peer = self.peer
+        if peer is None or not peer.outbox:
+            self.written(now)
+            return
+        outbox = peer.outbox
+        data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
+        if len(data) > WRITE_AT_ONCE:
+            data = data[:WRITE_AT_ONCE]
+        try:
+            sent = self.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            self.write_failed(error, now)
+            return
+        peer.accepted += sent
+        if peer.accepted == peer.queued:
+            outbox.clear()
+            if self.events & WRITE or self.stalled_since is not None or self.stage is not Stage.OPEN or peer.paused:
+                self.written(now)
+        else:
+            cut_front(outbox, sent)
+            self.stalled(now, progress=sent > 0)
+
+    def flush_tls(self, now: float) -> None:
+        tls = self.tls
+        assert tls is not None
+        peer = self.peer
+        while True:
+            cipher = self.cipher + tls.outgoing()
+            if not cipher and peer is not None and peer.outbox and self.stage is not Stage.HANDSHAKE:
+                plain = take_front(peer.outbox, ENCRYPT_AHEAD)
+                peer.accepted += len(plain)  # from here on nobody can say that it was not sent
+                tls.write(plain)
+                cipher = tls.outgoing()
+            if not cipher:
+                self.cipher = b""
+                self.written(now)
+                return
+            try:
+                sent = self.send(cipher)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError as error:
+                self.write_failed(error, now)
+                return
+            self.cipher = cipher[sent:]
+            if self.cipher:
+                self.stalled(now, progress=sent > 0)
+                return
+
+    def stalled(self, now: float, *, progress: bool) -> None:
+        if progress or self.stalled_since is None:
+            self.stalled_since = now
+        if not self.events & WRITE:
+            self.hub.watch(self, self.events | WRITE)
+
+    def written(self, now: float) -> None:
+        """Everything is out."""
+        self.stalled_since = None
+        if self.events & WRITE:
+            self.hub.watch(self, self.events & ~WRITE)
+        if self.stage is Stage.FINISHING:
+            self.close_when_done(now)
+        elif self.peer is not None and self.peer.paused:
+            self.hub.switch.resumed.append(self.peer)
+
+    def write_failed(self, error: OSError, now: float) -> None:
+        """The peer is gone, but what it sent before may hold answers: read that first."""
+        self.stalled_since = now
+        for _ in range(SALVAGE_READS):
+            if self.stage is not Stage.OPEN or self.events & READ == 0:
+                break
+            try:
+                data = self.recv(RECEIVE)
+            except OSError:
+                break
+            if not data:
+                break
+            if self.tls is None:
+                self.arrived(data, now)
+            else:
+                self.unwrap(data, now)
+        if self.stage is not Stage.CLOSED:
+            self.hub.drop(self, _reason(error))
+
+    # --- ending -------------------------------------------------------------------------------------------------
+
+    def finish(self, code: str, now: float) -> None:
+        """Read no more; close when what is open has been answered and written."""
+        if self.stage is not Stage.OPEN:
+            return
+        self.stage = Stage.FINISHING
+        self.finish_code = code
+        self.hub.watch(self, self.events & WRITE)
+        self.close_when_done(now)
+
+    def close_when_done(self, now: float) -> None:
+        peer = self.peer
+        if peer is not None and (peer.outbox or peer.open or self.cipher):
+            return
+        # Closing with unread bytes in the kernel sends RST, which can overtake our last answers: shut, then drain.
+        try:
+            if self.tls is not None:
+                self.tls.goodbye()
+                self.send(self.tls.outgoing())
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.hub.drop(self, self.finish_code)
+            return
+        self.stage = Stage.LINGERING
+        self.linger_until = now + LINGER
+        self.hub.watch(self, READ)
+
+    def due(self, now: float) -> tuple[str, RouterError | None] | None:
+        """Why this connection must be closed now, if it must."""
+        limits = self.limits
+        if self.stage is Stage.HANDSHAKE and now >= self.handshake_due:
+            assert self.tls is not None
+            return "E-TLS-08", self.tls.late(limits.handshake_timeout)
+        if self.stage is Stage.LINGERING and now >= self.linger_until:
+            return self.finish_code, None
+        if self.stalled_since is not None and now >= self.stalled_since + limits.write_timeout:
+            return "E-LIM-06", RouterError("E-LIM-06", "nothing could be written in time", where=self.name)
+        error = self.overdue(now)
+        return (error.code, error) if error is not None else None
+
+
+class TelegramConnection(Connection):
+    """A session or a telegram link: cuts frames for the switch."""
+
+    __slots__ = ("buffer", "cut", "frames", "is_session", "partial_since", "previous", "reader", "start")
+
+    def __init__(self, sock: Socket, name: str, limits: Limits, reader: Reader, *, is_session: bool, tls: TlsLayer | None = None) -> None:
+        super().__init__(sock, name, limits, tls)
+        self.reader = reader
+        self.cut = reader.cut
+        self.is_session = is_session
+        self.buffer = b""
+        self.start = 0
+        self.previous: bytes | None = None
+        self.frames = 0
+        self.partial_since: float | None = None
+
+    def arrived(self, data: bytes, now: float) -> None:
+        self.buffer = self.buffer[self.start :] + data if self.start < len(self.buffer) else data
+        self.start = 0
+        if not self.backlogged:
+            self.more(now)
+
+    def read(self, now: float) -> None:
+        if not self.backlogged:  # what was received goes first; the kernel keeps the rest
+            super().read(now)
+
+    def more(self, now: float) -> None:
+        """Cut what is whole and hand it to the switch, as much as one step may and the session has room for."""
+        self.backlogged = False
+        peer = self.peer
+        limit = FRAMES_PER_STEP
+        if self.stage is not Stage.OPEN or peer is None:
+            return
+        if self.is_session:
+            room = peer.limit
+            for lane in peer.lanes:
+                room -= len(lane.open)
+            if room < limit:
+                limit = room
+            if limit <= 0 or peer.queued - peer.accepted > self.limits.unread:
+                self.pause()
+                return
+        try:
+            frames, self.start = self.cut(self.buffer, self.start, limit)
+            if frames:
+                self.frames += len(frames)
+                self.previous = frames[-1]
+                self.hub.switch.receive(peer, frames, now)
+            left = len(self.buffer) - self.start
+            if left and len(frames) == limit:
+                self.backlogged = True
+                self.hub.again(self)
+            elif left and frames:
+                self.cut(self.buffer, self.start, 1)  # raises at once if what comes next is no frame
+        except FramingError:
+            self.lost_framing("bad", now)
+            return
+        if left == 0:
+            self.buffer = b""
+            self.start = 0
+            self.partial_since = None
+        elif frames or self.partial_since is None:
+            self.partial_since = now
+
+    def pause(self) -> None:
+        """This session has no room: stop reading it, notice only that it hangs up."""
+        assert self.peer is not None
+        self.peer.paused = True
+        self.partial_since = None
+        if self.events & READ:
+            self.hub.watch(self, (self.events & ~READ) | HANGUP)
+            self.hub.pauses += 1
+
+    def resume(self, now: float) -> None:
+        """There is room again: first what was received, then the socket."""
+        peer = self.peer
+        if peer is None or not peer.paused or self.stage is not Stage.OPEN:
+            return
+        peer.paused = False
+        self.more(now)
+        if not peer.paused and self.stage is Stage.OPEN:
+            self.hub.watch(self, (self.events & ~HANGUP) | READ)
+            if self.tls is not None:
+                self.hub.again(self)
+
+    def ended(self, now: float) -> None:
+        if self.start < len(self.buffer):
+            self.lost_framing("eof", now)
+        elif self.is_session:
+            self.half_closed(now)
+        else:
+            self.hub.drop(self, "closed by the host")
+
+    def half_closed(self, now: float) -> None:
+        """FIN after the last frame: the answers still go out."""
+        peer = self.peer
+        if peer is not None and (peer.open or peer.outbox or self.cipher):
+            self.stage = Stage.FINISHING
+            self.finish_code = "closed by the client"
+            self.hub.watch(self, self.events & WRITE)
+        else:
+            self.hub.drop(self, "closed by the client")
+
+    def lost_framing(self, moment: When, now: float) -> None:
+        told = self.reader.diagnose(self.buffer[self.start :], self.previous, moment, self.frames, self.limits.frame_timeout)
+        self.buffer, self.start, self.partial_since = b"", 0, None
+        self.hub.framing_lost(self, told)
+        if self.is_session and moment != "eof":
+            self.finish(told.code, now)
+        else:
+            self.hub.drop(self, told.code)
+
+    def overdue(self, now: float) -> RouterError | None:
+        if self.partial_since is not None and now >= self.partial_since + self.limits.frame_timeout and self.stage is Stage.OPEN:
+            self.lost_framing("timeout", now)
+        return None
+
+
+def cut_front(outbox: list[bytes], sent: int) -> None:
+    """Drop the first `sent` bytes of the frames in an outbox."""
+    index = 0
+    while index < len(outbox) and sent >= len(outbox[index]):
+        sent -= len(outbox[index])
+        index += 1
+    del outbox[:index]
+    if sent:
+        outbox[0] = outbox[0][sent:]
+
+
+def take_front(outbox: list[bytes], size: int) -> bytes:
+    """Take up to `size` bytes off the front of an outbox."""
+    if len(outbox) == 1 and len(outbox[0]) <= size:
+        return outbox.pop()
+    index = total = 0
+    while index < len(outbox) and total < size:
+        total += len(outbox[index])
+        index += 1
+    data = b"".join(outbox[:index])[:size]
+    cut_front(outbox, len(data))
+    return data
+
+
+def _reason(error: OSError) -> str:
+    if error.errno in (errno.ECONNRESET, errno.EPIPE):
+        return "reset by the peer"
+    return errno.errorcode.get(error.errno or 0, "lost")
+
+

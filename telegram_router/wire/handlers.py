@@ -1,0 +1,78 @@
+"""Python functions as services: each call is a task, no more at a time than the service allows."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from telegram_router.errors import Delivery, FieldError
+from telegram_router.routing import Call, Exchange, Service
+from telegram_router.telegrams import Telegram
+from telegram_router.wire.hub import Hub, Log, where_failed
+
+Handler = Callable[[Telegram], Awaitable[Telegram]]
+
+
+def is_handler(found: object) -> bool:
+    """A handler is an `async def`: anything else would hold up every other telegram while it runs."""
+    return inspect.iscoroutinefunction(found)
+
+
+class HandlerCaller:
+    """Calls the handler of one service. Its pseudo-link in the switch bounds the calls at a time."""
+
+    def __init__(self, hub: Hub, service: Service, handler: Handler, nursery: trio.Nursery, log: Log) -> None:
+        self._hub = hub
+        self._service = service
+        self._handler = handler
+        self._nursery = nursery
+        self._log = log
+
+    def start(self) -> None:
+        """The service takes requests from now on."""
+        self._hub.handlers[self._service] = self.call
+        self._hub.switch.add_link(self._service, f"{self._service.name}#handler", "handler")
+
+    def call(self, command: Call) -> None:
+        """Begin a call. From here on the request counts as sent."""
+        link = command.exchange.answerer
+        assert link is not None
+        link.queued += 1
+        link.accepted = link.queued
+        self._nursery.start_soon(self._answer, command.exchange)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        frame: bytes | None = None
+        code = "E-BCK-08"
+        left = exchange.at + self._service.policy.timeout - self._hub.clock()
+        with trio.move_on_after(max(0.0, left)) as scope:
+            try:
+                frame = await self._ask(exchange)
+            except FieldError as error:
+                code = "E-BCK-06"
+                self._log("error", "handler_answer_invalid", code=code, service=self._service.name, problems=[each.text() for each in error.problems])
+            except Exception as error:
+                self._log("error", "handler_failed", code=code, service=self._service.name, type=type(error).__name__, at=where_failed(error))
+        if scope.cancelled_caught:
+            return  # the switch's own timeout answers the asker
+        if frame is not None:
+            done = frame
+            self._hub.enter(lambda now: self._hub.switch.answer(exchange, done, now))
+        else:
+            self._hub.enter(lambda now: self._hub.switch.fail(exchange, code, Delivery.SENT_UNKNOWN, now))
+
+    async def _ask(self, exchange: Exchange) -> bytes:
+        request = exchange.telegram
+        assert request is not None  # handlers are always fully validated
+        answer = await self._handler(request)
+        if not isinstance(answer, Telegram):
+            raise TypeError("a handler returns a Telegram")
+        expected = exchange.entry.reply
+        if expected is not None and answer.message is not expected:
+            raise ValueError("a handler returns the reply to its request; see Telegram.reply")
+        frame = self._service.spec.encode(answer)
+        if self._service.spec.correlate(frame) != self._service.spec.correlate(exchange.frame):
+            raise ValueError("the reply carries another correlation key than its request")
+        return frame

@@ -1,0 +1,332 @@
+"""One trio task drives one epoll that holds every telegram and HTTP socket of the router."""
+
+# Rules this file keeps:
+#
+# 1. Per telegram there is no task, lock, timer or await; per turn every destination gets one write.
+# 2. A turn ends after TURN seconds; what it did not get to goes first in the next.
+# 3. A connection's step that fails in a way nobody expected costs that connection, and no other.
+# 4. Whatever else touches the switch comes in by `enter` and runs inside a turn.
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import trio
+
+from telegram_router.errors import FramingError, RouterError
+from telegram_router.routing import Call, Close, Grow, Listener, Peer, Service, Switch
+from telegram_router.wire.connection import Connection, Stage, TelegramConnection
+from telegram_router.wire.poller import WRITE, Poller
+
+TURN = 0.005
+READY_AT_ONCE = 1024
+HANDSHAKES_PER_TURN = 4
+SLOW_STEP = 0.02
+TICK = 0.01
+SWEEP = 0.25
+TURN_BUCKETS = 24  # powers of two in microseconds
+
+
+class Log(Protocol):
+    """Where events go: one line each."""
+
+    def __call__(self, level: str, event: str, **fields: object) -> None: ...
+
+
+def where_failed(error: BaseException) -> list[str]:
+    """The innermost places of a traceback. No locals, no message: both may hold field values."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames[-6:]]
+
+
+class Hub:
+    """Owns the sockets. Everything it needs from outside, poller, clock and log, comes in as an argument."""
+
+    def __init__(self, switch: Switch, poller: Poller, clock: Callable[[], float], log: Log) -> None:
+        self.switch = switch
+        self.poller = poller
+        self.clock = clock
+        self.log = log
+        self.connections: dict[int, Connection] = {}
+        self.by_peer: dict[Peer, Connection] = {}
+        self.handlers: dict[Service, Callable[[Call], None]] = {}
+        self.grow: Callable[[Service], None] | None = None
+        self.pauses = 0
+        self.containments = 0
+        self.slow_steps = 0
+        self.turn_times = [0] * TURN_BUCKETS
+        self.turn_seconds = 0.0
+        self.framing_errors: dict[tuple[str, str], int] = {}  # (listener or service, code)
+        self.handshake_failures: dict[tuple[str, str], int] = {}
+        self.closed: dict[tuple[str, str], int] = {}
+        self._again: list[Connection] = []
+        self._leftover: deque[tuple[int, int]] = deque()  # at most READY_AT_ONCE
+        self._handshakes: deque[Connection] = deque()  # at most one entry a connection
+        self._entered: deque[Callable[[float], None]] = deque()  # bounded by tasks and open exchanges
+        self._stopping = False
+        self._next_sweep = 0.0
+        self._sweep_every = SWEEP
+
+    # --- connections --------------------------------------------------------------------------------------------
+
+    def add(self, connection: Connection, now: float) -> None:
+        """Take over a connected socket. Under TLS it becomes usable after the handshake."""
+        connection.hub = self
+        connection.opened_at = now
+        self.connections[connection.fd] = connection
+        self.poller.register(connection.fd, connection.events)
+        limits = connection.limits
+        self._sweep_every = min(self._sweep_every, limits.frame_timeout / 4, limits.write_timeout / 4, limits.handshake_timeout / 4)
+        if connection.stage is Stage.OPEN:
+            self.opened(connection, now)
+        else:
+            connection.handshake_due = now + limits.handshake_timeout
+            self.queue_handshake(connection)
+
+    def opened(self, connection: Connection, now: float) -> None:
+        connection.opened_at = now
+        if connection.on_open is not None:
+            connection.on_open(connection)
+        if connection.peer is not None:
+            self.by_peer[connection.peer] = connection
+
+    def watch(self, connection: Connection, events: int) -> None:
+        """Change what the poller reports of a connection."""
+        if events != connection.events and connection.stage is not Stage.CLOSED:
+            connection.events = events
+            self.poller.modify(connection.fd, events)
+
+    def again(self, connection: Connection) -> None:
+        """It has received bytes that this turn did not get to."""
+        self._again.append(connection)
+
+    def queue_handshake(self, connection: Connection) -> None:
+        if not connection.shaking:
+            connection.shaking = True
+            self._handshakes.append(connection)
+
+    def drop(self, connection: Connection, reason: str, error: RouterError | None = None) -> None:
+        """Close a connection and settle what it leaves open. Safe to call twice."""
+        if connection.stage is Stage.CLOSED:
+            return
+        was = connection.stage
+        connection.stage = Stage.CLOSED
+        self.poller.unregister(connection.fd)
+        self.connections.pop(connection.fd, None)
+        connection.sock.close()
+        group = self._group_name(connection)
+        self.closed[group, reason] = self.closed.get((group, reason), 0) + 1
+        if error is not None:
+            if was is Stage.HANDSHAKE:
+                self.handshake_failures[group, error.code] = self.handshake_failures.get((group, error.code), 0) + 1
+            self.log("warning", "connection_failed", code=error.code, connection=connection.name, text=error.text())
+        peer = connection.peer
+        if peer is not None:
+            self.by_peer.pop(peer, None)
+            connection.peer = None
+            now = self.clock()
+            if isinstance(peer.group, Listener):
+                self.switch.lose_session(peer, now)
+            else:
+                self.switch.lose_link(peer, now)
+        if connection.on_closed is not None:
+            connection.on_closed(connection, reason)
+
+    @staticmethod
+    def _group_name(connection: Connection) -> str:
+        return connection.peer.group.name if connection.peer is not None else connection.name.split("#")[0]
+
+    def framing_lost(self, connection: Connection, error: FramingError) -> None:
+        group = self._group_name(connection)
+        self.framing_errors[group, error.code] = self.framing_errors.get((group, error.code), 0) + 1
+        self.log("warning", "framing_lost", code=error.code, connection=connection.name, text=error.text())
+
+    # --- turns --------------------------------------------------------------------------------------------------
+
+    def enter(self, step: Callable[[float], None]) -> None:
+        """Have `step(now)` run inside the next turn; its outboxes are flushed with the turn's."""
+        self._entered.append(step)
+        self.poller.wake()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until `stop`. Returns with every connection closed."""
+        task_status.started()
+        try:
+            while not self._stopping:
+                if self._again or self._leftover or self._handshakes or self._entered:
+                    await trio.lowlevel.checkpoint()
+                else:
+                    await self.poller.wait()
+                self.turn()
+        finally:
+            for connection in list(self.connections.values()):
+                self.drop(connection, "stopped")
+
+    def stop(self) -> None:
+        self._stopping = True
+        self.poller.wake()
+
+    def turn(self) -> None:
+        """One round: entrances, what was left, what is ready, a few handshakes, then the writes."""
+        now = self.clock()
+        end = now + TURN
+        while self._entered:
+            self._contain(None, self._entered.popleft(), now)
+        if self._again:
+            again, self._again = self._again, []
+            for connection in again:
+                if connection.stage is not Stage.CLOSED:
+                    self._contain(connection, connection.go_on, now)
+        ready: deque[tuple[int, int]] | list[tuple[int, int]] = self._leftover or self.poller.poll(READY_AT_ONCE)
+        connections = self.connections
+        for index, (fd, events) in enumerate(ready):
+            connection = connections.get(fd)
+            if connection is None:
+                continue
+            try:
+                connection.ready(events, now)
+            except Exception as error:
+                self._failed(connection, error)
+            if index & 7 == 7 and self.clock() > end:
+                self._leftover = deque(list(ready)[index + 1 :])
+                break
+        else:
+            if self._leftover:
+                self._leftover = deque()
+        self._shake_hands(end, now)
+        self.flush(now)
+        took = self.clock() - now
+        self.turn_times[min(int(took * 1e6).bit_length(), TURN_BUCKETS - 1)] += 1
+        self.turn_seconds += took
+
+    def _shake_hands(self, end: float, now: float) -> None:
+        for _ in range(min(HANDSHAKES_PER_TURN, len(self._handshakes))):
+            connection = self._handshakes.popleft()
+            connection.shaking = False
+            if connection.stage is Stage.HANDSHAKE:
+                self._contain(connection, connection.shake, now)
+            if self.clock() > end:
+                return
+
+    def flush(self, now: float) -> None:
+        """Carry out the switch's commands and write every outbox that was filled, once."""
+        switch = self.switch
+        while switch.commands or switch.dirty or switch.resumed:
+            commands, switch.commands = switch.commands, []
+            for command in commands:
+                self._contain(None, lambda at, order=command: self._obey(order, at), now)  # type: ignore[misc]
+            resumed, switch.resumed = switch.resumed, []
+            for peer in resumed:
+                connection = self.by_peer.get(peer)
+                if isinstance(connection, TelegramConnection):
+                    self._contain(connection, connection.resume, now)
+            dirty, switch.dirty = switch.dirty, []
+            for peer in dirty:
+                connection = self.by_peer.get(peer)
+                if connection is None or connection.events & WRITE:  # the kernel refused before and will say when it has room
+                    continue
+                try:
+                    connection.flush(now)
+                except Exception as error:
+                    self._failed(connection, error)
+        if switch.events:
+            self._tell()
+
+    def _obey(self, command: Call | Close | Grow, now: float) -> None:
+        if isinstance(command, Call):
+            self.handlers[command.exchange.entry.target](command)
+        elif isinstance(command, Grow):
+            if self.grow is not None:
+                self.grow(command.service)
+        else:
+            connection = self.by_peer.get(command.peer)
+            if connection is not None:
+                self.drop(connection, command.code)
+
+    def _tell(self) -> None:
+        events, self.switch.events = self.switch.events, []
+        dropped, self.switch.events_dropped = self.switch.events_dropped, 0
+        for event in events:
+            self.log("warning", event.name, **event.fields)
+        if dropped:
+            self.log("warning", "events_dropped", count=dropped)
+
+    # --- containment --------------------------------------------------------------------------------------------
+
+    def _contain(self, connection: Connection | None, step: Callable[[float], None], now: float) -> None:
+        try:
+            step(now)
+        except Exception as error:
+            self._failed(connection, error)
+
+    def _failed(self, connection: Connection | None, error: Exception) -> None:
+        """A fault of ours in one connection's step: that connection pays, the rest goes on."""
+        self.containments += 1
+        self.log(
+            "error", "bug", code="E-INT-01", connection=connection.name if connection else None, type=type(error).__name__, at=where_failed(error)
+        )
+        if connection is not None:
+            self.drop(connection, "E-INT-01")
+
+    # --- time ---------------------------------------------------------------------------------------------------
+
+    async def keep_time(self, shortest: float) -> None:
+        """Let the switch's deadlines pass and sweep the connections'. `shortest`: the shortest time the config names."""
+        while True:
+            now = self.clock()
+            due = self.switch.next_deadline()
+            pause = min(shortest, self._sweep_every, due - now if due is not None else self._sweep_every)
+            await trio.sleep(max(TICK, pause))
+            self.enter(self._tick)
+
+    def _tick(self, now: float) -> None:
+        self.switch.tick(now)
+        if now < self._next_sweep:
+            return
+        self._next_sweep = now + self._sweep_every
+        for connection in list(self.connections.values()):
+            overdue = connection.due(now)
+            if overdue is not None:
+                self.drop(connection, overdue[0], overdue[1])
+
+    # --- stopping -----------------------------------------------------------------------------------------------
+
+    async def drain(self, patience: float) -> int:
+        """Answer what is open, then part with every client. Returns how many exchanges had to be cut."""
+        self.switch.draining = True
+        with trio.move_on_after(patience):
+            while not (self.switch.idle and self._all_written()):
+                await trio.sleep(TICK)
+        cut = sum(len(service.register.pending) for service in self.switch.services.values())
+        self.enter(self._part)
+        with trio.move_on_after(2.0):
+            while any(self._is_session(connection) for connection in self.connections.values()):
+                await trio.sleep(TICK)
+        return cut
+
+    def _part(self, now: float) -> None:
+        for connection in list(self.connections.values()):
+            if not self._is_session(connection):
+                continue
+            if connection.stage is Stage.OPEN:
+                connection.finish("stopped", now)
+            elif connection.stage is Stage.HANDSHAKE:
+                self.drop(connection, "stopped")
+
+    @staticmethod
+    def _is_session(connection: Connection) -> bool:
+        return isinstance(connection, TelegramConnection) and connection.is_session
+
+    def _all_written(self) -> bool:
+        return not any(connection.cipher or (connection.peer is not None and connection.peer.outbox) for connection in self.connections.values())
+
+    def connection_counts(self) -> Mapping[str, int]:
+        """Open connections by listener or service."""
+        counts: dict[str, int] = {}
+        for connection in self.connections.values():
+            name = self._group_name(connection)
+            counts[name] = counts.get(name, 0) + 1
+        return counts

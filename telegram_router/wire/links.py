@@ -1,0 +1,140 @@
+"""Dial backends, and dial them again: links to telegram hosts for ever, links to HTTP services when they are needed."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from telegram_router.errors import RouterError
+from telegram_router.routing import Service
+from telegram_router.wire.connection import Connection, Limits, Reader, TelegramConnection
+from telegram_router.wire.hub import Hub, Log
+from telegram_router.wire.tls import TlsLayer
+
+STEADY = 10.0  # a link that was up this long starts the pauses anew
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One address of a service. Times in seconds."""
+
+    host: str
+    port: int
+    connect_timeout: float = 5.0
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def layer(self) -> TlsLayer | None:
+        return TlsLayer(self.tls, "client", self.server_name or self.host) if self.tls is not None else None
+
+
+@dataclass
+class Outcomes:
+    """What became of the attempts to connect to one backend."""
+
+    connected: int = 0
+    failed: int = 0
+    up: int = 0  # usable links right now
+
+
+class Pauses:
+    """How long to wait before dialling again: doubling, with full jitter. Chance comes in as an argument."""
+
+    def __init__(self, shortest: float, longest: float, chance: Callable[[], float]) -> None:
+        self._shortest = shortest
+        self._longest = longest
+        self._chance = chance
+        self._ceiling = shortest
+
+    def reset(self) -> None:
+        self._ceiling = self._shortest
+
+    def next(self) -> float:
+        """Seconds; at least a tenth of the ceiling, so that a refused connection never becomes a busy loop."""
+        pause = self._ceiling * max(0.1, self._chance())
+        self._ceiling = min(self._ceiling * 2, self._longest)
+        return pause
+
+
+async def dial(backend: Backend) -> socket.socket:
+    """A connected, non-blocking socket. Raises RouterError E-BCK-10."""
+    try:
+        with trio.fail_after(backend.connect_timeout):
+            stream = await trio.open_tcp_stream(backend.host, backend.port)
+    except trio.TooSlowError:
+        raise _unreachable(backend, f"no connection within {backend.connect_timeout:g} s") from None
+    except OSError as error:
+        raise _unreachable(backend, error.strerror or str(type(error).__name__)) from None
+    sock = socket.socket(fileno=stream.socket.detach())
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return sock
+
+
+def _unreachable(backend: Backend, why: str) -> RouterError:
+    return RouterError("E-BCK-10", f"cannot connect: {why}", where=backend.name, do="check the address, the host and the network")
+
+
+class LinkKeeper:
+    """Keeps one link with one backend of a telegram service: dial, serve, pause, dial again."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self, hub: Hub, service: Service, backend: Backend, limits: Limits, pauses: Pauses, outcomes: Outcomes, log: Log) -> None:
+        self._hub = hub
+        self._service = service
+        self._backend = backend
+        self._limits = limits
+        self._pauses = pauses
+        self._outcomes = outcomes
+        self._log = log
+        self._reader = Reader(service.spec, limits.max_frame)
+
+    async def run(self) -> None:
+        """For ever; every loss is followed by a jittered pause."""
+        while True:
+            try:
+                sock = await dial(self._backend)
+            except RouterError as error:
+                self._outcomes.failed += 1
+                self._log("warning", "connect_failed", code=error.code, service=self._service.name, text=error.text())
+            else:
+                await self._serve(sock)
+            await trio.sleep(self._pauses.next())
+
+    async def _serve(self, sock: socket.socket) -> None:
+        gone = trio.Event()
+        name = f"{self._service.name}#{next(self.numbers)}"
+        link = TelegramConnection(sock, name, self._limits, self._reader, is_session=False, tls=self._backend.layer())
+        opened_at: list[float] = []
+
+        def opened(connection: Connection) -> None:
+            opened_at.append(self._hub.clock())
+            self._outcomes.connected += 1
+            self._outcomes.up += 1
+            connection.peer = self._hub.switch.add_link(self._service, name, self._backend.name)
+            self._log("info", "link_up", connection=name, service=self._service.name, backend=self._backend.name)
+
+        def closed(_: Connection, reason: str) -> None:
+            if opened_at:
+                self._outcomes.up -= 1
+                self._log("warning", "link_lost", connection=name, service=self._service.name, backend=self._backend.name, reason=reason)
+            else:
+                self._outcomes.failed += 1
+            gone.set()
+
+        link.on_open, link.on_closed = opened, closed
+        self._hub.enter(lambda now: self._hub.add(link, now))
+        await gone.wait()
+        if opened_at and self._hub.clock() - opened_at[0] >= STEADY:
+            self._pauses.reset()

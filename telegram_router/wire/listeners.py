@@ -1,0 +1,120 @@
+"""Accept clients and hand them to the hub."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import socket
+import ssl
+from collections.abc import Callable
+
+import trio
+
+from telegram_router.errors import RouterError
+from telegram_router.routing import Listener
+from telegram_router.wire.connection import Connection, Limits, Reader, TelegramConnection
+from telegram_router.wire.hub import Hub, Log
+from telegram_router.wire.tls import TlsLayer
+
+BACKLOG = 1024
+OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+PAUSE_WHEN_OUT_OF_FILES = 0.1
+REFUSALS_BETWEEN_LINES = 1.0
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises RouterError E-CFG-09 when the address cannot be had."""
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        sock = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise _cannot_bind(host, port, error) from None
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise _cannot_bind(host, port, error) from None
+    sock.setblocking(False)
+    return sock
+
+
+def _cannot_bind(host: str, port: int, error: OSError) -> RouterError:
+    why = "the address is in use" if error.errno == errno.EADDRINUSE else error.strerror or "unknown reason"
+    return RouterError("E-CFG-09", f"cannot listen on {host}:{port}: {why}", do="stop whoever holds it, or choose another address")
+
+
+class Acceptor:
+    """One listener's door: who comes in, and who is turned away."""
+
+    def __init__(
+        self, hub: Hub, listener: Listener, sock: socket.socket, limits: Limits, max_sessions: int, log: Log,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:  # fmt: skip
+        self._hub = hub
+        self._listener = listener
+        self._sock = sock
+        self._limits = limits
+        self._max = max_sessions
+        self._log = log
+        self._tls = tls
+        self._reader = Reader(listener.spec, limits.max_frame)
+        self._numbers = itertools.count(1)
+        self._told_at = float("-inf")
+        self.open = 0
+        self.total = 0
+        self.turned_away = 0
+
+    @property
+    def address(self) -> tuple[str, int]:
+        name = self._sock.getsockname()
+        return name[0], name[1]
+
+    async def run(self) -> None:
+        """Accept for ever. A full table of files pauses accepting; it never ends it."""
+        listening = trio.socket.from_stdlib_socket(self._sock)
+        while True:
+            try:
+                accepted, address = await listening.accept()
+            except OSError as error:
+                if error.errno not in OUT_OF_FILES:
+                    continue  # that one connection died in the queue
+                self._log("error", "accept_paused", listener=self._listener.name, reason=errno.errorcode.get(error.errno, "?"))
+                await trio.sleep(PAUSE_WHEN_OUT_OF_FILES)
+                continue
+            sock = socket.socket(fileno=accepted.detach())
+            if self.open >= self._max:
+                self._turn_away(sock)
+            else:
+                self._let_in(sock, address)
+
+    def _turn_away(self, sock: socket.socket) -> None:
+        sock.close()
+        self.turned_away += 1
+        now = self._hub.clock()
+        if now - self._told_at >= REFUSALS_BETWEEN_LINES:
+            self._told_at = now
+            self._log("warning", "session_refused", code="E-LIM-05", listener=self._listener.name, open=self.open, refused=self.turned_away)
+
+    def _let_in(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        self.open += 1
+        self.total += 1
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        tls = TlsLayer(self._tls(), "server") if self._tls is not None else None
+        name = f"{self._listener.name}#{next(self._numbers)}"
+        session = TelegramConnection(sock, name, self._limits, self._reader, is_session=True, tls=tls)
+        session.on_open = self._opened
+        session.on_closed = self._closed
+        self._log("info", "session_accepted", connection=name, peer=f"{address[0]}:{address[1]}")
+        self._hub.enter(lambda now: self._hub.add(session, now))
+
+    def _opened(self, connection: Connection) -> None:
+        identity = frozenset(connection.tls.peer_names()) if connection.tls is not None else frozenset[str]()
+        connection.peer = self._hub.switch.add_session(self._listener, connection.name, identity)
+
+    def _closed(self, connection: Connection, reason: str) -> None:
+        self.open -= 1
+        self._log("info", "session_closed", connection=connection.name, reason=reason)
