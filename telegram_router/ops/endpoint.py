@@ -1,0 +1,127 @@
+"""The Prometheus endpoint: GET /metrics, on a port of its own. Imported only where one is configured, for its weight."""
+
+# Rules this file keeps:
+#
+# 1. A scrape never holds the router up: counters are read at once, and their text is made family by family.
+# 2. A scraper that stops reading is cut off by the kernel, so that it cannot hold up the router's end either.
+# 3. A fault of a scrape or of the server is told and answered; it never ends the router.
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
+from typing import Any
+
+import trio
+from hypercorn.config import Config as ServerConfig
+from hypercorn.logging import Logger as ServerLogger
+from hypercorn.trio import serve
+from prometheus_client import ProcessCollector
+from prometheus_client.core import Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+
+from telegram_router.config import Address
+from telegram_router.errors import RouterError
+from telegram_router.ops.metrics import Collect, RouterCollector
+
+WRITE_TIMEOUT_MS = 10_000
+READ_TIMEOUT = 10
+
+
+async def serve_metrics(
+    address: Address,
+    collect: Collect,
+    on_bug: Callable[[BaseException], None],
+    *,
+    task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve GET /metrics for ever; started with the address that is really bound. Raises RouterError E-CFG-09.
+
+    A failing scrape is answered 500 and told to `on_bug`; so is a fault of the server, which is then started anew.
+    """
+    with await _bound(address) as sock:
+        task_status.started(Address(*sock.getsockname()[:2]))
+        while True:
+            try:
+                await serve(application(collect), _server_config(sock, on_bug))  # type: ignore[arg-type]
+            except Exception as error:  # a fault of the server must not end the router
+                on_bug(error)
+            await trio.sleep(1)
+
+
+def application(collect: Collect) -> Starlette:
+    """The ASGI application behind the endpoint."""
+    router, process = RouterCollector(collect), ProcessCollector(registry=None)
+
+    async def metrics(_request: Request) -> StreamingResponse:
+        families = [*router.collect(), *process.collect()]
+        headers = {"connection": "close"}  # a scraper that pipelines and does not read would fill our buffers
+        return StreamingResponse(_text(families), media_type=CONTENT_TYPE_LATEST, headers=headers)
+
+    return Starlette(routes=[Route("/metrics", metrics, methods=["GET"])])
+
+
+async def _text(families: Iterable[Metric]) -> AsyncIterator[bytes]:
+    for family in families:
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Ready(family))
+        yield generate_latest(registry)
+        await trio.lowlevel.checkpoint()  # other work of the event loop goes between
+
+
+class _Ready(Collector):
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> Iterable[Metric]:
+        return [self._family]
+
+
+async def _bound(address: Address) -> socket.socket:
+    try:
+        found = await trio.socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, place = found[0]
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Accepted sockets inherit it: without it a scraper that never reads would hold the router's end up.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, WRITE_TIMEOUT_MS)
+            sock.bind(place)
+        except BaseException:
+            sock.close()
+            raise
+    except OSError as error:
+        what = f"the metrics address cannot be bound: {error.strerror}"
+        raise RouterError("E-CFG-09", what, where=str(address), do="stop whoever holds it, or choose another") from None
+    return sock
+
+
+def _server_config(sock: socket.socket, on_bug: Callable[[BaseException], None]) -> ServerConfig:
+    config = ServerConfig()
+    config.bind = [f"fd://{sock.dup().detach()}"]
+    config.logger_class = partial(_ServerLog, on_bug)  # type: ignore[assignment]
+    config.read_timeout = READ_TIMEOUT
+    config.include_server_header = False
+    config.alpn_protocols = ["http/1.1"]
+    return config
+
+
+class _ServerLog(ServerLogger):
+    """hypercorn's own lines are left out; the exceptions it catches are told."""
+
+    def __init__(self, on_bug: Callable[[BaseException], None], config: ServerConfig) -> None:
+        config.errorlog = config.accesslog = None
+        super().__init__(config)
+        self._on_bug = on_bug
+
+    async def exception(self, message: str, *args: Any, **kwargs: Any) -> None:
+        error = sys.exception()
+        if error is not None:
+            self._on_bug(error)

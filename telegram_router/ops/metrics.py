@@ -1,0 +1,132 @@
+"""Prometheus metrics: the one table of names, and a collector that reads plain counters when it is asked."""
+
+# Rules this file keeps:
+#
+# 1. METRICS is the only list of names. A sample whose name or labels are not in it is a bug and says so.
+# 2. Label values come from the configuration, the specs and closed sets of ours; never from a telegram or a peer.
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from telegram_router.errors import RouterError
+
+PREFIX = "telegram_router_"
+FIRST_BUCKET, LAST_BUCKET = 6, 26  # 64 microseconds to 67 seconds; what is outside is in the first one or in +Inf
+
+
+class Kind(enum.Enum):
+    """What Prometheus calls the type of a metric."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True)
+class Described:
+    """One row of the table."""
+
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+
+
+class Histogram(NamedTuple):
+    """Durations: counts[i] of those whose microseconds have the bit length i, so less than 2**i; and their sum."""
+
+    counts: Sequence[int]
+    seconds: float
+
+
+Value = int | float | Histogram
+Sample = tuple[tuple[str, ...], Value]  # label values, in the order of the table
+Family = tuple[str, Iterable[Sample]]  # name without the prefix
+Collect = Callable[[], Iterable[Family]]
+
+
+def _table() -> dict[str, Described]:
+    counter, gauge, histogram = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
+    rows: list[tuple[str, Kind, tuple[str, ...], str]] = [
+        ("build_info", gauge, ("version",), "Always 1; the label names the running version."),
+        # connections
+        ("sessions_active", gauge, ("listener",), "Sessions that are open."),
+        ("sessions_total", counter, ("listener",), "Sessions accepted."),
+        ("sessions_closed_total", counter, ("listener", "reason"), "Sessions ended, by reason: an error code, or `peer`, `drain`."),
+        ("links_active", gauge, ("service", "backend"), "Links that are open and may carry requests."),
+        ("connects_total", counter, ("service", "backend", "outcome"), "Attempts to connect to a backend: `ok`, or an error code."),
+        ("handshake_failures_total", counter, ("listener", "code"), "TLS handshakes that failed."),
+        ("certificate_expiry_timestamp_seconds", gauge, ("listener",), "When the listener's own certificate ends, as Unix time."),
+        # telegrams
+        ("telegrams_received_total", counter, ("listener", "message"), "Telegrams that came from sessions; `_OTHER` is no message of the spec."),
+        ("telegrams_sent_total", counter, ("listener",), "Telegrams sent to sessions."),
+        ("telegram_bytes_total", counter, ("listener", "direction"), "Bytes of sessions, framing included: `received` or `sent`."),
+        ("framing_errors_total", counter, ("listener", "code"), "Streams that lost their framing; each ended its session."),
+        ("invalid_telegrams_total", counter, ("listener", "code"), "Telegrams refused for what they hold; their session went on."),
+        ("refused_total", counter, ("listener", "code"), "Telegrams refused by a rule or a bound; nothing was sent on."),
+        # requests
+        ("requests_total", counter, ("listener", "service", "result"), "Requests that ended: `ok`, or the error code they ended with."),
+        ("request_duration_seconds", histogram, ("service",), "From a request's arrival to its answer, of those answered."),
+        ("requests_in_flight", gauge, ("service",), "Requests sent and not answered yet."),
+        ("requests_pending", gauge, ("service",), "Requests that wait for room at the service."),
+        ("overflow_total", counter, ("service",), "Requests answered `overflow`: no room, or none in time."),
+        ("late_replies_total", counter, ("service",), "Answers that came after their request's timeout; recorded, paired with nothing."),
+        ("unmatched_replies_total", counter, ("service",), "Answers that match no request; the log names the nearest one."),
+        ("duplicates_total", counter, ("service",), "Requests refused because their key is open or reserved."),
+        ("delivery_unknown_total", counter, ("service",), "Requests that ended `sent_unknown`: the number to raise an alarm on."),
+        # the router itself
+        ("containments_total", counter, (), "Unexpected exceptions that were kept to one connection; each is a bug with a log line."),
+        ("log_lines_dropped_total", counter, (), "Log lines lost to the rate bound or to a reader that does not read."),
+        ("turn_seconds", histogram, (), "How long the turns of the event loop took."),
+        ("slow_steps_total", counter, (), "Steps of the event loop that took over 20 ms; the log names them."),
+    ]  # fmt: skip
+    return {name: Described(kind, labels, text) for name, kind, labels, text in rows}
+
+
+METRICS = MappingProxyType(_table())
+
+
+class RouterCollector(Collector):
+    """Makes Prometheus families of whatever `collect` tells when it is asked. Names that it leaves out are empty."""
+
+    def __init__(self, collect: Collect) -> None:
+        self._collect = collect
+
+    def collect(self) -> Iterator[Metric]:
+        told = {name: list(samples) for name, samples in self._collect()}
+        unknown = told.keys() - METRICS.keys()
+        if unknown:
+            raise RouterError("E-INT-01", f"metrics that are not in the table: {', '.join(sorted(unknown))}")
+        for name, described in METRICS.items():
+            yield _family(name, described, told.get(name, []))
+
+
+def _family(name: str, described: Described, samples: list[Sample]) -> Metric:
+    full, labels = PREFIX + name, described.labels
+    for values, value in samples:
+        if len(values) != len(labels) or isinstance(value, Histogram) != (described.kind is Kind.HISTOGRAM):
+            raise RouterError("E-INT-01", f"a sample of {name} is not as the table says")
+    if described.kind is Kind.HISTOGRAM:
+        histogram = HistogramMetricFamily(full, described.help, labels=labels)
+        for values, value in samples:
+            if isinstance(value, Histogram):
+                histogram.add_metric(values, _buckets(value.counts), value.seconds)
+        return histogram
+    family = (CounterMetricFamily if described.kind is Kind.COUNTER else GaugeMetricFamily)(full, described.help, labels=labels)
+    for values, value in samples:
+        if not isinstance(value, Histogram):
+            family.add_metric(values, value)
+    return family
+
+
+def _buckets(counts: Sequence[int]) -> list[tuple[str, float]]:
+    """Cumulative counts by upper bound in seconds, as Prometheus wants them."""
+    bounded = [(repr(2**place / 1e6), sum(counts[: place + 1])) for place in range(FIRST_BUCKET, LAST_BUCKET + 1)]
+    return [*bounded, ("+Inf", sum(counts))]
