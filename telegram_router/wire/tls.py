@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import ssl
 import stat
 import time
@@ -372,7 +373,7 @@ class TlsLayer:
             except ssl.SSLWantReadError:
                 if not self._waiting:
                     return False
-            except (ssl.SSLError, OSError, ValueError) as error:
+            except (ssl.SSLError, OSError) as error:
                 self._failed(error)
                 self._raise_again()
             else:
@@ -446,7 +447,7 @@ class TlsLayer:
         """Say close_notify, once; the peer's is not waited for. Never raises."""
         try:
             self._ssl.unwrap()
-        except (ssl.SSLError, OSError, ValueError):
+        except (ssl.SSLError, OSError):
             pass  # wanted: the peer's close_notify is not here yet; or nothing to say in the middle of a handshake
 
     def outgoing(self) -> bytes:
@@ -583,6 +584,8 @@ _ALERTS: dict[str, tuple[str, str, str]] = {
     "USER_CANCELLED": ("E-TLS-08", "the peer gave up", "see the peer's log"),
 }  # fmt: skip
 
+_ALERT = re.compile("(?:SSLV3|TLSV1|TLSV13)_(?:ALERT_)?(.+)")
+
 # X509_V_ERR_* of OpenSSL's x509_vfy.h
 _VERDICTS: dict[int, tuple[str, str]] = {
     9: ("E-TLS-03", "is not valid yet"),
@@ -604,13 +607,10 @@ def tls_error(error: Exception, side: Side, first: bytes = b"", *, after_handsha
     """Our error for one of OpenSSL's. `side` is ours; `first` are the first bytes the peer sent, while they still matter."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate_refused(error, side)
-    reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
-    alert = reason.partition("_ALERT_")[2]
-    if alert in _ALERTS:
-        code, what, do = _ALERTS[alert]
-        return TlsError(code, what, do=do or CODES[code].do)
-    if alert:
-        return TlsError("E-TLS-08", f"the peer sent the alert {_words(alert)}", do="see the peer's log")
+    reason = _name(error)
+    alert = _ALERT.match(reason)
+    if alert is not None:
+        return _alerted(alert.group(1))
     if after_handshake:
         return TlsError("E-TLS-09", f"the TLS stream broke after the handshake ({_reason(error)})", do=CODES["E-TLS-09"].do)
     if first and not _is_tls(first):
@@ -622,6 +622,13 @@ _PLAIN_DO: dict[Side, str] = {
     "server": "point the peer to a plain port, or switch TLS on at the peer",
     "client": "check the backend's port, or switch tls off for this service",
 }
+
+
+def _alerted(name: str) -> TlsError:
+    if name not in _ALERTS:
+        return TlsError("E-TLS-08", f"the peer sent the alert {_words(name)}", do="see the peer's log")
+    code, what, do = _ALERTS[name]
+    return TlsError(code, what, do=do or CODES[code].do)
 
 
 def _no_agreement(reason: str, first: bytes, side: Side) -> TlsError | None:
@@ -651,11 +658,21 @@ def _reason(error: Exception) -> str:
     """OpenSSL's short reason in words; all of them are constants of its source, none holds content."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return str(getattr(error, "verify_message", "")).split(",", 1)[0].rstrip(".").lower()
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return _words(error.reason)
+    if _name(error):
+        return _words(_name(error))
     if isinstance(error, OSError) and error.strerror and not isinstance(error, ssl.SSLError):
         return error.strerror
     return type(error).__name__
+
+
+def _name(error: Exception) -> str:
+    """OpenSSL's name of its reason. Python knows only some as `reason`; the text, "[SSL] words (_ssl.c:n)", has all."""
+    if not isinstance(error, ssl.SSLError):
+        return ""
+    if error.reason:
+        return error.reason
+    words = re.fullmatch(r"\[[^]]*\] (.*) \(_ssl\.c:\d+\)", error.strerror or "")
+    return words.group(1).replace(" ", "_").upper() if words else ""
 
 
 def _words(name: str) -> str:
