@@ -610,7 +610,7 @@ def tls_error(error: Exception, side: Side, first: bytes = b"", *, after_handsha
     reason = _name(error)
     alert = _ALERT.match(reason)
     if alert is not None:
-        return _alerted(alert.group(1))
+        return _alerted(alert.group(1), "E-TLS-09" if after_handshake else "E-TLS-08")
     if after_handshake:
         return TlsError("E-TLS-09", f"the TLS stream broke after the handshake ({_reason(error)})", do=CODES["E-TLS-09"].do)
     if first and not _is_tls(first):
@@ -624,9 +624,9 @@ _PLAIN_DO: dict[Side, str] = {
 }
 
 
-def _alerted(name: str) -> TlsError:
-    if name not in _ALERTS:
-        return TlsError("E-TLS-08", f"the peer sent the alert {_words(name)}", do="see the peer's log")
+def _alerted(name: str, otherwise: str) -> TlsError:
+    if name not in _ALERTS:  # those in it speak of the handshake even when TLS 1.3 brings them later
+        return TlsError(otherwise, f"the peer sent the alert {_words(name)}", do="see the peer's log")
     code, what, do = _ALERTS[name]
     return TlsError(code, what, do=do or CODES[code].do)
 
