@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from telegram_router.config import Address
@@ -60,20 +60,23 @@ def application(collect: Collect) -> Starlette:
     """The ASGI application behind the endpoint."""
     router, process = RouterCollector(collect), ProcessCollector(registry=None)
 
-    async def metrics(_request: Request) -> StreamingResponse:
-        families = [*router.collect(), *process.collect()]
+    async def metrics(_request: Request) -> Response:
+        text = await _text([*router.collect(), *process.collect()])
         headers = {"connection": "close"}  # a scraper that pipelines and does not read would fill our buffers
-        return StreamingResponse(_text(families), media_type=CONTENT_TYPE_LATEST, headers=headers)
+        return Response(text, media_type=CONTENT_TYPE_LATEST, headers=headers)
 
     return Starlette(routes=[Route("/metrics", metrics, methods=["GET"])])
 
 
-async def _text(families: Iterable[Metric]) -> AsyncIterator[bytes]:
+async def _text(families: Iterable[Metric]) -> bytes:
+    # One body, no StreamingResponse: that one cancels hypercorn's closing of the connection half way.
+    parts = []
     for family in families:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Ready(family))
-        yield generate_latest(registry)
+        parts.append(generate_latest(registry))
         await trio.lowlevel.checkpoint()  # other work of the event loop goes between
+    return b"".join(parts)
 
 
 class _Ready(Collector):
@@ -94,6 +97,7 @@ async def _bound(address: Address) -> socket.socket:
             # Accepted sockets inherit it: without it a scraper that never reads would hold the router's end up.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, WRITE_TIMEOUT_MS)
             sock.bind(place)
+            sock.listen()
         except BaseException:
             sock.close()
             raise
