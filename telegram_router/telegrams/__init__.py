@@ -1,0 +1,45 @@
+"""What telegrams look like: field kinds, specs, layouts, framing. Bytes in, values out; no I/O."""
+
+from telegram_router.telegrams.declare import OUR_CODE, ErrorReply, Family, Message, Plus, Reply, Table
+from telegram_router.telegrams.fields import Amount, Code, Date, Digits, FieldFault, Filler, Fixed, Kind, Length, Opaque, Text, Time
+from telegram_router.telegrams.framer import Framer
+from telegram_router.telegrams.framing import FixedSize, Framing, LengthField, Poll, Terminated
+from telegram_router.telegrams.layout import PlannedField
+from telegram_router.telegrams.loading import compile_family, load_spec
+from telegram_router.telegrams.spec import MessageLayout, ReplyRule, Spec
+from telegram_router.telegrams.telegram import Telegram
+
+__all__ = [
+    "OUR_CODE",
+    "Amount",
+    "Code",
+    "Date",
+    "Digits",
+    "ErrorReply",
+    "Family",
+    "FieldFault",
+    "Filler",
+    "Fixed",
+    "FixedSize",
+    "Framer",
+    "Framing",
+    "Kind",
+    "Length",
+    "LengthField",
+    "Message",
+    "MessageLayout",
+    "Opaque",
+    "PlannedField",
+    "Plus",
+    "Poll",
+    "Reply",
+    "ReplyRule",
+    "Spec",
+    "Table",
+    "Telegram",
+    "Terminated",
+    "Text",
+    "Time",
+    "compile_family",
+    "load_spec",
+]

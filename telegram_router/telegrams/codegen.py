@@ -1,0 +1,183 @@
+"""Straight-line Python for one message: read it and write it in one go, without a loop over its fields."""
+
+# Rules this file keeps, all of them tested against interpreted construct and against a decoder written without our kinds:
+#
+# 1. Reading checks the exact size first, then every byte of every field.
+# 2. What the generated lines do not recognise at a glance they hand to Codec, which decides. They never reject anything
+#    themselves, and never accept what Codec would not.
+# 3. Writing is a guess that all is as usual. It counts only when the result has the exact size and no control byte; else
+#    Codec writes the telegram again, and says what is wrong.
+# 4. Only names that a spec's author chose and numbers get into the source, names always through repr().
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from telegram_router.errors import FieldError
+from telegram_router.telegrams.codec import Codec
+from telegram_router.telegrams.fields import CONTROL_BYTES, FieldFault, Filler, Fixed, Length, Place
+from telegram_router.telegrams.layout import PlannedField
+from telegram_router.telegrams.telegram import Telegram
+
+if TYPE_CHECKING:
+    from telegram_router.telegrams.spec import MessageLayout, Spec
+
+Decode = Callable[[bytes], Telegram]
+Encode = Callable[..., bytes]
+
+
+def generate(codec: Codec, spec: Spec, message: MessageLayout) -> tuple[Decode, Encode, str]:
+    """The two functions of a message, and their source for whoever wants to read it."""
+    writer = _Writer(codec)
+    source = "\n".join([*writer.decoder(), "", *writer.encoder(), ""])
+    space: dict[str, Any] = writer.constants | {
+        "codec": codec,
+        "slow": codec.slow,
+        "put": codec.put,
+        "settle": codec.settle,
+        "restore": codec.restore,
+        "Telegram": Telegram,
+        "FieldError": FieldError,
+        "NOT_AS_USUAL": (KeyError, TypeError, ValueError, AttributeError, FieldFault),
+        "CONTROLS": CONTROL_BYTES,
+        "spec": spec,
+        "message": message,
+    }
+    code = compile(source, f"<layout of {codec.spec} {codec.message}>", "exec")
+    exec(code, space)  # noqa: S102  # the source is made here, of numbers and repr()ed names
+    return space["decode"], space["encode"], source
+
+
+class _Writer:
+    def __init__(self, codec: Codec) -> None:
+        self.codec = codec
+        self.constants: dict[str, object] = {}
+        self.opaque = codec.opaque
+
+    # -- reading
+
+    def decoder(self) -> Iterator[str]:
+        """Lines of `decode`."""
+        least, most = self.codec.sizes()
+        yield "def decode(b):"
+        wrong = f"len(b) != {least}" if least == most else f"not {least} <= len(b)" + (f" <= {most}" if most is not None else "")
+        yield f"    if {wrong}:"
+        yield "        raise FieldError([codec.size_problem(len(b))])"
+        yield f"    t = str(b{f'[:{self.codec.fixed_size}]' if self.opaque else ''}, 'latin-1')"
+        yield "    clean = t.isascii() and t.isprintable()"
+        yield "    found = []"
+        yield "    telegram = Telegram(spec, message, {"
+        yield from self._entries("header")
+        yield "    }, {"
+        yield from self._entries("body")
+        yield "    }, None, b)"
+        yield from self._unnamed()
+        yield "    if found:"
+        yield "        telegram.residue = settle(found) or None"
+        yield "    return telegram"
+
+    def _entries(self, section: str) -> Iterator[str]:
+        for number, planned in enumerate(self.codec.fields):
+            if planned.section == section and planned.name:
+                yield f"        {planned.name!r}: {self._reading(number, planned)},"
+
+    def _reading(self, number: int, planned: PlannedField) -> str:
+        if planned.is_opaque:
+            return f"b[{planned.offset}:]"
+        if isinstance(planned.kind, Length) and self.opaque is None:
+            total = self.codec.fixed_size + planned.kind.adjust
+            return f"{total} if t[{planned.offset}:{planned.end}] == {self._length_text(planned)!r} else slow({number}, b, found)"
+        return planned.kind.source_of_read(self._place(number, planned))
+
+    def _unnamed(self) -> Iterator[str]:
+        for number, planned in enumerate(self.codec.fields):
+            if planned.name:
+                continue
+            if isinstance(planned.kind, Filler):
+                usual = self._use(f"BLANK{planned.length}", " " * planned.length)
+            elif isinstance(planned.kind, Fixed):
+                usual = repr(planned.kind.text)
+            else:
+                usual = repr(self._length_text(planned)) if self.opaque is None else "None"
+            yield f"    if t[{planned.offset}:{planned.end}] != {usual}:"
+            yield f"        slow({number}, b, found)"
+
+    def _length_text(self, planned: PlannedField) -> str:
+        try:
+            return planned.kind.write_in(None, self.codec.fixed_size).decode("ascii")
+        except FieldFault:  # the lint says so; until then nothing is ever equal to this
+            return ""
+
+    # -- writing
+
+    def encoder(self) -> Iterator[str]:
+        """Lines of `encode`."""
+        if self.opaque is not None and any(isinstance(f.kind, Length) for f in self.codec.fields):
+            yield "encode = codec.encode"  # the length depends on what stands behind it
+            return
+        yield "def encode(h, b, residue=None):"
+        yield f"    if len(h) == {self._expected_names('header', 'h')} and len(b) == {self._expected_names('body', 'b')}:"
+        yield "        try:"
+        yield "            raw = ''.join(("
+        yield from (f"                {piece}," for piece in self._pieces())
+        yield "            )).encode('latin-1')"
+        yield from self._opaque_check()
+        yield "        except NOT_AS_USUAL:"
+        yield "            pass"
+        yield "        else:"
+        yield f"            if len(raw.translate(None, CONTROLS)) == {self.codec.fixed_size}:"
+        yield f"                whole = raw{' + tail' if self.opaque else ''}"
+        yield "                return restore(whole, h, b, residue) if residue else whole"
+        yield "    return codec.encode(h, b, residue)"
+
+    def _expected_names(self, section: str, variable: str) -> str:
+        named = [f for f in self.codec.fields if f.section == section and f.name]
+        optional = "".join(f" - ({f.name!r} not in {variable})" for f in named if f.may_be_left_out)
+        return f"{len(named)}{optional}"
+
+    def _pieces(self) -> Iterator[str]:
+        run = ""  # neighbouring constants become one
+        for number, planned in enumerate(self.codec.fields):
+            if planned.is_opaque:
+                continue
+            if not planned.name:
+                run += self._constant(planned)
+                continue
+            if run:
+                yield repr(run)
+                run = ""
+            yield self._writing(number, planned)
+        yield repr(run)
+
+    def _constant(self, planned: PlannedField) -> str:
+        if isinstance(planned.kind, Length):
+            return self._length_text(planned)
+        return planned.kind.write(None).decode("latin-1")
+
+    def _writing(self, number: int, planned: PlannedField) -> str:
+        variable = "h" if planned.section == "header" else "b"
+        if isinstance(planned.kind, Length):
+            total = self.codec.fixed_size + planned.kind.adjust
+            return f"{self._length_text(planned)!r} if (x := {variable}.get({planned.name!r}, {total})) == {total} and x.__class__ is int else put({number}, x)"
+        value = f"{variable}[{planned.name!r}]"
+        if planned.may_be_left_out:
+            usual = planned.key if planned.key is not None else planned.kind.default
+            value = f"{variable}.get({planned.name!r}, {usual!r})"
+        return planned.kind.source_of_write(value, self._place(number, planned))
+
+    def _opaque_check(self) -> Iterator[str]:
+        if self.opaque is not None:
+            yield f"            tail = b[{self.opaque.name!r}]"
+            yield f"            codec.fields[{len(self.codec.fields) - 1}].kind.write(tail)"
+
+    # -- constants
+
+    def _place(self, number: int, planned: PlannedField) -> Place:
+        return Place(planned.offset, planned.length, f"slow({number}, b, found)", lambda value: f"put({number}, {value})", self._use)
+
+    def _use(self, name: str, value: object) -> str:
+        """A name for a constant, the same name for the same constant."""
+        while self.constants.setdefault(name, value) is not value and self.constants[name] != value:
+            name += "_"
+        return name

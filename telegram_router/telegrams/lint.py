@@ -1,0 +1,326 @@
+"""Everything that can be wrong with a spec, found when it is loaded and not when traffic comes."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from telegram_router.errors import CODES, ConfigProblem, Delivery
+from telegram_router.telegrams.declare import OUR_CODE, ErrorReply
+from telegram_router.telegrams.draft import Draft, DraftMessage
+from telegram_router.telegrams.fields import Code, Digits, FieldFault, Length, encoding_mistakes
+from telegram_router.telegrams.layout import LayoutProblem, PlannedField
+from telegram_router.telegrams.lengths import LengthField
+
+
+class Lines:
+    """Where texts stand in a spec file. Without a file every line is 0."""
+
+    def __init__(self, tree: ast.Module | None) -> None:
+        self._texts: dict[str, list[int]] = defaultdict(list)
+        self._names: dict[str, list[int]] = defaultdict(list)
+        self.lambdas: list[int] = []
+        for node in ast.walk(tree) if tree else ():
+            if isinstance(node, ast.Lambda):
+                self.lambdas.append(node.lineno)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                self._texts[node.value].append(node.lineno)
+            elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and isinstance(node.left, ast.Constant):
+                self._names[str(node.left.value)].append(node.lineno)
+
+    def of_text(self, text: str, behind: int) -> int:
+        """The first place of a text at or behind a line, that line when there is none."""
+        return min((line for line in self._texts[text] if line >= behind), default=behind)
+
+    def of_field(self, name: str, line: int) -> int:
+        """A field's line. An element that is not ours does not know it: then the first field of that name."""
+        return line or min(self._names[name], default=0)
+
+
+Problems = Iterator[ConfigProblem]
+
+
+def lint(draft: Draft, filename: str, lines: Lines) -> list[ConfigProblem]:
+    """All problems of a family."""
+    linter = _Linter(draft, filename, lines)
+    return [problem for check in linter.checks() for problem in check()]
+
+
+class _Linter:
+    def __init__(self, draft: Draft, filename: str, lines: Lines) -> None:
+        self.draft = draft
+        self.family = draft.family
+        self.file = filename
+        self.lines = lines
+
+    def checks(self) -> Iterable[Callable[[], Problems]]:
+        return (
+            self.names,
+            self.encoding,
+            self.layouts,
+            self.sizes,
+            self.header_references,
+            self.carrier,
+            self.keys,
+            self.message_names,
+            self.replies,
+            self.framing,
+            self.length_fields,
+            self.errors,
+        )
+
+    def problem(self, code: str, line: int, key: str, what: str, expected: str = "", do: str = "") -> ConfigProblem:
+        return ConfigProblem(code, self.file, line, key, what, expected, do or CODES[code].do)
+
+    # -- family
+
+    def names(self) -> Problems:
+        if not isinstance(self.family.name, str) or not self.family.name.replace("-", "_").isidentifier():
+            yield self.problem("E-CFG-20", self.family.line, "name", "the family's name must be a plain word")
+        if not self.family.messages:
+            yield self.problem("E-CFG-20", self.family.line, "messages", "the family has no messages")
+
+    def encoding(self) -> Problems:
+        for code, what in encoding_mistakes(self.family.encoding):
+            yield self.problem(code, self.lines.of_text(str(self.family.encoding), self.family.line), "encoding", what)
+
+    # -- layouts
+
+    def layouts(self) -> Problems:
+        yield from (self._laid_out(problem, "header") for problem in self.draft.header.problems)
+        for drafted in self.draft.messages:
+            yield from (self._laid_out(problem, drafted.message.name, drafted.message.line) for problem in drafted.body.problems)
+            yield from self._in_both(drafted)
+
+    def _laid_out(self, problem: LayoutProblem, owner: str, owner_line: int = 0) -> ConfigProblem:
+        line = self.lines.of_field(problem.name, problem.line) or owner_line or self.family.line
+        key = f"{problem.section}.{problem.name}" if problem.name else f"{owner} {problem.section}" if owner != problem.section else owner
+        return self.problem(problem.code, line, key, problem.what, do=problem.do)
+
+    def _in_both(self, drafted: DraftMessage) -> Problems:
+        header = {f.name for f in self.draft.header.fields if f.name}
+        for planned in drafted.body.fields:
+            if planned.name in header:
+                what = "name is used in the header and in the body: telegram[name] could mean either"
+                yield self.problem("E-CFG-22", self.lines.of_field(planned.name, planned.line), planned.path, what)
+
+    def sizes(self) -> Problems:
+        length = self.family.length
+        for drafted in self.draft.messages if length is not None else ():
+            if drafted.fields and drafted.fields[-1].is_opaque:
+                what = f"takes the rest of the telegram, but the family declares {length} bytes for all"
+                yield self.problem("E-CFG-21", drafted.message.line, drafted.message.name, what)
+            elif drafted.size != length and not (drafted.body.problems or self.draft.header.problems):
+                wrong = drafted.size - (length or 0)
+                what = f"header {self.draft.header.size} + body {drafted.body.size} = {drafted.size} bytes, {abs(wrong)} {'more' if wrong > 0 else 'fewer'} than {length}"
+                yield self.problem("E-CFG-21", drafted.message.line, drafted.message.name, what)
+
+    # -- what the switch reads
+
+    def header_references(self) -> Problems:
+        single = [("carrier", self.family.carrier), ("owner", self.family.owner)]
+        many = [("key", self.family.key), ("correlation", self.family.correlation)]
+        for role, names in many:
+            if not names or isinstance(names, str):
+                yield self.problem("E-CFG-24", self.family.line, role, "names no field", "a tuple of header fields")
+                continue
+            yield from self._not_in_header(role, names)
+            if len(set(names)) < len(names):
+                yield self.problem("E-CFG-24", self.family.line, role, "names a field twice")
+        for role, name in single:
+            yield from self._not_in_header(role, [name] if name else [])
+
+    def _not_in_header(self, role: str, names: Iterable[str]) -> Problems:
+        for name in names:
+            if self.draft.header_field(name) is None:
+                line = self.lines.of_text(name, self.family.line)
+                yield self.problem("E-CFG-24", line, role, f"{name!r} is not a field of the header", self._close(name, self._header_names()))
+
+    def _header_names(self) -> list[str]:
+        return [f.name for f in self.draft.header.fields if f.name]
+
+    @staticmethod
+    def _close(name: str, known: Iterable[str]) -> str:
+        near = get_close_matches(name, list(known), 3)
+        return f"one of {', '.join(near or known)}"
+
+    def carrier(self) -> Problems:
+        name = self.family.carrier
+        planned = self.draft.header_field(name) if name else None
+        if name is None or planned is None:
+            return
+        line = self.lines.of_text(name, self.family.line)
+        if name not in self.family.correlation:
+            yield self.problem("E-CFG-24", line, "carrier", f"{name!r} is not among the correlation fields, so rewriting it pairs nothing")
+        if name in self.family.key:
+            yield self.problem("E-CFG-24", line, "carrier", f"{name!r} is a key field: rewriting it would make another message")
+        if not (isinstance(planned.kind, Digits) and planned.kind.scale == 0 and planned.length == planned.kind.digits) and not (isinstance(planned.kind, Code) and planned.kind.digits and planned.kind.values is None):
+            yield self.problem("E-CFG-24", line, "carrier", f"{name!r} does not hold any number", "Digits(n) or Code(n, digits=True)")
+
+    # -- messages
+
+    def message_names(self) -> Problems:
+        seen: set[str] = set()
+        for drafted in self.draft.messages:
+            message = drafted.message
+            if message.name in seen:
+                yield self.problem("E-CFG-22", message.line, message.name, "two messages have this name", do="rename one")
+            if message.kind not in ("request", "reply", "oneway"):
+                yield self.problem("E-CFG-20", message.line, message.name, f"kind is {message.kind!r}", "request, reply or oneway")
+            seen.add(message.name)
+
+    def keys(self) -> Problems:
+        owners: dict[tuple[str, ...], str] = {}
+        for drafted in self.draft.messages:
+            message = drafted.message
+            if not isinstance(message.key, tuple) or len(message.key) != len(self.family.key):
+                yield self.problem("E-CFG-24", message.line, message.name, "key has not one value for each key field", f"({', '.join(self.family.key)})")
+                continue
+            yield from self._key_values(drafted)
+            if message.key in owners:
+                yield self.problem("E-CFG-28", message.line, message.name, f"has the same key as {owners[message.key]}")
+            owners.setdefault(message.key, message.name)
+
+    def _key_values(self, drafted: DraftMessage) -> Problems:
+        for name, value in zip(self.family.key, drafted.message.key, strict=True):
+            planned = self.draft.header_field(name)
+            fault = _misfit(planned, value) if planned else ""
+            if fault:
+                yield self.problem("E-CFG-20", drafted.message.line, drafted.message.name, f"key value of {name}: {fault}", planned.kind.expected if planned else "")
+
+    # -- replies
+
+    def replies(self) -> Problems:
+        rule = self.family.reply_rule
+        if rule is not None and rule.field not in self.family.key:
+            yield self.problem("E-CFG-24", rule.line, "reply_rule", f"{rule.field!r} is not a key field", self._close(rule.field, self.family.key))
+            return
+        for drafted in self.draft.messages:
+            if drafted.reply is None:
+                what = "has no reply rule" if rule is None else "the family's reply rule gives no reply"
+                yield self.problem("E-CFG-25", drafted.message.line, drafted.message.name, what, do="set reply=Reply.one(...), Reply.none() or Reply.until(...)")
+            elif drafted.reply.message is not None:
+                yield from self._reply_target(drafted, drafted.reply.message)
+
+    def _reply_target(self, drafted: DraftMessage, name: str) -> Problems:
+        answer = self.draft.message(name)
+        line = self.lines.of_text(name, drafted.message.line) if drafted.message.reply else drafted.message.line
+        if answer is None:
+            names = [m.message.name for m in self.draft.messages]
+            yield self.problem("E-CFG-06", line, f"{drafted.message.name} reply", f"no message is named {name!r}", self._close(name, names))
+        elif answer.message.kind != "reply":
+            what = f"{name} answers {drafted.message.name} but is not declared kind=\"reply\""
+            yield self.problem("E-CFG-25", answer.message.line, name, what, do='set kind="reply"')
+        else:
+            yield from self._until_fields(drafted, answer)
+
+    def _until_fields(self, drafted: DraftMessage, answer: DraftMessage) -> Problems:
+        reply = drafted.reply
+        for name in (reply.current, reply.total) if reply and reply.kind == "until" else ():
+            planned = _named(answer.fields, name or "")
+            line = self.lines.of_text(name or "", drafted.message.line)
+            if planned is None:
+                yield self.problem("E-CFG-06", line, f"{drafted.message.name} reply", f"{answer.message.name} has no field {name!r}")
+            elif not (isinstance(planned.kind, Digits) or (isinstance(planned.kind, Code) and planned.kind.digits)):
+                yield self.problem("E-CFG-25", line, f"{drafted.message.name} reply", f"{name!r} is not a number")
+
+    # -- framing
+
+    def framing(self) -> Problems:
+        sizes = sorted({m.size for m in self.draft.messages if not (m.fields and m.fields[-1].is_opaque)})
+        for what in self.family.framing.problems(sizes):
+            yield self.problem("E-CFG-27", self.family.line, "framing", what)
+
+    def length_fields(self) -> Problems:
+        """A length inside the telegram is a field, and a Length field is nothing else."""
+        framing = self.family.framing
+        shape = framing.length
+        inside = isinstance(shape, LengthField) and framing.prefix == 0
+        wanted = (shape.offset, shape.width) if isinstance(shape, LengthField) and inside else None
+        declared = [f for f in self.draft.header.fields if isinstance(f.kind, Length)]
+        bodies = [f for m in self.draft.messages for f in m.body.fields if isinstance(f.kind, Length)]
+        for planned in [*declared, *bodies]:
+            if (planned.offset, planned.length) != wanted:
+                what = "Length field is not where the framing has its length" if wanted else "Length field, but the framing has no length inside the telegram"
+                yield self.problem("E-CFG-27", self.lines.of_field(planned.name, planned.line), planned.path, what)
+        if wanted and shape.kind == "ascii" and not any((f.offset, f.length) == wanted for f in declared):  # type: ignore[union-attr]
+            yield self.problem("E-CFG-27", self.family.line, "framing", f"the header has no Length({wanted[1]}) at offset {wanted[0]}, where the framing counts")
+        if wanted and shape.kind != "ascii":  # type: ignore[union-attr]
+            yield self.problem("E-CFG-27", self.family.line, "framing", "a length inside the telegram must be ASCII digits")
+
+    # -- error reply
+
+    def errors(self) -> Problems:
+        errors = self.family.errors
+        if errors is None:
+            return
+        yield from self._error_codes(errors)
+        answers = list(self._error_messages(errors))
+        if errors.message is not None and not answers:
+            names = [m.message.name for m in self.draft.messages]
+            yield self.problem("E-CFG-06", self.lines.of_text(errors.message, errors.line), "errors.message", f"no message is named {errors.message!r}", self._close(errors.message, names))
+        if errors.set and errors.message is None:
+            yield self.problem("E-CFG-07", errors.line, "errors.set", "is for an error message of its own", do="name it in errors.message")
+        for answer in answers:
+            yield from self._error_fields(errors, answer)
+
+    def _error_messages(self, errors: ErrorReply) -> Iterator[DraftMessage]:
+        """The messages that an error telegram can be."""
+        names = {errors.message} if errors.message is not None else {m.reply.message for m in self.draft.messages if m.reply}
+        return (m for m in self.draft.messages if m.message.name in names)
+
+    def _error_codes(self, errors: ErrorReply) -> Problems:
+        for code in errors.codes:
+            if code not in CODES:
+                yield self.problem("E-CFG-06", self.lines.of_text(code, errors.line), "errors.codes", f"{code!r} is not an error code of the router", self._close(code, CODES))
+        unknown = {errors.sent_unknown, *(value for code, value in errors.codes.items() if _is_unknown(code))}
+        for key, value in (("not_sent", errors.not_sent), *errors.codes.items()):
+            if value in unknown and not _is_unknown(key):
+                what = f"{key} has the response code {value!r}, which also says that the money may have moved"
+                yield self.problem("E-CFG-26", self.lines.of_text(value, errors.line), "errors", what)
+
+    def _error_fields(self, errors: ErrorReply, answer: DraftMessage) -> Problems:
+        values = {errors.not_sent, errors.sent_unknown, *errors.codes.values()}
+        yield from self._set_field(errors, answer, errors.field, values, "errors.field")
+        for path, value in errors.set.items():
+            longest = max(CODES, key=len) if value is OUR_CODE else value
+            yield from self._set_field(errors, answer, path, [longest], "errors.set")
+
+    def _set_field(self, errors: ErrorReply, answer: DraftMessage, path: str, values: Iterable[Any], key: str) -> Problems:
+        planned = _named(answer.fields, path)
+        if planned is None or planned.is_opaque:
+            what = f"{answer.message.name} has no field {path!r} of a fixed size"
+            yield self.problem("E-CFG-06", self.lines.of_text(path, errors.line), key, what, self._close(path, [f.path for f in answer.fields if f.name]))
+            return
+        if planned.section == "body" and errors.message is None:
+            yield self.problem("E-CFG-24", self.lines.of_text(path, errors.line), key, f"{path!r} is in the body, which is the request's own there", do="name a header field")
+        for value in sorted(values, key=str):
+            fault = _misfit(planned, value)
+            if fault:
+                line = self.lines.of_text(value, errors.line) if isinstance(value, str) else errors.line
+                yield self.problem("E-CFG-20", line, key, f"value for {path}: {fault}", planned.kind.expected)
+
+
+def _named(fields: Iterable[PlannedField], path: str) -> PlannedField | None:
+    return next((f for f in fields if f.name and path in (f.path, f.name)), None)
+
+
+def _misfit(planned: PlannedField, value: Any) -> str:
+    """Why a field cannot hold a value, "" when it can."""
+    if planned.name and isinstance(value, str) and not isinstance(planned.kind, Code) and value.isascii():
+        return f"{len(value)} bytes do not fit {planned.length}" if len(value) > planned.length else ""
+    try:
+        planned.kind.write(value)
+    except FieldFault as fault:
+        return fault.what
+    return ""
+
+
+def _is_unknown(code: str) -> bool:
+    row = CODES.get(code)
+    return row is not None and row.delivery is Delivery.SENT_UNKNOWN
+
+
