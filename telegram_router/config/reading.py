@@ -352,7 +352,7 @@ _TYPES = {
     "mapping_type": "a table",
     "tuple_type": "a list",
 }
-_BOUNDS = {"greater_than": ("more than", "gt"), "greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
+_BOUNDS = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
 
 
 def _what_and_expected(detail: ErrorDetails) -> tuple[str, str]:
@@ -363,7 +363,7 @@ def _what_and_expected(detail: ErrorDetails) -> tuple[str, str]:
         return "is none of the choices", str(context["expected"]).replace("'", '"')
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
-        return "is out of range", f"{words} {context[bound]:g}"
+        return "is out of range", f"{words} {context[bound]:,}"
     if kind in ("too_short", "string_too_short"):
         return "is empty", "at least one"
     return "is of the wrong type", _TYPES.get(kind, detail["msg"])

@@ -17,6 +17,9 @@ _K = TypeVar("_K")
 _T = TypeVar("_T")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTES = {"B": 1, "KiB": 1024, "MiB": 1024 * 1024}
+_DURATION_FORM = 'a duration with its unit, such as "500ms", "10s", "5m" or "1h"'
+_SIZE_FORM = 'a size with its unit, such as "512B", "64KiB" or "1MiB"'
+_LONGEST_HOURS = 7 * 24
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DOTTED = re.compile(r"[^\s.]+(\.[^\s.]+)*")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -88,22 +91,40 @@ def _wrong(what: str, expected: str) -> PydanticCustomError:
     return PydanticCustomError("form", "{what}", {"what": what, "expected": expected})
 
 
-def _read_duration(value: object) -> object:
-    if isinstance(value, str):
+def _duration(*, zero: bool = False) -> BeforeValidator:
+    """Text with a unit to seconds."""
+
+    def read(value: object) -> float:
+        if not isinstance(value, str):
+            raise _wrong("has no unit" if isinstance(value, int | float) else "is not a duration", _DURATION_FORM)
         parts = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)", value, re.ASCII)
-        if parts:
-            return float(parts[1]) * _SECONDS[parts[2]]
-    what = "has no unit" if isinstance(value, int | float) else "is not a duration"
-    raise _wrong(what, 'a duration with its unit, such as "500ms", "10s", "5m" or "1h"')
+        if not parts:
+            raise _wrong("is not a duration", _DURATION_FORM)
+        seconds = float(parts[1]) * _SECONDS[parts[2]]
+        if seconds > _LONGEST_HOURS * 3600:
+            raise _wrong("is out of range", f'at most "{_LONGEST_HOURS}h"')
+        if seconds == 0 and not zero:
+            raise _wrong("is out of range", 'more than "0s"')
+        return seconds
+
+    return BeforeValidator(read)
 
 
-def _read_size(value: object) -> object:
-    if isinstance(value, str):
+def _size(most_mib: int) -> BeforeValidator:
+    """Text with a unit to bytes."""
+
+    def read(value: object) -> int:
+        if not isinstance(value, str):
+            raise _wrong("has no unit" if isinstance(value, int | float) else "is not a size", _SIZE_FORM)
         parts = re.fullmatch(r"(\d{1,9})(B|KiB|MiB)", value, re.ASCII)
-        if parts:
-            return int(parts[1]) * _BYTES[parts[2]]
-    what = "has no unit" if isinstance(value, int | float) else "is not a size"
-    raise _wrong(what, 'a size with its unit, such as "512B", "64KiB" or "1MiB"')
+        if not parts:
+            raise _wrong("is not a size", _SIZE_FORM)
+        size = int(parts[1]) * _BYTES[parts[2]]
+        if not 0 < size <= most_mib * _BYTES["MiB"]:
+            raise _wrong("is out of range", f'at least "1B", at most "{most_mib}MiB"')
+        return size
+
+    return BeforeValidator(read)
 
 
 def _read_address(value: object) -> Address:
@@ -204,10 +225,10 @@ def _one_or_more(value: object) -> object:
     return (value,) if isinstance(value, str) else _as_tuple(value)
 
 
-Duration = Annotated[float, BeforeValidator(_read_duration), Field(gt=0, le=7 * 86400)]
-DurationOrZero = Annotated[float, BeforeValidator(_read_duration), Field(ge=0, le=7 * 86400)]
-Size = Annotated[int, BeforeValidator(_read_size), Field(ge=1, le=16 * 1024 * 1024)]
-FrameSize = Annotated[int, BeforeValidator(_read_size), Field(ge=1, le=1024 * 1024)]
+Duration = Annotated[float, _duration()]
+DurationOrZero = Annotated[float, _duration(zero=True)]
+Size = Annotated[int, _size(16)]
+FrameSize = Annotated[int, _size(1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]
 ListenAddress = Annotated[Address, PlainValidator(_read_address)]
