@@ -1,9 +1,12 @@
 """What telegrams look like: field kinds, specs, layouts, framing. Bytes in, values out; no I/O."""
 
 from telegram_router.telegrams.declare import OUR_CODE, ErrorReply, Family, Message, Plus, Reply, Table
+from telegram_router.telegrams.diagnosis import diagnose, foreign_protocol
 from telegram_router.telegrams.fields import Amount, Code, Date, Digits, FieldFault, Filler, Fixed, Kind, Length, Opaque, Text, Time
 from telegram_router.telegrams.framer import Framer
 from telegram_router.telegrams.framing import FixedSize, Framing, LengthField, Poll, Terminated
+from telegram_router.telegrams.json_form import from_json, from_object, masked_object, to_json, to_object
+from telegram_router.telegrams.json_mapping import JsonMapping, MappingProblem
 from telegram_router.telegrams.layout import PlannedField
 from telegram_router.telegrams.loading import compile_family, load_spec
 from telegram_router.telegrams.spec import MessageLayout, ReplyRule, Spec
@@ -23,9 +26,11 @@ __all__ = [
     "FixedSize",
     "Framer",
     "Framing",
+    "JsonMapping",
     "Kind",
     "Length",
     "LengthField",
+    "MappingProblem",
     "Message",
     "MessageLayout",
     "Opaque",
@@ -41,5 +46,12 @@ __all__ = [
     "Text",
     "Time",
     "compile_family",
+    "diagnose",
+    "foreign_protocol",
+    "from_json",
+    "from_object",
     "load_spec",
+    "masked_object",
+    "to_json",
+    "to_object",
 ]

@@ -1,0 +1,344 @@
+"""The JSON of an HTTP service that has a shape of its own: which field goes where, and which comes back from where."""
+
+# Rules this file keeps, all of them tested:
+#
+# 1. Everything that can be wrong with a mapping is found when it is made, not when money is on the way.
+# 2. What the service answers is checked as strictly as a telegram. What cannot be read is E-BCK-06: the request was sent.
+# 3. A reply keeps its request's key and correlation fields. No mapping may touch them.
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from telegram_router.errors import BackendError, Delivery, FieldError, FieldProblem
+from telegram_router.telegrams.fields import FieldFault, Length
+from telegram_router.telegrams.json_form import (
+    SECTIONS,
+    Convert,
+    form_of,
+    form_problem,
+    json_type,
+    read_json,
+    reader_of,
+    to_json,
+    writer_of,
+)
+from telegram_router.telegrams.layout import PlannedField
+from telegram_router.telegrams.telegram import Telegram
+
+if TYPE_CHECKING:
+    from telegram_router.telegrams.spec import MessageLayout, Spec
+
+_ABSENT: Final = object()
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class MappingProblem:
+    """Something wrong with a mapping."""
+
+    key: tuple[str, ...]  # where in the service's configuration: the table and the key in it
+    what: str
+    expected: str = ""
+
+
+class _Source(NamedTuple):
+    """A field whose value goes into the JSON."""
+
+    planned: PlannedField
+    write: Convert | None
+
+
+class _Target(NamedTuple):
+    """A field whose value comes from the JSON."""
+
+    planned: PlannedField
+    steps: tuple[str, ...]
+    read: Convert
+
+
+@dataclass
+class _Plan:
+    """The mapping of one request message."""
+
+    tree: dict[str, Any] = field(default_factory=dict)  # of _Source, nested as the JSON is
+    targets: list[_Target] = field(default_factory=list)
+    literals: dict[str, dict[str, Any]] = field(default_factory=lambda: {section: {} for section in SECTIONS})
+
+
+class JsonMapping:
+    """Between the telegrams of some messages and the JSON of one HTTP service.
+
+    `request` gives for a path in the JSON the field that goes there, `response` for a field of the reply the path where
+    the JSON has it, `literals` for a field of the reply its text in the telegram. A JSON path is names and, in arrays,
+    positions from 0, joined by dots; a field path is `header.name` or `body.name`. An empty `request` sends the
+    message form, an empty `response` expects it. `messages` are those that the service gets; unknown, they are all
+    that are no replies. Check `problems` before use.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        messages: Iterable[str] | None = None,
+        *,
+        request: Mapping[str, str] | None = None,
+        response: Mapping[str, str] | None = None,
+        literals: Mapping[str, str] | None = None,
+    ) -> None:
+        self._spec = spec
+        asked = spec.messages if messages is None else messages
+        self._messages = [spec.messages[name] for name in asked if messages is not None or spec.messages[name].kind != "reply"]
+        self._maps_request, self._maps_response = bool(request), bool(response)
+        self._plans = {message.name: _Plan() for message in self._messages}
+        self.problems: tuple[MappingProblem, ...] = (
+            *self._plan_request(request or {}),
+            *self._plan_response(response or {}),
+            *self._plan_literals(literals or {}, response or {}),
+            *self._uncovered([*(request or {}).values()], [*(response or {}), *(literals or {})], certain=messages is not None),
+        )
+
+    # --- at work ----------------------------------------------------------------------------------------------
+
+    def request(self, telegram: Telegram) -> bytes:
+        """The JSON to send. Raises FieldError where a value is not of its field's type."""
+        if not self._maps_request:
+            return to_json(telegram)
+        return _encode(_built(self._plan_of(telegram).tree, telegram))
+
+    def response(self, request: Telegram, text: bytes) -> Telegram:
+        """The reply that the service's JSON stands for. Raises BackendError E-BCK-06 with the place in the JSON."""
+        problems: list[FieldProblem] = []
+        answer = _parsed(text)
+        plan = self._plan_of(request)
+        read = _picked if self._maps_response else _in_message_form
+        header, body, residue = read(plan, answer, request, problems)
+        if problems:
+            raise _unreadable(problems)
+        reply = request.reply(body | plan.literals["body"], **(header | plan.literals["header"]))
+        reply.residue = {**(reply.residue or {}), **residue} or None
+        missing = [planned for planned in reply.message.fields if planned.section == "body" and not _is_given(planned, reply)]
+        if missing:
+            raise _unreadable([_missing(reply, planned) for planned in missing])
+        return reply
+
+    def _plan_of(self, telegram: Telegram) -> _Plan:
+        plan = self._plans.get(telegram.message.name)
+        if plan is None:
+            raise FieldError([form_problem(telegram.spec.name, telegram.message.name, "", "the service's mapping is not for this message", "another route")])
+        return plan
+
+    # --- made once --------------------------------------------------------------------------------------------
+
+    def _plan_request(self, table: Mapping[str, str]) -> Iterator[MappingProblem]:
+        paths = {path: steps_of(path) for path in table}
+        for path, name in table.items():
+            holds_others = any(other != path and steps[: len(paths[path])] == paths[path] for other, steps in paths.items())
+            if holds_others:
+                yield MappingProblem(("request", path), "is a value and holds other values", "a path of its own")
+            if not self._send(paths[path], name, dry=holds_others):
+                yield self._no_field("request", path, name, self._messages)
+
+    def _planned(self) -> list[tuple[MessageLayout, _Plan]]:
+        return [(message, self._plans[message.name]) for message in self._messages]
+
+    def _send(self, steps: Sequence[str], name: str, dry: bool) -> bool:
+        """Put a field into the JSON of every message that has it; False when none has."""
+        found = [(plan, planned) for message, plan in self._planned() if (planned := field_at(message, name)) is not None]
+        for plan, planned in [] if dry else found:
+            node = plan.tree
+            for step in steps[:-1]:
+                node = node.setdefault(step, {})
+            node[steps[-1]] = _Source(planned, writer_of(planned.kind))
+        return bool(found)
+
+    def _plan_response(self, table: Mapping[str, str]) -> Iterator[MappingProblem]:
+        for name, path in table.items():
+            found = self._in_replies(name)
+            for plan, planned in found:
+                plan.targets.append(_Target(planned, steps_of(path), reader_of(planned.kind)))
+            yield from self._untouchable("response", name, found)
+
+    def _plan_literals(self, table: Mapping[str, str], response: Mapping[str, str]) -> Iterator[MappingProblem]:
+        for name, text in table.items():
+            found = self._in_replies(name)
+            yield from self._untouchable("set", name, found)
+            if name in response:
+                yield MappingProblem(("set", name), "comes from the response already", "one of both")
+            for plan, planned in found:
+                try:
+                    plan.literals[planned.section][planned.name] = literal(planned, text)
+                except FieldFault as fault:
+                    yield MappingProblem(("set", name), fault.what, f"{fault.expected}, as it stands in the telegram")
+                    break
+
+    def _in_replies(self, name: str) -> list[tuple[_Plan, PlannedField]]:
+        return [
+            (plan, planned)
+            for message, plan in self._planned()
+            if message.reply.message is not None and (planned := field_at(message.reply.message, name)) is not None
+        ]
+
+    def _untouchable(self, table: str, name: str, found: Sequence[tuple[_Plan, PlannedField]]) -> Iterator[MappingProblem]:
+        if not found:
+            yield self._no_field(table, name, name, [message.reply.message for message in self._messages if message.reply.message])
+        elif isinstance(found[0][1].kind, Length):
+            yield MappingProblem((table, name), "follows from the telegram's size", "nothing")
+        elif found[0][1].section == "header" and found[0][1].name in (*self._spec.family.key, *self._spec.family.correlation):
+            yield MappingProblem((table, name), "makes the reply the reply to its request", "nothing: it stays as the request has it")
+
+    def _no_field(self, table: str, key: str, name: str, messages: Sequence[MessageLayout]) -> MappingProblem:
+        known = sorted({planned.path for message in messages for planned in message.fields if planned.name})
+        close = difflib.get_close_matches(name, known, 1, 0.5) or [path for path in known if path.endswith(f".{name}")][:1]
+        what = f"no message of the service has the field {name}" if messages else "no message of the service has a reply"
+        return MappingProblem((table, key), what, close[0] if close else "a field path, e.g. header.name or body.name")
+
+    def _uncovered(self, sent: Sequence[str], received: Sequence[str], certain: bool) -> Iterator[MappingProblem]:
+        """Fields of a reply that would come from nowhere. In the message form the service itself may give them.
+
+        Unless it is certain which messages come, only those count that have every field of the mapping.
+        """
+        for message, plan in self._planned():
+            reply = message.reply.message
+            if not self._maps_response or reply is None:
+                continue
+            if not certain and not (all(field_at(message, name) for name in sent) and all(field_at(reply, name) for name in received)):
+                continue
+            given = message.body_names | _mapped_names(plan)
+            lost = [p.path for p in reply.fields if p.section == "body" and p.name and p.name not in given and not p.may_be_left_out]
+            if lost:
+                yield MappingProblem(
+                    ("response",), f"{reply.name} has fields that come from nowhere: {', '.join(lost)}", "them mapped or set"
+                )
+
+
+def _mapped_names(plan: _Plan) -> frozenset[str]:
+    """Body fields that the plan gives a value."""
+    return frozenset(target.planned.name for target in plan.targets if target.planned.section == "body") | frozenset(plan.literals["body"])
+
+
+def field_at(message: MessageLayout, path: str) -> PlannedField | None:
+    """The named field of exactly that path: `body.amount`."""
+    return next((planned for planned in message.fields if planned.name and planned.path == path), None)
+
+
+def steps_of(path: str) -> tuple[str, ...]:
+    """`customer.accounts.0` as steps into JSON."""
+    return tuple(path.split("."))
+
+
+def pointer(steps: Iterable[str]) -> str:
+    """The same place as an RFC 6901 pointer, for messages."""
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def literal(planned: PlannedField, text: str) -> Any:
+    """The value of a field that stands in the telegram as this text; blanks behind it may be left out. Raises FieldFault."""
+    kind = planned.kind
+    try:
+        raw = text.encode(getattr(kind, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        raise kind.fault("E-ENC-03", "character that the field's encoding does not have") from None
+    if planned.length and len(raw) > planned.length:
+        raise kind.fault("E-FLD-05", f"text needs {len(raw)} bytes, field holds {planned.length}")
+    return kind.read(raw.ljust(planned.length))
+
+
+# --- telegram to JSON -------------------------------------------------------------------------------------------
+
+
+def _built(tree: Mapping[str, Any], telegram: Telegram) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for step, node in tree.items():
+        made[step] = _value(node, telegram) if isinstance(node, _Source) else _built(node, telegram)
+    return made
+
+
+def _value(source: _Source, telegram: Telegram) -> Any:
+    planned = source.planned
+    value = (telegram.header if planned.section == "header" else telegram.body)[planned.name]
+    if source.write is None:
+        return value
+    try:
+        return source.write(value)
+    except FieldFault as fault:
+        raise FieldError([planned.problem(fault, telegram.spec.name, telegram.message.name)]) from None
+
+
+# --- JSON to telegram -------------------------------------------------------------------------------------------
+
+_Given = tuple[dict[str, Any], dict[str, Any], dict[int, bytes]]  # header, body, and bytes beside the values
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return read_json(text, strict=False)
+    except FieldError as error:
+        problems = error.problems
+    raise _unreadable(problems)
+
+
+def _picked(plan: _Plan, answer: Any, request: Telegram, problems: list[FieldProblem]) -> _Given:
+    values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    for planned, steps, read in plan.targets:
+        found = _at(answer, steps)
+        try:
+            if found is _ABSENT:
+                raise planned.kind.fault("E-FLD-12", "value is missing")
+            values[planned.section][planned.name] = read(found)
+        except FieldFault as fault:
+            expected = f"{planned.path}: {fault.expected}"
+            problems.append(form_problem(request.spec.name, request.message.name, pointer(steps), fault.what, expected))
+    return values["header"], values["body"], {}
+
+
+def _at(answer: Any, steps: Iterable[str]) -> Any:
+    for step in steps:
+        if type(answer) is dict:
+            answer = answer.get(step, _ABSENT)
+        elif type(answer) is list and step.isascii() and step.isdecimal() and len(step) < 10 and int(step) < len(answer):
+            answer = answer[int(step)]
+        else:
+            return _ABSENT
+    return answer
+
+
+def _in_message_form(plan: _Plan, answer: Any, request: Telegram, problems: list[FieldProblem]) -> _Given:
+    """The message form of the reply, of which everything may be left out that the request has."""
+    reply = request.message.reply.message
+    if reply is None:
+        raise ValueError(f"{request.message.name} has no reply")
+    spec, name = request.spec, reply.name
+    if type(answer) is not dict:
+        problems.append(form_problem(spec.name, name, "", f"JSON is {json_type(answer)}", "an object"))
+        return {}, {}, {}
+    if answer.get("message", name) != name:
+        problems.append(form_problem(spec.name, name, "/message", "not the reply to this request", name))
+    header, body, residue = form_of(reply).read(answer, problems, whole=False)
+    own = reply.header_of_reply(request.header)
+    for field_name in (*spec.family.key, *spec.family.correlation):
+        if field_name in header and header[field_name] != own.get(field_name):
+            problems.append(
+                form_problem(spec.name, name, f"/header/{field_name}", "makes another telegram's reply", "the request's own, or nothing")
+            )
+    return header, body, residue
+
+
+def _is_given(planned: PlannedField, reply: Telegram) -> bool:
+    return not planned.name or planned.may_be_left_out or planned.name in reply.body
+
+
+def _missing(reply: Telegram, planned: PlannedField) -> FieldProblem:
+    return form_problem(reply.spec.name, reply.message.name, f"/body/{planned.name}", "value is missing", planned.kind.expected)
+
+
+def _unreadable(problems: Sequence[FieldProblem]) -> BackendError:
+    first = problems[0]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return BackendError(
+        "E-BCK-06", f"answer cannot be read: {first.what}{more}", Delivery.SENT_UNKNOWN, where=first.path, expected=first.expected
+    )
