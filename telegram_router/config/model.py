@@ -83,8 +83,8 @@ class Listener(Settings):
     timeout: Duration = _key("30s", "How long a session may take to answer a telegram that a host sent it.")
     owners: Table[NonEmpty, Listed[NonEmpty]] = _key(
         {},
-        "Which sessions a host's own telegrams for an owner go to: owner value to names in the client certificate (SAN). "
-        "Without it a session owns the values that it sends itself.",
+        "Who may speak for an owner value of the spec, such as a company number: the names (SAN) of their client certificates. "
+        "A host's own telegrams for that owner go to sessions that have spoken for it. Without this table any client may.",
     )
 
 
@@ -143,10 +143,12 @@ class HttpService(AnyService):
         "Statuses by which the service says for certain that it did not execute; all but these and 2xx are `sent_unknown`.",
     )
     request: Table[JsonPath, FieldPath] = _key(
-        {}, "Shape of the JSON sent: path in the JSON to field of the telegram. Default: every field under its own name."
+        {},
+        "Shape of the JSON sent: path in the JSON to field of the telegram. Default: `header` and `body` with every field under its own name.",
     )
     response: Table[FieldPath, JsonPath] = _key(
-        {}, "Where the answer's fields come from: field of the telegram to path in the JSON. Default: the same names."
+        {},
+        "Where the answer's fields come from: field of the telegram to path in the JSON. Default: the message form. `{}`: from the request alone.",
     )
     set: Table[FieldPath, str] = _key({}, "Fields of the answer that get a fixed value, written as in the telegram.")
     max_header: Size = _key("16KiB", "The longest response header; beyond it the answer is refused as `sent_unknown`.")
@@ -226,7 +228,7 @@ class Route(Settings):
 class Config(Settings):
     """The whole file."""
 
-    specs: OneOrMore[NonEmpty] = _key((), "Folder of specs, or a list of them, seen from this file. Default: the shipped specs.")
+    specs: OneOrMore[NonEmpty] = _key((), "Folders of specs, seen from this file; looked into before the specs that ship with the router.")
     drain: DurationOrZero = _key("30s", "How long SIGTERM waits for open exchanges before the router ends.")
     log: Log = _key({}, "What is written to stderr.")
     metrics: Metrics | None = _key(None, "The Prometheus endpoint.")

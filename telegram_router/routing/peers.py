@@ -63,7 +63,9 @@ class Peer:
         "owners", "paused", "queued", "register",
     )  # fmt: skip
 
-    def __init__(self, name: str, group: Listener | Service, limit: int, lane_limits: Sequence[int], identity: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, name: str, group: Listener | Service, limit: int, lane_limits: Sequence[int], identity: frozenset[str] = frozenset()
+    ) -> None:
         self.name = name
         self.group = group
         self.identity = identity
@@ -98,8 +100,6 @@ class Target:
     def __init__(self) -> None:
         self.latency = [0] * LATENCY_BUCKETS
         self.latency_sum = 0.0
-        self.answered = 0
-        self.failed: dict[str, int] = {}  # code -> exchanges that ended so
         self.late = self.unmatched = self.duplicates = self.unknown = self.undelivered = 0
 
 
@@ -110,6 +110,7 @@ class Service(Origin, Target):
         Origin.__init__(self, name, spec, routes or RouteTable(spec, ()))
         Target.__init__(self)
         self.kind = kind
+        self.pipes = kind is Kind.TELEGRAM  # requests go into a link's outbox as they are
         self.policy = policy
         # A carrier number travels on telegram links only: a handler or a REST service sees the asker's own number.
         width = spec.carrier_width if kind is Kind.TELEGRAM else 0
@@ -117,6 +118,7 @@ class Service(Origin, Target):
             policy.timeout, policy.tombstone, policy.tombstones, name, renumbers=spec.carrier is not None, carrier_width=width
         )
         self.links: list[Peer] = []
+        self.bytes_in = self.bytes_out = self.frames_out = 0
         self.waiting: deque[tuple[float, Exchange]] = deque()  # (since, exchange); bounded by policy.pending
         self.sends = 0
 
@@ -140,6 +142,7 @@ class Listener(Origin):
         super().__init__(name, spec, routes or RouteTable(spec, ()))
         self.policy = policy
         self.sessions: dict[Peer, None] = {}
+        self.bytes_in = self.bytes_out = self.frames_out = 0
         self.by_owner: dict[bytes, dict[Peer, None]] = {}
 
     def lane_limits(self) -> list[int]:

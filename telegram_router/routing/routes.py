@@ -8,10 +8,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
+
+from telegram_router.telegrams.spec import fused
 
 if TYPE_CHECKING:
     from telegram_router.routing.peers import Audience, Service
@@ -56,14 +58,25 @@ class Between:
 Test = Among | Prefix | Between
 
 
+class Score:
+    """How the exchanges of one route ended."""
+
+    __slots__ = ("failed", "ok")
+
+    def __init__(self) -> None:
+        self.ok = 0
+        self.failed: dict[str, int] = {}  # code -> exchanges
+
+
 @dataclass(frozen=True)
 class Route:
-    """One rule. `tests` maps header fields to tests; an empty mapping is the default route."""
+    """One rule of one origin. `tests` maps header fields to tests; an empty mapping is the default route."""
 
     name: str
     tests: Mapping[str, Test]
     target: Target
     full: bool = False  # decode and check every field before anything is sent
+    score: Score = field(default_factory=Score, compare=False)
 
     @property
     def exact(self) -> bool:
@@ -106,28 +119,20 @@ def _exact_keys(route: Route) -> list[Hashable]:
     return [combination if len(values) > 1 else combination[0] for combination in product(*values)]
 
 
-class Tally:
-    """How many telegrams of one message came from one origin."""
-
-    __slots__ = ("count",)
-
-    def __init__(self) -> None:
-        self.count = 0
-
-
 class Entry:
     """What the header bytes of a telegram lead to: a message, and for a request its route.
 
     low, high  the sizes its frame may have
     reply      what a single reply must be; None where the reply rule is not "one", so that the slow path looks closer
     lane       index of the target among its origin's targets
+    plain      a request that only needs to be passed to a telegram link and answered once
+    count, ok  telegrams met and exchanges answered since the origin last added them up
     """
 
-    __slots__ = ("answers", "full", "high", "lane", "low", "message", "reply", "route", "tally", "target")
+    __slots__ = ("answers", "count", "full", "high", "lane", "low", "message", "ok", "plain", "reply", "route", "target")
 
-    def __init__(self, message: MessageLayout, route: Route | None, lane: int, tally: Tally) -> None:
+    def __init__(self, message: MessageLayout, route: Route | None, lane: int) -> None:
         self.message = message
-        self.tally = tally
         self.low = message.min_frame
         self.high = message.max_frame
         self.route = route
@@ -136,6 +141,9 @@ class Entry:
         self.target: Any = route.target if route else None
         self.full = bool(route and route.full)
         self.reply = message.reply.message if message.reply is not None and message.reply.kind == "one" else None
+        self.plain = message.kind == "request" and self.reply is not None and not self.full and getattr(self.target, "pipes", False)
+        self.count = 0
+        self.ok = 0
 
 
 class Origin:
@@ -144,12 +152,18 @@ class Origin:
     def __init__(self, name: str, spec: Spec, routes: RouteTable) -> None:
         self.name = name
         self.spec = spec
-        self.routes = routes
-        self.memo: dict[Hashable, Entry] = {}
-        self.head = head_of(spec, routes.fields)
-        self.tallies = {name: Tally() for name in spec.messages}
+        self.header_end = spec.framing.prefix + spec.header_size  # a shorter frame has no whole header
+        self.set_routes(routes)
+        self._received = dict.fromkeys(spec.messages, 0)
         self.refused: dict[str, int] = {}  # code -> telegrams
         self.polls = 0
+
+    def set_routes(self, routes: RouteTable) -> None:
+        """Route by these from now on."""
+        self.routes = routes
+        self.memo: dict[Hashable, Entry] = {}
+        self._retired: list[Entry] = []  # forgotten by the memo, perhaps still open in exchanges; bounded by MEMO_LIMIT
+        self.head = head_of(self.spec, routes.fields)
 
     def classify(self, frame: bytes) -> Entry | None:
         """The entry of a frame that is at least as long as the header; None when its key is no message of the spec."""
@@ -157,20 +171,30 @@ class Origin:
         if message is None:
             return None
         route = self.routes.find(frame) if message.kind != "reply" else None
-        entry = Entry(message, route, self.routes.targets.index(route.target) if route else 0, self.tallies[message.name])
+        entry = Entry(message, route, self.routes.targets.index(route.target) if route else 0)
         if len(self.memo) >= MEMO_LIMIT:
+            self.add_up()
+            self._retired = list(self.memo.values())
             self.memo.clear()
         self.memo[self.head(frame)] = entry
         return entry
 
+    def add_up(self) -> None:
+        """Move what entries have counted to where it is kept."""
+        for entry in (*self.memo.values(), *self._retired):
+            self._received[entry.message.name] += entry.count
+            entry.count = 0
+            if entry.route is not None:
+                entry.route.score.ok += entry.ok
+                entry.ok = 0
+
+    @property
+    def received(self) -> dict[str, int]:
+        """Telegrams that came, by message."""
+        self.add_up()
+        return self._received
+
 
 def head_of(spec: Spec, fields: Sequence[str]) -> Callable[[bytes], Hashable]:
     """A getter of all header bytes that decide message and route, neighbours read as one slice."""
-    places = sorted({(place.start, place.stop) for place in map(spec.header_slice, {*spec.key, *fields})})
-    fused: list[tuple[int, int]] = []
-    for start, stop in places:
-        if fused and start <= fused[-1][1]:
-            fused[-1] = (fused[-1][0], max(stop, fused[-1][1]))
-        else:
-            fused.append((start, stop))
-    return itemgetter(*(slice(start, stop) for start, stop in fused))
+    return itemgetter(*fused(spec.header_slice(name) for name in {*spec.family.key, *fields}))

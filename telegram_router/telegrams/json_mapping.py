@@ -77,7 +77,8 @@ class JsonMapping:
     `request` gives for a path in the JSON the field that goes there, `response` for a field of the reply the path where
     the JSON has it, `literals` for a field of the reply its text in the telegram. A JSON path is names and, in arrays,
     positions from 0, joined by dots; a field path is `header.name` or `body.name`. An empty `request` sends the
-    message form, an empty `response` expects it. `messages` are those that the service gets; unknown, they are all
+    message form. `response=None` expects it; an empty one takes nothing from the answer, so that the reply is the request's own
+    fields and the literals. `messages` are those that the service gets; unknown, they are all
     that are no replies. Check `problems` before use.
     """
 
@@ -93,7 +94,7 @@ class JsonMapping:
         self._spec = spec
         asked = spec.messages if messages is None else messages
         self._messages = [spec.messages[name] for name in asked if messages is not None or spec.messages[name].kind != "reply"]
-        self._maps_request, self._maps_response = bool(request), bool(response)
+        self._maps_request, self._maps_response = bool(request), response is not None
         self._plans = {message.name: _Plan() for message in self._messages}
         self.problems: tuple[MappingProblem, ...] = (
             *self._plan_request(request or {}),

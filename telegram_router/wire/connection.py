@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from telegram_router.errors import FramingError, RouterError
-from telegram_router.telegrams import diagnose
+from telegram_router.telegrams.diagnosis import diagnose
 from telegram_router.wire.poller import HANGUP, READ, WRITE
 
 if TYPE_CHECKING:
     from telegram_router.routing import Peer
-    from telegram_router.telegrams import Cut, Spec, When
+    from telegram_router.telegrams import Spec
+    from telegram_router.telegrams.diagnosis import When
+    from telegram_router.telegrams.lengths import Cut
     from telegram_router.wire.hub import Hub
     from telegram_router.wire.tls import TlsLayer
 
@@ -74,7 +76,7 @@ class Reader:
 
     def __init__(self, spec: Spec, max_frame: int) -> None:
         self.framing = spec.framing
-        self._sizes = {"min_telegram": spec.min_frame - spec.framing.prefix - spec.framing.suffix, "max_frame": max_frame}
+        self._sizes = {"min_telegram": spec.header_size, "max_frame": max_frame}
         self.cut: Cut = spec.framing.cutter(**self._sizes)
 
     def diagnose(self, rest: bytes, previous: bytes | None, when: When, good: int, seconds: float) -> FramingError:
@@ -257,12 +259,14 @@ class Connection:
             self.write_failed(error, now)
             return
         peer.accepted += sent
+        peer.group.bytes_out += sent
         if peer.accepted == peer.queued:
+            peer.group.frames_out += len(outbox)
             outbox.clear()
             if self.events & WRITE or self.stalled_since is not None or self.stage is not Stage.OPEN or peer.paused:
                 self.written(now)
         else:
-            cut_front(outbox, sent)
+            peer.group.frames_out += cut_front(outbox, sent)
             self.stalled(now, progress=sent > 0)
 
     def flush_tls(self, now: float) -> None:
@@ -272,7 +276,10 @@ class Connection:
         while True:
             cipher = self.cipher + tls.outgoing()
             if not cipher and peer is not None and peer.outbox and self.stage is not Stage.HANDSHAKE:
+                before = len(peer.outbox)
                 plain = take_front(peer.outbox, ENCRYPT_AHEAD)
+                peer.group.bytes_out += len(plain)
+                peer.group.frames_out += before - len(peer.outbox)
                 peer.accepted += len(plain)  # from here on nobody can say that it was not sent
                 tls.write(plain)
                 cipher = tls.outgoing()
@@ -388,6 +395,8 @@ class TelegramConnection(Connection):
     def arrived(self, data: bytes, now: float) -> None:
         self.buffer = self.buffer[self.start :] + data if self.start < len(self.buffer) else data
         self.start = 0
+        if self.peer is not None:
+            self.peer.group.bytes_in += len(data)
         if not self.backlogged:
             self.more(now)
 
@@ -487,8 +496,8 @@ class TelegramConnection(Connection):
         return None
 
 
-def cut_front(outbox: list[bytes], sent: int) -> None:
-    """Drop the first `sent` bytes of the frames in an outbox."""
+def cut_front(outbox: list[bytes], sent: int) -> int:
+    """Drop the first `sent` bytes of the frames in an outbox; returns how many frames went whole."""
     index = 0
     while index < len(outbox) and sent >= len(outbox[index]):
         sent -= len(outbox[index])
@@ -496,6 +505,7 @@ def cut_front(outbox: list[bytes], sent: int) -> None:
     del outbox[:index]
     if sent:
         outbox[0] = outbox[0][sent:]
+    return index
 
 
 def take_front(outbox: list[bytes], size: int) -> bytes:
@@ -515,5 +525,3 @@ def _reason(error: OSError) -> str:
     if error.errno in (errno.ECONNRESET, errno.EPIPE):
         return "reset by the peer"
     return errno.errorcode.get(error.errno or 0, "lost")
-
-

@@ -37,8 +37,7 @@ class HandlerCaller:
 
     def call(self, command: Call) -> None:
         """Begin a call. From here on the request counts as sent."""
-        link = command.exchange.answerer
-        assert link is not None
+        link = command.link
         link.queued += 1
         link.accepted = link.queued
         self._nursery.start_soon(self._answer, command.exchange)
@@ -52,9 +51,11 @@ class HandlerCaller:
                 frame = await self._ask(exchange)
             except FieldError as error:
                 code = "E-BCK-06"
-                self._log("error", "handler_answer_invalid", code=code, service=self._service.name, problems=[each.text() for each in error.problems])
+                self._log.error(
+                    "handler_answer_invalid", code=code, service=self._service.name, problems=[each.text() for each in error.problems]
+                )
             except Exception as error:
-                self._log("error", "handler_failed", code=code, service=self._service.name, type=type(error).__name__, at=where_failed(error))
+                self._log.error("handler_failed", code=code, service=self._service.name, type=type(error).__name__, at=where_failed(error))
         if scope.cancelled_caught:
             return  # the switch's own timeout answers the asker
         if frame is not None:

@@ -33,7 +33,11 @@ TURN_BUCKETS = 24  # powers of two in microseconds
 class Log(Protocol):
     """Where events go: one line each."""
 
-    def __call__(self, level: str, event: str, **fields: object) -> None: ...
+    def info(self, event: str, **fields: object) -> None: ...
+
+    def warning(self, event: str, **fields: object) -> None: ...
+
+    def error(self, event: str, **fields: object) -> None: ...
 
 
 def where_failed(error: BaseException) -> list[str]:
@@ -53,7 +57,7 @@ class Hub:
         self.connections: dict[int, Connection] = {}
         self.by_peer: dict[Peer, Connection] = {}
         self.handlers: dict[Service, Callable[[Call], None]] = {}
-        self.grow: Callable[[Service], None] | None = None
+        self.growers: dict[Service, Callable[[], None]] = {}
         self.pauses = 0
         self.containments = 0
         self.slow_steps = 0
@@ -122,7 +126,7 @@ class Hub:
         if error is not None:
             if was is Stage.HANDSHAKE:
                 self.handshake_failures[group, error.code] = self.handshake_failures.get((group, error.code), 0) + 1
-            self.log("warning", "connection_failed", code=error.code, connection=connection.name, text=error.text())
+            self.log.warning("connection_failed", code=error.code, connection=connection.name, text=error.text())
         peer = connection.peer
         if peer is not None:
             self.by_peer.pop(peer, None)
@@ -142,7 +146,7 @@ class Hub:
     def framing_lost(self, connection: Connection, error: FramingError) -> None:
         group = self._group_name(connection)
         self.framing_errors[group, error.code] = self.framing_errors.get((group, error.code), 0) + 1
-        self.log("warning", "framing_lost", code=error.code, connection=connection.name, text=error.text())
+        self.log.warning("framing_lost", code=error.code, connection=connection.name, text=error.text())
 
     # --- turns --------------------------------------------------------------------------------------------------
 
@@ -239,8 +243,9 @@ class Hub:
         if isinstance(command, Call):
             self.handlers[command.exchange.entry.target](command)
         elif isinstance(command, Grow):
-            if self.grow is not None:
-                self.grow(command.service)
+            grow = self.growers.get(command.service)
+            if grow is not None:
+                grow()
         else:
             connection = self.by_peer.get(command.peer)
             if connection is not None:
@@ -250,9 +255,9 @@ class Hub:
         events, self.switch.events = self.switch.events, []
         dropped, self.switch.events_dropped = self.switch.events_dropped, 0
         for event in events:
-            self.log("warning", event.name, **event.fields)
+            self.log.warning(event.name, **event.fields)
         if dropped:
-            self.log("warning", "events_dropped", count=dropped)
+            self.log.warning("events_dropped", count=dropped)
 
     # --- containment --------------------------------------------------------------------------------------------
 
@@ -265,8 +270,8 @@ class Hub:
     def _failed(self, connection: Connection | None, error: Exception) -> None:
         """A fault of ours in one connection's step: that connection pays, the rest goes on."""
         self.containments += 1
-        self.log(
-            "error", "bug", code="E-INT-01", connection=connection.name if connection else None, type=type(error).__name__, at=where_failed(error)
+        self.log.error(
+            "bug", code="E-INT-01", connection=connection.name if connection else None, type=type(error).__name__, at=where_failed(error)
         )
         if connection is not None:
             self.drop(connection, "E-INT-01")
@@ -321,7 +326,9 @@ class Hub:
         return isinstance(connection, TelegramConnection) and connection.is_session
 
     def _all_written(self) -> bool:
-        return not any(connection.cipher or (connection.peer is not None and connection.peer.outbox) for connection in self.connections.values())
+        return not any(
+            connection.cipher or (connection.peer is not None and connection.peer.outbox) for connection in self.connections.values()
+        )
 
     def connection_counts(self) -> Mapping[str, int]:
         """Open connections by listener or service."""

@@ -107,7 +107,7 @@ class LinkKeeper:
                 sock = await dial(self._backend)
             except RouterError as error:
                 self._outcomes.failed += 1
-                self._log("warning", "connect_failed", code=error.code, service=self._service.name, text=error.text())
+                self._log.warning("connect_failed", code=error.code, service=self._service.name, text=error.text())
             else:
                 await self._serve(sock)
             await trio.sleep(self._pauses.next())
@@ -123,12 +123,12 @@ class LinkKeeper:
             self._outcomes.connected += 1
             self._outcomes.up += 1
             connection.peer = self._hub.switch.add_link(self._service, name, self._backend.name)
-            self._log("info", "link_up", connection=name, service=self._service.name, backend=self._backend.name)
+            self._log.info("link_up", connection=name, service=self._service.name, backend=self._backend.name)
 
         def closed(_: Connection, reason: str) -> None:
             if opened_at:
                 self._outcomes.up -= 1
-                self._log("warning", "link_lost", connection=name, service=self._service.name, backend=self._backend.name, reason=reason)
+                self._log.warning("link_lost", connection=name, service=self._service.name, backend=self._backend.name, reason=reason)
             else:
                 self._outcomes.failed += 1
             gone.set()

@@ -81,7 +81,7 @@ class Acceptor:
             except OSError as error:
                 if error.errno not in OUT_OF_FILES:
                     continue  # that one connection died in the queue
-                self._log("error", "accept_paused", listener=self._listener.name, reason=errno.errorcode.get(error.errno, "?"))
+                self._log.error("accept_paused", listener=self._listener.name, reason=errno.errorcode.get(error.errno, "?"))
                 await trio.sleep(PAUSE_WHEN_OUT_OF_FILES)
                 continue
             sock = socket.socket(fileno=accepted.detach())
@@ -90,13 +90,17 @@ class Acceptor:
             else:
                 self._let_in(sock, address)
 
+    def close(self) -> None:
+        """Take the door away: clients that dial now are refused by the kernel."""
+        self._sock.close()
+
     def _turn_away(self, sock: socket.socket) -> None:
         sock.close()
         self.turned_away += 1
         now = self._hub.clock()
         if now - self._told_at >= REFUSALS_BETWEEN_LINES:
             self._told_at = now
-            self._log("warning", "session_refused", code="E-LIM-05", listener=self._listener.name, open=self.open, refused=self.turned_away)
+            self._log.warning("session_refused", code="E-LIM-05", listener=self._listener.name, open=self.open, refused=self.turned_away)
 
     def _let_in(self, sock: socket.socket, address: tuple[str, int]) -> None:
         self.open += 1
@@ -108,7 +112,7 @@ class Acceptor:
         session = TelegramConnection(sock, name, self._limits, self._reader, is_session=True, tls=tls)
         session.on_open = self._opened
         session.on_closed = self._closed
-        self._log("info", "session_accepted", connection=name, peer=f"{address[0]}:{address[1]}")
+        self._log.info("session_accepted", connection=name, peer=f"{address[0]}:{address[1]}")
         self._hub.enter(lambda now: self._hub.add(session, now))
 
     def _opened(self, connection: Connection) -> None:
@@ -117,4 +121,4 @@ class Acceptor:
 
     def _closed(self, connection: Connection, reason: str) -> None:
         self.open -= 1
-        self._log("info", "session_closed", connection=connection.name, reason=reason)
+        self._log.info("session_closed", connection=connection.name, reason=reason)

@@ -1,0 +1,93 @@
+"""What the router counts, as metric families: read only when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from telegram_router import __version__
+from telegram_router.ops.metrics import Family, Histogram, Sample
+from telegram_router.routing import Service, Switch
+from telegram_router.wire.hub import Hub
+from telegram_router.wire.links import Outcomes
+from telegram_router.wire.listeners import Acceptor
+
+INVALID = ("E-FLD", "E-ENC", "E-FRM")  # refused for what they hold; all other codes are rules and bounds
+
+
+def families(
+    switch: Switch,
+    hub: Hub,
+    acceptors: Mapping[str, Acceptor],
+    outcomes: Mapping[tuple[str, str], Outcomes],
+    expires: Mapping[str, float],
+    log_lines_dropped: int,
+) -> Iterator[Family]:
+    """Every family of the table in ops.metrics. Services answer for both directions: a listener's sessions may answer too."""
+    yield "build_info", [((__version__,), 1)]
+    yield from _connections(hub, acceptors, outcomes, expires)
+    yield from _telegrams(switch, hub)
+    yield from _requests(switch)
+    yield "containments_total", [((), hub.containments)]
+    yield "log_lines_dropped_total", [((), log_lines_dropped)]
+    yield "turn_seconds", [((), Histogram(hub.turn_times, hub.turn_seconds))]
+    yield "slow_steps_total", [((), hub.slow_steps)]
+
+
+def _connections(
+    hub: Hub, acceptors: Mapping[str, Acceptor], outcomes: Mapping[tuple[str, str], Outcomes], expires: Mapping[str, float]
+) -> Iterator[Family]:
+    yield "sessions_active", [((name,), each.open) for name, each in acceptors.items()]
+    yield "sessions_total", [((name,), each.total) for name, each in acceptors.items()]
+    closed = [((group, reason), count) for (group, reason), count in hub.closed.items() if group in acceptors]
+    refused = [((name, "E-LIM-05"), each.turned_away) for name, each in acceptors.items()]
+    yield "sessions_closed_total", closed + refused
+    yield "links_active", [(key, each.up) for key, each in outcomes.items()]
+    tried: list[Sample] = [((*key, "ok"), each.connected) for key, each in outcomes.items()]
+    yield "connects_total", tried + [((*key, "E-BCK-10"), each.failed) for key, each in outcomes.items()]
+    yield "handshake_failures_total", [(key, count) for key, count in hub.handshake_failures.items() if key[0] in acceptors]
+    yield "certificate_expiry_timestamp_seconds", [((name,), when) for name, when in expires.items()]
+
+
+def _telegrams(switch: Switch, hub: Hub) -> Iterator[Family]:
+    received: list[Sample] = []
+    volume: list[Sample] = []
+    invalid: list[Sample] = []
+    refused: list[Sample] = []
+    for name, listener in switch.listeners.items():
+        received += [((name, message), count) for message, count in listener.received.items()]
+        received.append(((name, "_OTHER"), listener.refused.get("E-RTE-01", 0)))
+        volume += [((name, "received"), listener.bytes_in), ((name, "sent"), listener.bytes_out)]
+        for code, count in listener.refused.items():
+            (invalid if code.startswith(INVALID) else refused).append(((name, code), count))
+    yield "telegrams_received_total", received
+    yield "telegrams_sent_total", [((name,), listener.frames_out) for name, listener in switch.listeners.items()]
+    yield "telegram_bytes_total", volume
+    yield "framing_errors_total", [(key, count) for key, count in hub.framing_errors.items() if key[0] in switch.listeners]
+    yield "invalid_telegrams_total", invalid
+    yield "refused_total", refused
+
+
+def _requests(switch: Switch) -> Iterator[Family]:
+    ended: dict[tuple[str, ...], int] = {}
+    overflow: dict[str, int] = {}
+    for name, origin in [*switch.listeners.items(), *switch.services.items()]:
+        origin.add_up()
+        for route in origin.routes.routes:
+            results = {"ok": route.score.ok, **route.score.failed}
+            overflow[route.target.name] = overflow.get(route.target.name, 0) + results.get("E-LIM-01", 0)
+            for result, count in results.items():
+                key = (name, route.target.name, result)
+                ended[key] = ended.get(key, 0) + count
+    yield "requests_total", list(ended.items())
+    targets = list(
+        dict.fromkeys(route.target for origin in [*switch.listeners.values(), *switch.services.values()] for route in origin.routes.routes)
+    )
+    yield "request_duration_seconds", [((each.name,), Histogram(each.latency, each.latency_sum)) for each in targets]
+    services = [each for each in targets if isinstance(each, Service)]
+    yield "requests_in_flight", [((each.name,), each.in_flight) for each in services]
+    yield "requests_pending", [((each.name,), len(each.waiting)) for each in services]
+    yield "overflow_total", [((each.name,), overflow.get(each.name, 0)) for each in targets]
+    yield "late_replies_total", [((each.name,), each.late) for each in targets]
+    yield "unmatched_replies_total", [((each.name,), each.unmatched) for each in targets]
+    yield "duplicates_total", [((each.name,), each.duplicates) for each in targets]
+    yield "delivery_unknown_total", [((each.name,), each.unknown) for each in targets]
