@@ -130,7 +130,13 @@ class JsonMapping:
     def _plan_of(self, telegram: Telegram) -> _Plan:
         plan = self._plans.get(telegram.message.name)
         if plan is None:
-            raise FieldError([form_problem(telegram.spec.name, telegram.message.name, "", "the service's mapping is not for this message", "another route")])
+            raise FieldError(
+                [
+                    form_problem(
+                        telegram.spec.name, telegram.message.name, "", "the service's mapping is not for this message", "another route"
+                    )
+                ]
+            )
         return plan
 
     # --- made once --------------------------------------------------------------------------------------------
@@ -167,10 +173,11 @@ class JsonMapping:
     def _plan_literals(self, table: Mapping[str, str], response: Mapping[str, str]) -> Iterator[MappingProblem]:
         for name, text in table.items():
             found = self._in_replies(name)
-            yield from self._untouchable("set", name, found)
+            untouchable = [*self._untouchable("set", name, found)]
+            yield from untouchable
             if name in response:
                 yield MappingProblem(("set", name), "comes from the response already", "one of both")
-            for plan, planned in found:
+            for plan, planned in [] if untouchable else found:
                 try:
                     plan.literals[planned.section][planned.name] = literal(planned, text)
                 except FieldFault as fault:
