@@ -1,0 +1,1 @@
+"""Sockets, on trio: the hub and what it drives."""
