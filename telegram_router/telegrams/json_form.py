@@ -36,6 +36,7 @@ Convert: TypeAlias = Callable[[Any], Any]
 MAX_DEPTH: Final = 32  # nesting of JSON that is looked at; our form needs 2
 SECTIONS: Final = ("header", "body")
 _KEPT: Final = ("$filler", "$as_sent")
+_FORM_NAMES: Final = frozenset({"message", *SECTIONS, *_KEPT})
 _HEX: Final = "hex:"
 _NUMBER: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?")
 _LARGEST: Final = 10**40
@@ -229,17 +230,27 @@ class MessageForm:
     ) -> tuple[dict[str, Any], dict[str, Any], dict[int, bytes]]:
         """Header, body and residue of a message form; what is wrong with it goes into `problems`. Unless it is to be `whole`,
         fields may be missing."""
-        problems += self.unknown_names("", given, ("message", *SECTIONS, *_KEPT))
+        if not given.keys() <= _FORM_NAMES:
+            problems += self.unknown_names("", given, _FORM_NAMES)
         header, body = (self._read_section(section, given.get(section, {}), problems, whole) for section in SECTIONS)
-        filler, as_sent = (self._read_residue(group, given.get(group, {}), problems) for group in _KEPT)
-        return header, body, filler | as_sent
+        residue: dict[int, bytes] = {}
+        for group in _KEPT:
+            if group in given:
+                residue |= self._read_residue(group, given[group], problems)
+        return header, body, residue
 
     def _read_section(self, section: str, given: Any, problems: list[FieldProblem], whole: bool) -> dict[str, Any]:
         if type(given) is not dict:
             problems.append(form_problem(self.spec, self.message, f"/{section}", f"value is {json_type(given)}", "an object"))
             return {}
+        readers = self._readers[section]
+        if given.keys() == readers.keys():  # the usual case, in a third of the time
+            try:
+                return {name: read(given[name]) for name, read in readers.items()}
+            except FieldFault:
+                pass
         values = {}
-        for name, read in self._readers[section].items():
+        for name, read in readers.items():
             if name in given:
                 try:
                     values[name] = read(given[name])
@@ -247,7 +258,7 @@ class MessageForm:
                     problems.append(self._problem(section, name, fault))
             elif whole and not self.fields[section][name].may_be_left_out:
                 problems.append(self._problem(section, name, self.fields[section][name].kind.fault("E-FLD-12", "field is missing")))
-        if any(name not in self.fields[section] for name in given):
+        if not given.keys() <= readers.keys():
             problems += self.unknown_names(f"/{section}", given, self.fields[section])
         return values
 
