@@ -229,6 +229,8 @@ class MemorySocket:
         self._poller.changed(self._fd)
 
     def deliver_reset(self) -> None:
+        if self._dead or (self._shut and self._ended):
+            return  # both sides have said goodbye: there is no connection left to reset
         self._error = errno.EPIPE if self._ended else errno.ECONNRESET
         self._dead = True
         self._on_the_way.clear()
@@ -318,9 +320,8 @@ class Far:
         self._gone = True
 
     def reset(self) -> None:
-        """RST: what has arrived can still be read, what is on the way is lost."""
+        """RST: what has arrived can still be read, what is on the way is lost. What the hub wrote before stays here for `got`."""
         self._gone = True
-        self._received.clear()
         self._sock.deliver_reset()
 
     # -- receiving
