@@ -37,7 +37,21 @@ _VISIBLE = re.compile(r"[!-~]+")
 _DEFAULTS = {"user-agent": f"telegram-router/{__version__}", "accept": "application/json"}
 _FIXED = {"accept-encoding": "identity", "content-type": "application/json"}
 _PER_REQUEST = ("traceparent", "x-request-id", "x-deadline-ms", "content-length")
-_OURS = frozenset(("host", "connection", "expect", "te", "trailer", "transfer-encoding", "upgrade", *_FIXED, *_PER_REQUEST))
+_OURS = frozenset(
+    (
+        "host",
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "expect",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        *_FIXED,
+        *_PER_REQUEST,
+    )
+)
 
 
 class HttpRequestTemplate:
