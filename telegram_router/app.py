@@ -11,10 +11,11 @@ from pathlib import Path
 
 import trio
 
-from telegram_router import __version__, plan as planning
+from telegram_router import __version__
+from telegram_router import plan as planning
 from telegram_router.config import Config, HandlerService, HttpService, TelegramService
-from telegram_router.errors import RouterError
 from telegram_router.counts import families
+from telegram_router.errors import RouterError
 from telegram_router.ops import logs
 from telegram_router.ops.endpoint import serve_metrics
 from telegram_router.ops.metrics import Family

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from telegram_router.telegrams.spec import fused
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from telegram_router.routing.peers import Audience, Service
     from telegram_router.telegrams import MessageLayout, Spec
 
-    Target = Service | Audience
+    Target: TypeAlias = Service | Audience
 
 MEMO_LIMIT = 4096
 
@@ -146,6 +146,17 @@ class Entry:
         self.ok = 0
 
 
+Reading: TypeAlias = tuple[
+    Callable[[bytes], Hashable],  # the header bytes that decide
+    Callable[[Hashable], Entry | None],  # the entry they were found to lead to
+    Callable[[bytes], Hashable],  # the correlation key
+    slice | None,  # the owner
+    slice,  # before the carrier
+    slice,  # the carrier
+    slice,  # behind the carrier
+]
+
+
 class Origin:
     """Where telegrams come from: a listener (from its sessions) or a service (from its links)."""
 
@@ -164,6 +175,14 @@ class Origin:
         self.memo: dict[Hashable, Entry] = {}
         self._retired: list[Entry] = []  # forgotten by the memo, perhaps still open in exchanges; bounded by MEMO_LIMIT
         self.head = head_of(self.spec, routes.fields)
+        self.reading = self._reading()
+
+    def _reading(self) -> Reading:
+        """All that the switch's inner loop needs of an origin, fetched with one look."""
+        spec = self.spec
+        place = spec.carrier or slice(0, 0)  # never used in a family without one
+        front, back = slice(0, place.start), slice(place.stop, None)
+        return self.head, self.memo.get, spec.correlate, spec.owner, front, place, back
 
     def classify(self, frame: bytes) -> Entry | None:
         """The entry of a frame that is at least as long as the header; None when its key is no message of the spec."""

@@ -176,13 +176,8 @@ class Switch:
         # Two thirds of the router's work per telegram happen in this loop, and in Python each call and each attribute
         # shows. It handles a plain request that a link has room for and the one reply that was expected; anything else
         # goes to _receive_one before anything has been changed. A test holds that both ways end in the same state.
-        group = peer.group
-        head, known, correlate, spec = group.head, group.memo.get, group.spec.correlate, group.spec
-        owner_place, carrier = spec.owner, spec.carrier
-        front = back = carrier
-        if carrier is not None:
-            front, back = slice(0, carrier.start), slice(carrier.stop, None)
-        lanes, owners = peer.lanes, peer.owners
+        head, known, correlate, owner_place, front, carrier, back = peer.group.reading
+        lanes = peer.lanes
         mine = peer.register  # where the requests stand that this peer answers
         answers = mine.pending if mine is not None else NOTHING
         restores = mine is not None and mine.carrier_width != 0
@@ -203,7 +198,8 @@ class Switch:
                 if restores:
                     frame = frame[front] + exchange.frame[carrier] + frame[back]
                 if asked_at != met_at:  # requests that came in one turn took equally long
-                    self._count_answers(target, now - met_at, alike)
+                    if target is not None:
+                        self._count_answers(target, now - met_at, alike)
                     met_at, alike, target = asked_at, 0, asked.target
                 alike += 1
                 entry.count += 1
@@ -213,7 +209,7 @@ class Switch:
                 peer.load -= 1
                 asked.ok += 1
                 if asker.closed:
-                    target.undelivered += 1
+                    asked.target.undelivered += 1
                 else:
                     outbox = asker.outbox
                     if not outbox:
@@ -224,7 +220,7 @@ class Switch:
                         self.resumed.append(asker)
                 continue
             service = entry.target
-            if not entry.plain or service.waiting or (owner_place is not None and frame[owner_place] not in owners):
+            if not entry.plain or service.waiting or (owner_place is not None and frame[owner_place] not in peer.owners):
                 self._receive_one(peer, frame, now)
                 continue
             lane = lanes[entry.lane]
@@ -263,15 +259,15 @@ class Switch:
                 dirty.append(link)
             outbox.append(sent)
             link.queued = offset + len(sent)
-        self._count_answers(target, now - met_at, alike)
-        if type(target) is Service and target.waiting:
-            self._feed(target)
+        if target is not None:
+            self._count_answers(target, now - met_at, alike)
+            if type(target) is Service and target.waiting:
+                self._feed(target)
 
     @staticmethod
-    def _count_answers(target: Target | None, took: float, count: int) -> None:
-        if target is not None:
-            target.latency[min(int(took * 1e6).bit_length(), LATENCY_BUCKETS - 1)] += count
-            target.latency_sum += took * count
+    def _count_answers(target: Target, took: float, count: int) -> None:
+        target.latency[min(int(took * 1e6).bit_length(), LATENCY_BUCKETS - 1)] += count
+        target.latency_sum += took * count
 
     def _meet(self, peer: Peer, frame: bytes) -> Entry | None:
         """The entry of header bytes not seen before; None when the frame has been dealt with."""
@@ -357,7 +353,7 @@ class Switch:
         if register is None:
             self._unasked(peer, entry)
             return
-        ref = frame[spec.carrier] if register.carrier_width else spec.correlate(frame)
+        ref = frame[spec.carrier] if register.carrier_width and spec.carrier is not None else spec.correlate(frame)
         exchange = register.pending.get(ref)
         if exchange is None or exchange.answerer is not peer or exchange.entry.reply is not entry.message:
             if exchange is not None and exchange.answerer is peer and self._is_part(exchange, frame, entry, now):
@@ -383,7 +379,7 @@ class Switch:
     def _restored(exchange: Exchange, frame: bytes) -> bytes:
         """The frame with the asker's own number where the carrier was."""
         place = exchange.asker.group.spec.carrier
-        assert place is not None
+        assert place is not None  # only registers of such a family rewrite
         return frame[: place.start] + exchange.frame[place] + frame[place.stop :]
 
     # --- the two gates ------------------------------------------------------------------------------------------
@@ -432,6 +428,7 @@ class Switch:
         frame = exchange.frame
         if exchange.ref is not exchange.key:
             place = exchange.asker.group.spec.carrier
+            assert place is not None and isinstance(exchange.ref, bytes)
             frame = frame[: place.start] + exchange.ref + frame[place.stop :]
         if exchange.entry.message.kind == "oneway":
             self._note_oneway(answerer, exchange)
@@ -664,7 +661,7 @@ class Switch:
         if register is None:
             self._unasked(peer, entry)
             return
-        ref = frame[spec.carrier] if register.carrier_width else spec.correlate(frame)
+        ref = frame[spec.carrier] if register.carrier_width and spec.carrier is not None else spec.correlate(frame)
         group = peer.group
         buried = register.tombstones.get(ref)
         stats = group if isinstance(group, Service) else self._session_registers[register]

@@ -76,11 +76,12 @@ class Reader:
 
     def __init__(self, spec: Spec, max_frame: int) -> None:
         self.framing = spec.framing
-        self._sizes = {"min_telegram": spec.header_size, "max_frame": max_frame}
-        self.cut: Cut = spec.framing.cutter(**self._sizes)
+        self._least = spec.header_size
+        self._most = max_frame
+        self.cut: Cut = spec.framing.cutter(self._least, max_frame=max_frame)
 
     def diagnose(self, rest: bytes, previous: bytes | None, when: When, good: int, seconds: float) -> FramingError:
-        return diagnose(self.framing, rest, previous, at=when, good=good, seconds=seconds, **self._sizes)
+        return diagnose(self.framing, rest, previous, at=when, good=good, seconds=seconds, min_telegram=self._least, max_frame=self._most)
 
 
 class Connection:

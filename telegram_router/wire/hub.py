@@ -181,9 +181,9 @@ class Hub:
             self._contain(None, self._entered.popleft(), now)
         if self._again:
             again, self._again = self._again, []
-            for connection in again:
-                if connection.stage is not Stage.CLOSED:
-                    self._contain(connection, connection.go_on, now)
+            for waiting in again:
+                if waiting.stage is not Stage.CLOSED:
+                    self._contain(waiting, waiting.go_on, now)
         ready: deque[tuple[int, int]] | list[tuple[int, int]] = self._leftover or self.poller.poll(READY_AT_ONCE)
         connections = self.connections
         for index, (fd, events) in enumerate(ready):
