@@ -402,8 +402,27 @@ class TelegramConnection(Connection):
             self.more(now)
 
     def read(self, now: float) -> None:
-        if not self.backlogged:  # what was received goes first; the kernel keeps the rest
+        if self.backlogged:  # what was received goes first; the kernel keeps the rest
+            return
+        peer = self.peer
+        if self.tls is not None or peer is None or self.stage is not Stage.OPEN or not self.events & READ:
             super().read(now)
+            return
+        # The usual case of `Connection.read` and `arrived`, in one piece: at one telegram a read, calls show.
+        try:
+            data = self.recv(RECEIVE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self.hub.drop(self, _reason(error))
+            return
+        if not data:
+            self.ended(now)
+            return
+        peer.group.bytes_in += len(data)
+        self.buffer = self.buffer[self.start :] + data if self.start < len(self.buffer) else data
+        self.start = 0
+        self.more(now)
 
     def more(self, now: float) -> None:
         """Cut what is whole and hand it to the switch, as much as one step may and the session has room for."""

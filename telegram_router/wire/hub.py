@@ -3,7 +3,8 @@
 # Rules this file keeps:
 #
 # 1. Per telegram there is no task, lock, timer or await; per turn every destination gets one write.
-# 2. A turn ends after TURN seconds; what it did not get to goes first in the next.
+# 2. A turn ends after TURN seconds; what it did not get to goes first in the next. Turns follow each other without going
+#    back to trio while sockets are ready, which saves a tenth of the work, but no longer than TURN seconds either.
 # 3. A connection's step that fails in a way nobody expected costs that connection, and no other.
 # 4. Whatever else touches the switch comes in by `enter` and runs inside a turn.
 
@@ -19,7 +20,7 @@ import trio
 from telegram_router.errors import FramingError, RouterError
 from telegram_router.routing import Call, Close, Grow, Listener, Peer, Service, Switch
 from telegram_router.wire.connection import Connection, Stage, TelegramConnection
-from telegram_router.wire.poller import WRITE, Poller
+from telegram_router.wire.poller import READ, WRITE, Poller
 
 TURN = 0.005
 READY_AT_ONCE = 1024
@@ -164,7 +165,9 @@ class Hub:
                     await trio.lowlevel.checkpoint()
                 else:
                     await self.poller.wait()
-                self.turn()
+                end = self.clock() + TURN
+                while self.turn() and self.clock() < end:
+                    pass
         finally:
             for connection in list(self.connections.values()):
                 self.drop(connection, "stopped")
@@ -173,10 +176,11 @@ class Hub:
         self._stopping = True
         self.poller.wake()
 
-    def turn(self) -> None:
-        """One round: entrances, what was left, what is ready, a few handshakes, then the writes."""
+    def turn(self) -> bool:
+        """One round: entrances, what was left, what is ready, a few handshakes, then the writes. False when there was nothing."""
         now = self.clock()
         end = now + TURN
+        busy = bool(self._entered or self._again or self._handshakes)
         while self._entered:
             self._contain(None, self._entered.popleft(), now)
         if self._again:
@@ -185,13 +189,18 @@ class Hub:
                 if waiting.stage is not Stage.CLOSED:
                     self._contain(waiting, waiting.go_on, now)
         ready: deque[tuple[int, int]] | list[tuple[int, int]] = self._leftover or self.poller.poll(READY_AT_ONCE)
+        if not (ready or busy):
+            return False
         connections = self.connections
         for index, (fd, events) in enumerate(ready):
             connection = connections.get(fd)
             if connection is None:
                 continue
             try:
-                connection.ready(events, now)
+                if events == READ:
+                    connection.read(now)
+                else:
+                    connection.ready(events, now)
             except Exception as error:
                 self._failed(connection, error)
             if index & 7 == 7 and self.clock() > end:
@@ -205,6 +214,7 @@ class Hub:
         took = self.clock() - now
         self.turn_times[min(int(took * 1e6).bit_length(), TURN_BUCKETS - 1)] += 1
         self.turn_seconds += took
+        return True
 
     def _shake_hands(self, end: float, now: float) -> None:
         for _ in range(min(HANDSHAKES_PER_TURN, len(self._handshakes))):
