@@ -34,6 +34,7 @@ ENCRYPT_AHEAD = 16_384
 WRITE_AT_ONCE = 262_144
 SALVAGE_READS = 16
 LINGER = 1.0
+HANDSHAKE_IN_ALL = 4  # times handshake_timeout: the end of a handshake however long it waited for us
 
 
 class Socket(Protocol):
@@ -91,8 +92,8 @@ class Connection:
     """
 
     __slots__ = (
-        "backlogged", "cipher", "events", "fd", "finish_code", "handshake_due", "hub", "limits", "linger_until", "name", "on_closed", "on_open",
-        "opened_at", "peer", "recv", "send", "shaking", "sock", "stage", "stalled_since", "tls",
+        "backlogged", "cipher", "events", "fd", "finish_code", "handshake_due", "handshake_end", "hub", "limits", "linger_until", "name", "on_closed", "on_open",
+        "opened_at", "peer", "queued_at", "recv", "send", "shaking", "sock", "stage", "stalled_since", "tls",
     )  # fmt: skip
 
     def __init__(self, sock: Socket, name: str, limits: Limits, tls: TlsLayer | None = None) -> None:
@@ -109,7 +110,9 @@ class Connection:
         self.backlogged = False  # holds received bytes that may make whole frames; they go first
         self.shaking = False  # waits in the hub for its next handshake step
         self.stalled_since: float | None = None
-        self.handshake_due = 0.0
+        self.handshake_due = 0.0  # the peer has used up its time, our own delays not counted
+        self.handshake_end = 0.0
+        self.queued_at = 0.0  # since when it waits for its next handshake step
         self.linger_until = 0.0
         self.opened_at = 0.0
         self.finish_code = ""
@@ -148,6 +151,8 @@ class Connection:
         if self.events & READ == 0:  # paused or finishing: only the end of the peer was waited for
             self.hung_up(now)
             return
+        if self.shaking:  # what came before waits for its handshake step; the kernel keeps the rest
+            return
         try:
             data = self.recv(RECEIVE)
         except (BlockingIOError, InterruptedError):
@@ -182,7 +187,7 @@ class Connection:
             self.hub.drop(self, error.code, error)
             return
         if self.stage is Stage.HANDSHAKE:
-            self.hub.queue_handshake(self)
+            self.hub.queue_handshake(self, now)
             return
         self.decrypt(now)
         if not data and self.stage is Stage.OPEN and not tls.more:
@@ -222,7 +227,7 @@ class Connection:
             self.send_alert()
             self.hub.drop(self, error.code, error)
             return
-        self.handshake_due = now + self.limits.handshake_timeout  # our own queue is not the peer's delay
+        self.handshake_due = min(self.handshake_due + now - self.queued_at, self.handshake_end)
         self.flush(now)
         if done and self.stage is Stage.HANDSHAKE:
             self.stage = Stage.OPEN
@@ -366,7 +371,7 @@ class Connection:
     def due(self, now: float) -> tuple[str, RouterError | None] | None:
         """Why this connection must be closed now, if it must."""
         limits = self.limits
-        if self.stage is Stage.HANDSHAKE and now >= self.handshake_due:
+        if self.stage is Stage.HANDSHAKE and now >= (self.handshake_end if self.shaking else self.handshake_due):
             assert self.tls is not None
             return "E-TLS-08", self.tls.late(limits.handshake_timeout)
         if self.stage is Stage.LINGERING and now >= self.linger_until:

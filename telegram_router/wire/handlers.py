@@ -33,6 +33,7 @@ class HandlerCaller:
     def start(self) -> None:
         """The service takes requests from now on."""
         self._hub.handlers[self._service] = self.call
+        self._hub.tasked.append(self._service)
         self._hub.switch.add_link(self._service, f"{self._service.name}#handler", "handler")
 
     def call(self, command: Call) -> None:

@@ -4,7 +4,9 @@
 #
 # 1. Per telegram there is no task, lock, timer or await; per turn every destination gets one write.
 # 2. A turn ends after TURN seconds; what it did not get to goes first in the next. Turns follow each other without going
-#    back to trio while sockets are ready, which saves a tenth of the work, but no longer than TURN seconds either.
+#    back to trio while sockets are ready, but no longer than TURN seconds either. After a turn that had work the poller
+#    itself is waited on for LINGER seconds: the next telegram is often near, and the way through trio costs as much as
+#    routing ten. While a handler is at work there is no lingering, since it needs trio to go on.
 # 3. A connection's step that fails in a way nobody expected costs that connection, and no other.
 # 4. Whatever else touches the switch comes in by `enter` and runs inside a turn.
 
@@ -19,10 +21,11 @@ import trio
 
 from telegram_router.errors import FramingError, RouterError
 from telegram_router.routing import Call, Close, Grow, Listener, Peer, Service, Switch
-from telegram_router.wire.connection import Connection, Stage, TelegramConnection
+from telegram_router.wire.connection import HANDSHAKE_IN_ALL, Connection, Stage, TelegramConnection
 from telegram_router.wire.poller import READ, WRITE, Poller
 
 TURN = 0.005
+LINGER = 0.001  # what epoll can wait at least
 READY_AT_ONCE = 1024
 HANDSHAKES_PER_TURN = 4
 SLOW_STEP = 0.02
@@ -58,6 +61,7 @@ class Hub:
         self.connections: dict[int, Connection] = {}
         self.by_peer: dict[Peer, Connection] = {}
         self.handlers: dict[Service, Callable[[Call], None]] = {}
+        self.tasked: list[Service] = []  # services that are answered by trio tasks: handlers
         self.growers: dict[Service, Callable[[], None]] = {}
         self.pauses = 0
         self.containments = 0
@@ -89,7 +93,8 @@ class Hub:
             self.opened(connection, now)
         else:
             connection.handshake_due = now + limits.handshake_timeout
-            self.queue_handshake(connection)
+            connection.handshake_end = now + limits.handshake_timeout * HANDSHAKE_IN_ALL
+            self.queue_handshake(connection, now)
 
     def opened(self, connection: Connection, now: float) -> None:
         connection.opened_at = now
@@ -108,9 +113,10 @@ class Hub:
         """It has received bytes that this turn did not get to."""
         self._again.append(connection)
 
-    def queue_handshake(self, connection: Connection) -> None:
+    def queue_handshake(self, connection: Connection, now: float) -> None:
         if not connection.shaking:
             connection.shaking = True
+            connection.queued_at = now
             self._handshakes.append(connection)
 
     def drop(self, connection: Connection, reason: str, error: RouterError | None = None) -> None:
@@ -166,8 +172,9 @@ class Hub:
                 else:
                     await self.poller.wait()
                 end = self.clock() + TURN
-                while self.turn() and self.clock() < end:
-                    pass
+                busy = self.turn()
+                while busy and self.clock() < end:
+                    busy = self.turn(0.0 if self._again or self._leftover or self._handshakes or self._calling() else LINGER)
         finally:
             for connection in list(self.connections.values()):
                 self.drop(connection, "stopped")
@@ -176,11 +183,18 @@ class Hub:
         self._stopping = True
         self.poller.wake()
 
-    def turn(self) -> bool:
+    def _calling(self) -> bool:
+        """Some handler is at work."""
+        return any(service.register.pending for service in self.tasked)
+
+    def turn(self, patience: float = 0.0) -> bool:
         """One round: entrances, what was left, what is ready, a few handshakes, then the writes. False when there was nothing."""
+        busy = bool(self._entered or self._again or self._handshakes)
+        ready: deque[tuple[int, int]] | list[tuple[int, int]] = self._leftover or self.poller.poll(READY_AT_ONCE, 0.0 if busy else patience)
+        if not (ready or busy):
+            return False
         now = self.clock()
         end = now + TURN
-        busy = bool(self._entered or self._again or self._handshakes)
         while self._entered:
             self._contain(None, self._entered.popleft(), now)
         if self._again:
@@ -188,9 +202,6 @@ class Hub:
             for waiting in again:
                 if waiting.stage is not Stage.CLOSED:
                     self._contain(waiting, waiting.go_on, now)
-        ready: deque[tuple[int, int]] | list[tuple[int, int]] = self._leftover or self.poller.poll(READY_AT_ONCE)
-        if not (ready or busy):
-            return False
         connections = self.connections
         for index, (fd, events) in enumerate(ready):
             connection = connections.get(fd)

@@ -73,8 +73,11 @@ class MemoryPoller:
         self._check(fd, registered=True)
         del self._interest[fd]
 
-    def poll(self, limit: int) -> list[tuple[int, int]]:
-        """At most `limit` ready sockets. Those reported go to the end of the line, so that none starves behind the limit."""
+    def poll(self, limit: int, patience: float = 0.0) -> list[tuple[int, int]]:
+        """At most `limit` ready sockets. Those reported go to the end of the line, so that none starves behind the limit.
+
+        Here patience changes nothing: while this waits no other task could make a socket ready.
+        """
         if self._closed:
             raise ValueError("I/O operation on closed poller")
         self._woken = False

@@ -23,8 +23,8 @@ class Poller(Protocol):
 
     def unregister(self, fd: int) -> None: ...
 
-    def poll(self, limit: int) -> list[tuple[int, int]]:
-        """Ready file descriptors with their events. Never blocks."""
+    def poll(self, limit: int, patience: float = 0.0) -> list[tuple[int, int]]:
+        """Ready file descriptors with their events. Blocks for `patience` seconds at most."""
         ...
 
     async def wait(self) -> None:
@@ -47,8 +47,8 @@ class EpollPoller:
         self.modify = self._epoll.modify
         self.unregister = self._epoll.unregister
 
-    def poll(self, limit: int) -> list[tuple[int, int]]:
-        ready = self._epoll.poll(0, limit)
+    def poll(self, limit: int, patience: float = 0.0) -> list[tuple[int, int]]:
+        ready = self._epoll.poll(patience, limit)
         for index, (fd, _) in enumerate(ready):
             if fd == self._eventfd:
                 os.eventfd_read(self._eventfd)
