@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import inspect
 import re
 from collections.abc import Iterable, Sequence
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 from pydantic.fields import FieldInfo
 
+from telegram_router.cli import main
 from telegram_router.config import TABLES, parse_config
 from telegram_router.config.model import Settings
 from telegram_router.errors import CODES, Code
@@ -197,20 +196,35 @@ def commands(command: Any, name: str) -> list[tuple[str, Any]]:
     return [(name, command), *(each for key, sub in sorted(below.items()) for each in commands(sub, f"{name} {key}"))]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("telegram_router.cli") is None, reason="there is no command line yet")
-def test_every_command_and_option_is_documented():
-    cli = importlib.import_module("telegram_router.cli")
-    text = page("cli.md")
-    for name, command in commands(cli.main, "telegram-router"):
-        if getattr(command, "commands", None):
-            continue
-        arguments = [each for each in command.params if each.param_type_name == "argument"]
-        options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
-        usage = " ".join([name, *(each.make_metavar(command.make_context(name, [], resilient_parsing=True)) for each in arguments)])
-        below = section(text, f"## `{usage}`")
-        if options:
-            rows = [[f"`{', '.join([*each.opts, *each.secondary_opts])}`", str(each.help)] for each in options]
-            assert table(["option", "meaning"], rows) in below
+def usage_of(name: str, command: Any) -> str:
+    """As its help shows it, without the options."""
+    pieces = command.collect_usage_pieces(command.make_context(name, [], resilient_parsing=True))
+    return " ".join([name, *(each for each in pieces if each != "[OPTIONS]")])
+
+
+def option_rows(name: str, command: Any) -> list[list[str]]:
+    context = command.make_context(name, [], resilient_parsing=True)
+    options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
+    return [[f"`{each.get_help_record(context)[0]}`", each.help] for each in options]
+
+
+COMMANDS = [(name, command) for name, command in commands(main, "telegram-router") if not getattr(command, "commands", None)]
+
+
+@pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
+def test_every_command_and_option_is_documented(name: str, command: Any):
+    below = section(page("cli.md"), f"## `{usage_of(name, command)}`")
+    rows = option_rows(name, command)
+    assert not rows or table(["option", "meaning"], rows) in below
+
+
+def test_no_page_names_a_command_that_does_not_exist():
+    known = {name for name, _ in commands(main, "telegram-router")}
+    for path in [*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md"]:
+        for words in re.findall(
+            r"^ *(?:\$ )?telegram-router ([a-z]+(?: (?:list|show)\b)?)", path.read_text(encoding="utf-8"), re.MULTILINE
+        ):
+            assert f"telegram-router {words}" in known, path.name
 
 
 # --- tests
