@@ -198,6 +198,8 @@ class HttpPool:
         connection.peer = self._hub.switch.add_link(self._service, connection.name, self._backend.name)
 
     def _closed(self, connection: Connection, reason: str) -> None:
+        assert isinstance(connection, HttpConnection)
+        connection.reply.close()
         if connection in self._live:
             self._live.remove(connection)
             self._outcomes.up -= 1

@@ -6,7 +6,7 @@
 # 2. A turn ends after TURN seconds; what it did not get to goes first in the next. Turns follow each other without going
 #    back to trio while sockets are ready, but no longer than TURN seconds either. After a turn that had work the poller
 #    itself is waited on for LINGER seconds: the next telegram is often near, and the way through trio costs as much as
-#    routing ten. While a handler is at work there is no lingering, since it needs trio to go on.
+#    routing ten. While a handler is at work every turn goes back to trio, which alone can carry it on.
 # 3. A connection's step that fails in a way nobody expected costs that connection, and no other.
 # 4. Whatever else touches the switch comes in by `enter` and runs inside a turn.
 
@@ -173,8 +173,8 @@ class Hub:
                     await self.poller.wait()
                 end = self.clock() + TURN
                 busy = self.turn()
-                while busy and self.clock() < end:
-                    busy = self.turn(0.0 if self._again or self._leftover or self._handshakes or self._calling() else LINGER)
+                while busy and self.clock() < end and not self._calling():
+                    busy = self.turn(0.0 if self._again or self._leftover or self._handshakes else LINGER)
         finally:
             for connection in list(self.connections.values()):
                 self.drop(connection, "stopped")
