@@ -79,7 +79,9 @@ class Listener(Settings):
     max_frame: FrameSize = _key("64KiB", "The longest telegram accepted, framing included; at most 1MiB.")
     frame_timeout: Duration = _key("10s", "From the first byte of a telegram to its last; after it the session is closed.")
     write_timeout: Duration = _key("10s", "How long a session may take nothing of what is written to it before it is closed.")
-    handshake_timeout: Duration = _key("5s", "How long a client may keep the TLS handshake waiting, in all; with our own work it ends after four times that.")
+    handshake_timeout: Duration = _key(
+        "5s", "How long a client may keep the TLS handshake waiting, in all; with our own work it ends after four times that."
+    )
     timeout: Duration = _key("30s", "How long a session may take to answer a telegram that a host sent it.")
     owners: Table[NonEmpty, Listed[NonEmpty]] = _key(
         {},
