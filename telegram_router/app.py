@@ -13,7 +13,7 @@ import trio
 
 from telegram_router import __version__
 from telegram_router import plan as planning
-from telegram_router.config import Config, HandlerService, HttpService, TelegramService
+from telegram_router.config import Address, Config, HandlerService, HttpService, TelegramService
 from telegram_router.counts import families
 from telegram_router.errors import RouterError
 from telegram_router.ops import logs
@@ -91,13 +91,14 @@ def _service_policy(service: TelegramService | HttpService | HandlerService) -> 
 
 
 def _http_policy(service: HttpService) -> HttpPolicy:
-    url = service.url
-    usual = {"http": 80, "https": 443}[url.scheme]
-    host = f"[{url.host}]" if ":" in url.host else url.host
     return HttpPolicy(
-        url.target, host if url.port == usual else f"{host}:{url.port}", service.headers, frozenset(service.definite),
-        service.max_header, service.max_body,
-    )  # fmt: skip
+        service.url.target,
+        planning.host_header(service),
+        service.headers,
+        frozenset(service.definite),
+        service.max_header,
+        service.max_body,
+    )
 
 
 class Router:
@@ -110,6 +111,7 @@ class Router:
         self.hub = Hub(self.switch, poller or EpollPoller(), clock, log)
         self.acceptors: dict[str, Acceptor] = {}
         self.outcomes: dict[tuple[str, str], Outcomes] = {}
+        self.metrics_address: Address | None = None  # where the endpoint really listens, once `run` has started
         self._stop = trio.Event()
         self._stop_now = trio.Event()
 
@@ -128,10 +130,19 @@ class Router:
         """Serve. Raises RouterError E-CFG-09 when an address cannot be bound, before anything else is started."""
         config = self.plan.config
         self._bind(config)
+        try:
+            cut = await self._serve(config, task_status)
+        finally:
+            self._close_doors()
+            self.hub.poller.close()
+        (self.log.warning if cut else self.log.info)("stopped", cut=cut)
+        return EXIT_CUT if cut else EXIT_OK
+
+    async def _serve(self, config: Config, task_status: trio.TaskStatus[None]) -> int:
         cut = 0
         async with trio.open_nursery() as nursery:
             if config.metrics is not None:
-                await nursery.start(serve_metrics, config.metrics.address, self.collect, self.log.bug)
+                self.metrics_address = await nursery.start(serve_metrics, config.metrics.address, self.collect, self.log.bug)
             await nursery.start(self.hub.run)
             nursery.start_soon(self.hub.keep_time, self._shortest_time())
             for name, service in config.services.items():
@@ -152,8 +163,7 @@ class Router:
             cut = await self._drain(config.drain)
             self.hub.stop()
             nursery.cancel_scope.cancel()
-        (self.log.warning if cut else self.log.info)("stopped", cut=cut)
-        return EXIT_CUT if cut else EXIT_OK
+        return cut
 
     async def _drain(self, patience: float) -> int:
         cut = -1

@@ -34,6 +34,7 @@ from telegram_router.routing.routes import Test
 from telegram_router.telegrams import Spec, load_spec
 from telegram_router.telegrams.json_mapping import JsonMapping
 from telegram_router.wire.handlers import Handler, is_handler
+from telegram_router.wire.http import HttpRequestTemplate
 from telegram_router.wire.tls import certificate_facts, client_context, server_context
 
 SHIPPED = (Path(__file__).parent / "specs", Path(__file__).parent.parent / "specs")
@@ -221,10 +222,21 @@ class _Planner:
         if spec is None:
             return
         response = service.response if "response" in service.model_fields_set else None
-        mapping = JsonMapping(spec, self._messages_for(name, spec), request=service.request, response=response, literals=service.set)
+        messages = self._messages_for(name, spec)
+        self._requests(name, service, messages)
+        mapping = JsonMapping(spec, messages, request=service.request, response=response, literals=service.set)
         for problem in mapping.problems:
             self.report("E-CFG-04", ("services", name, *problem.key), problem.what, problem.expected)
         self.plan.mappings[name] = mapping
+
+    def _requests(self, name: str, service: HttpService, messages: list[str]) -> None:
+        """What cannot be put into a request is found now, not at the first telegram."""
+        for message in messages:
+            try:
+                HttpRequestTemplate(path_of(service, message), host_header(service), service.headers)
+            except ValueError as error:
+                self.report("E-CFG-04", ("services", name, "url"), f"no request can be made of it for {message}", str(error))
+                return
 
     def _messages_for(self, service: str, spec: Spec) -> list[str]:
         """Messages that some route may lead to this service, by the key values that its matches allow."""
@@ -288,6 +300,18 @@ def _allows(rule: Rule, value: str) -> bool:
     if isinstance(rule, Prefix):
         return value.startswith(rule.prefix)
     return rule.min <= value <= rule.max
+
+
+def path_of(service: HttpService, message: str) -> str:
+    """Where the requests of a message are posted."""
+    return service.url.target.replace("{message}", message)
+
+
+def host_header(service: HttpService) -> str:
+    """The host of its URL, with the port unless it is the scheme's own."""
+    url = service.url
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return host if url.port == {"http": 80, "https": 443}[url.scheme] else f"{host}:{url.port}"
 
 
 def backends_of(service: TelegramService | HttpService) -> list[tuple[str, int]]:
