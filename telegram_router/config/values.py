@@ -26,7 +26,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OWN_HEADERS = frozenset(
     (
         *("accept-encoding", "connection", "content-length", "content-type", "expect", "host", "keep-alive", "proxy-connection"),
-        *("te", "trailer", "traceparent", "transfer-encoding", "upgrade"),
+        *("te", "trailer", "traceparent", "transfer-encoding", "upgrade", "x-deadline-ms", "x-request-id"),
     )
 )
 
