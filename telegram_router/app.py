@@ -17,7 +17,6 @@ from telegram_router.config import Address, Config, HandlerService, HttpService,
 from telegram_router.counts import families
 from telegram_router.errors import RouterError
 from telegram_router.ops import logs
-from telegram_router.ops.endpoint import serve_metrics
 from telegram_router.ops.metrics import Family
 from telegram_router.plan import Plan
 from telegram_router.routing import (
@@ -40,6 +39,7 @@ from telegram_router.wire.listeners import Acceptor, bind
 from telegram_router.wire.poller import EpollPoller, Poller
 
 EXIT_OK, EXIT_CUT, EXIT_CANNOT_BIND, EXIT_BUG, EXIT_CONFIG = 0, 1, 69, 70, 78
+LOG_TICK = 1.0
 HTTP_PAUSES = (0.1, 5.0)  # between attempts to connect while requests wait, seconds
 GC_THRESHOLD = 50_000  # an exchange holds no cycle, so the collector finds nothing on the hot path
 
@@ -112,6 +112,7 @@ class Router:
         self.acceptors: dict[str, Acceptor] = {}
         self.outcomes: dict[tuple[str, str], Outcomes] = {}
         self.metrics_address: Address | None = None  # where the endpoint really listens, once `run` has started
+        self.started = trio.Event()
         self._stop = trio.Event()
         self._stop_now = trio.Event()
 
@@ -141,7 +142,10 @@ class Router:
     async def _serve(self, config: Config, task_status: trio.TaskStatus[None]) -> int:
         cut = 0
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keep_log)
             if config.metrics is not None:
+                from telegram_router.ops.endpoint import serve_metrics  # a web server, 15 MiB: not for those who want none
+
                 self.metrics_address = await nursery.start(serve_metrics, config.metrics.address, self.collect, self.log.bug)
             await nursery.start(self.hub.run)
             nursery.start_soon(self.hub.keep_time, self._shortest_time())
@@ -153,9 +157,8 @@ class Router:
                 self.log.info(
                     "started", listeners={name: f"{host}:{port}" for name, (host, port) in self.addresses.items()}, version=__version__
                 )
+                self.started.set()
                 task_status.started()
-                gc.freeze()
-                gc.set_threshold(GC_THRESHOLD, 50, 100)
                 await self._stop.wait()
                 doors.cancel_scope.cancel()
             self._close_doors()
@@ -164,6 +167,12 @@ class Router:
             self.hub.stop()
             nursery.cancel_scope.cancel()
         return cut
+
+    async def _keep_log(self) -> None:
+        """Lines that were dropped are told of, and lines that wait are written, though nothing else happens."""
+        while True:
+            await trio.sleep(LOG_TICK)
+            self.log.tick()
 
     async def _drain(self, patience: float) -> int:
         cut = -1
@@ -240,7 +249,14 @@ async def serve(plan: Plan, log: logs.Log) -> int:
                     log.info("signal", signal=signal.Signals(number).name)
                     router.stop()
 
+            async def settle() -> None:
+                await router.started.wait()
+                gc.collect()
+                gc.freeze()
+                gc.set_threshold(GC_THRESHOLD, 50, 100)
+
             nursery.start_soon(listen)
+            nursery.start_soon(settle)
             code = await router.run()
             nursery.cancel_scope.cancel()
     return code

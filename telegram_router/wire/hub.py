@@ -324,12 +324,12 @@ class Hub:
         """Answer what is open, then part with every client. Returns how many exchanges had to be cut."""
         self.switch.draining = True
         with trio.move_on_after(patience):
-            while not (self.switch.idle and self._all_written()):
+            while not (self.switch.idle and self._all_written()):  # noqa: ASYNC110 - read off tables, which tell nobody
                 await trio.sleep(TICK)
         cut = sum(len(service.register.pending) for service in self.switch.services.values())
         self.enter(self._part)
         with trio.move_on_after(2.0):
-            while any(self._is_session(connection) for connection in self.connections.values()):
+            while any(self._is_session(connection) for connection in self.connections.values()):  # noqa: ASYNC110
                 await trio.sleep(TICK)
         return cut
 
