@@ -1,0 +1,320 @@
+"""The command `telegram-router`: reads arguments, calls the part that does the work, turns its end into an exit code."""
+
+# Rules this package keeps, all of them tested:
+#
+# 1. What is heavy is imported by the command that needs it, so that --help answers at once.
+# 2. What was asked for goes to stdout, what is wrong goes to stderr, and no traceback reaches either.
+# 3. A terminal gets tables; a pipe gets the same as aligned text, nothing cut.
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from telegram_router import __version__
+from telegram_router.errors import ConfigError, RouterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from telegram_router.plan import Plan
+    from telegram_router.telegrams import Spec
+
+    Command = TypeVar("Command", bound=Callable[..., Any])
+
+EXIT_FAILED, EXIT_CANNOT_BIND, EXIT_BUG, EXIT_CONFIG = 1, 69, 70, 78
+EXIT_INTERRUPTED, EXIT_PIPE = 128 + 2, 128 + 13  # what a shell shows for SIGINT and SIGPIPE
+
+
+class CommandLine(click.Group):
+    """Every way a command can end, as one message and one exit code."""
+
+    def invoke(self, ctx: click.Context) -> NoReturn:
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except ConfigError as error:
+            tell(problem.text() for problem in error.problems)
+            code = EXIT_CONFIG
+        except RouterError as error:
+            tell([error.text()])
+            code = EXIT_FAILED
+        except (KeyboardInterrupt, click.Abort):
+            code = EXIT_INTERRUPTED
+        except BrokenPipeError:
+            _let_go_of_stdout()
+            code = EXIT_PIPE
+        except Exception as error:
+            tell([_fault(error)])
+            code = EXIT_BUG
+        ctx.exit(code or 0)
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Say on stderr what is wrong."""
+    for line in lines:
+        click.echo(line, err=True)
+
+
+def _fault(error: Exception) -> str:
+    """An exception that nobody expected: where it came from, without its message, which may hold what a telegram held."""
+    from telegram_router.ops.logs import places
+
+    where = places(error)
+    return (
+        f"E-INT-01: a fault of the router itself: {type(error).__name__} at {where[-1] if where else 'an unknown place'}; please report it"
+    )
+
+
+def _let_go_of_stdout() -> None:
+    """Nobody reads any more: the interpreter must not try to write the rest when it ends."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # no descriptor behind it
+        pass
+
+
+def _example(*lines: str) -> str:
+    """A help text's last lines, as they would be typed."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _linux_only() -> None:
+    if sys.platform != "linux":
+        raise click.ClickException(f"the router runs on Linux only (it waits with epoll); this is {sys.platform}")
+
+
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_example("telegram-router demo"))
+@click.version_option(__version__, prog_name="telegram-router")
+def main() -> None:
+    """Route fixed-byte TCP telegrams (전문) to TCP hosts, HTTP/JSON services and Python handlers.
+
+    Exit codes: 0 well, 1 something failed or a telegram was bad, 2 wrong usage, 69 an address cannot be bound, 70 a fault of the
+    router itself, 78 a bad configuration or spec, 130 interrupted.
+    """
+
+
+# --- the router -------------------------------------------------------------------------------------------------
+
+CONFIG = click.Path(dir_okay=False, path_type=Path)
+
+
+@main.command(epilog=_example("telegram-router run bank.toml"))
+@click.argument("config", type=CONFIG)
+def run(config: Path) -> int:
+    """Run the router that CONFIG describes.
+
+    Logs are JSON lines on stderr. SIGTERM and Ctrl-C drain: no new telegrams, open ones are answered, then it ends; a second
+    signal ends it at once. Exit code 1 means that something was still open when it ended.
+    """
+    _linux_only()
+    from telegram_router.cli.running import run_router
+
+    return run_router(config)
+
+
+@main.command(epilog=_example("telegram-router check bank.toml"))
+@click.argument("config", type=CONFIG)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def check(config: Path, as_json: bool) -> int:
+    """Check a configuration with all that it names.
+
+    Specs, certificates, handlers and routes are checked as `run` would, and nothing is started. All problems are shown at once.
+    """
+    from telegram_router.cli.checking import check_config
+
+    return check_config(config, as_json)
+
+
+@main.command(epilog=_example("telegram-router demo"))
+@click.option("--keep", is_flag=True, help="Leave the demo's folder in place: configuration, certificates and the router's log.")
+def demo(keep: bool) -> int:
+    """Show the router at work, on this machine alone.
+
+    Simulated hosts, a router with TLS and two companies; one host is killed on the way. It ends by itself in well under a minute,
+    and with exit code 1 unless every telegram is accounted for.
+    """
+    _linux_only()
+    from telegram_router.demo import show
+
+    return show(keep)
+
+
+# --- telegrams --------------------------------------------------------------------------------------------------
+
+
+def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+SPEC = click.option("--spec", "spec_name", metavar="SPEC", help="Name of a spec, or path of a spec file (.py).")
+SPEC_FOLDER = click.option(
+    "--spec-folder",
+    "folders",
+    metavar="FOLDER",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder to look for the spec in, before those that ship with the router. May be given several times.",
+)
+UNFRAMED = click.option("--unframed", is_flag=True, help="The input is one telegram without its framing, as logs often show it.")
+HEX_IN = click.option(
+    "--hex",
+    "as_hex",
+    is_flag=True,
+    help="The input is hex: INPUT is the hex digits themselves, or a file of them. Blanks and colons may be between.",
+)
+INPUT = click.argument("source", metavar="[INPUT]", default="-")
+
+
+def _spec(name: str | None, folders: Iterable[Path]) -> Spec:
+    from telegram_router import plan
+
+    if name is None:
+        raise click.UsageError("Missing option '--spec': which telegrams are these? See `telegram-router spec list`.")
+    places = [*folders, *plan.spec_folders(None, Path())]
+    path = plan.find_spec(name, places)
+    if path is None:
+        raise click.UsageError(f"No such spec. There are: {', '.join(sorted(plan.known_specs(places)))}.")
+    return plan.read_spec(path)
+
+
+@main.command(
+    epilog=_example(
+        "telegram-router decode --spec firmbanking yesterday.bin", "telegram-router decode --spec ksnet --hex dump.txt | jq .body"
+    )
+)
+@INPUT
+@_options(SPEC, SPEC_FOLDER, HEX_IN, UNFRAMED)
+@click.option("--masked", is_flag=True, help='Show the values of fields that are log="clear" only, and of all others the size.')
+def decode(source: str, spec_name: str | None, folders: tuple[Path, ...], as_hex: bool, unframed: bool, masked: bool) -> int:
+    """Turn telegrams into JSON, one line each.
+
+    INPUT is a file of any number of telegrams, or - for stdin. All values are shown unless --masked is given. What is wrong with
+    a telegram goes to stderr, field by field; the next one follows, until the framing itself is lost. Exit code 1 if any was bad.
+    """
+    from telegram_router.cli.converting import decode_input
+
+    return decode_input(_spec(spec_name, folders), source, as_hex, unframed, masked)
+
+
+@main.command(epilog=_example("telegram-router encode --spec firmbanking telegrams.jsonl > telegrams.bin"))
+@INPUT
+@_options(SPEC, SPEC_FOLDER)
+@click.option("--hex", "as_hex", is_flag=True, help="Write hex, one line for each telegram, instead of bytes.")
+@click.option("--unframed", is_flag=True, help="Write telegrams without their framing.")
+def encode(source: str, spec_name: str | None, folders: tuple[Path, ...], as_hex: bool, unframed: bool) -> int:
+    """Turn JSON lines into telegrams, byte for byte what was decoded.
+
+    INPUT is a file with one JSON object on each line, or - for stdin. A line that is wrong is told on stderr and left out.
+    Exit code 1 if any was bad.
+    """
+    from telegram_router.cli.converting import encode_input
+
+    return encode_input(_spec(spec_name, folders), source, as_hex, unframed)
+
+
+@main.command(
+    epilog=_example(
+        "telegram-router explain --spec firmbanking suspicious.bin",
+        "telegram-router explain --config bank.toml --listener branches suspicious.bin",
+    )
+)
+@INPUT
+@_options(SPEC, SPEC_FOLDER, HEX_IN, UNFRAMED)
+@click.option("--number", metavar="N", type=click.IntRange(1), help="Explain only the N-th telegram of the input, from 1.")
+@click.option("--show-values", is_flag=True, help='Show values that are not log="clear" too.')
+@click.option("--config", type=CONFIG, help="Say also which route of this configuration the telegram takes, and why.")
+@click.option("--listener", metavar="NAME", help="The listener that it comes in by; may be left out when there is only one.")
+@click.option("--from-service", metavar="NAME", help="Instead of --listener: the service whose host sends it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each telegram.")
+def explain(
+    source: str,
+    spec_name: str | None,
+    folders: tuple[Path, ...],
+    as_hex: bool,
+    unframed: bool,
+    number: int | None,
+    show_values: bool,
+    config: Path | None,
+    listener: str | None,
+    from_service: str | None,
+    as_json: bool,
+) -> int:
+    """Show what each byte means, what is wrong, and where it goes.
+
+    INPUT is a file of telegrams, or - for stdin. Values that may hold somebody's data are masked unless --show-values is given.
+    With --config the spec may be left out: it is the listener's. Exit code 1 if anything is wrong with a telegram.
+    """
+    from telegram_router.cli.explaining import Explainer, explain_input
+
+    if config is None and (listener or from_service):
+        raise click.UsageError("--listener and --from-service name parts of a configuration: give --config too.")
+    plan, origin = _origin(config, listener, from_service)
+    spec = origin.spec if origin is not None and spec_name is None else _spec(spec_name, folders)
+    return explain_input(Explainer(spec, unframed, show_values, plan, origin), source, as_hex, number, as_json)
+
+
+def _origin(config: Path | None, listener: str | None, from_service: str | None) -> tuple[Plan | None, Any]:
+    """The plan, and the listener or service of its switch that telegrams come from; None and None without a configuration."""
+    if config is None:
+        return None, None
+    if listener and from_service:
+        raise click.UsageError("--listener and --from-service exclude each other.")
+    from telegram_router.app import build_switch
+    from telegram_router.plan import read_plan
+
+    plan = read_plan(config)
+    switch = build_switch(plan)
+    parties: dict[str, Any] = dict(switch.services if from_service else switch.listeners)
+    kind, name = ("--from-service", from_service) if from_service else ("--listener", listener)
+    if name is None and len(parties) == 1:
+        return plan, next(iter(parties.values()))
+    if name not in parties:
+        raise click.UsageError(f"{kind}: {'which one?' if name is None else 'no such name.'} There are: {', '.join(parties)}.")
+    return plan, parties[name]
+
+
+# --- specs ------------------------------------------------------------------------------------------------------
+
+
+@main.group()
+def spec() -> None:
+    """List the specs of telegrams, or show one."""
+
+
+@spec.command("list", epilog=_example("telegram-router spec list"))
+@SPEC_FOLDER
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def spec_list(folders: tuple[Path, ...], as_json: bool) -> int:
+    """List the specs that can be found by name."""
+    from telegram_router.cli.specs import list_specs
+
+    return list_specs(folders, as_json)
+
+
+@spec.command("show", epilog=_example("telegram-router spec show firmbanking", "telegram-router spec show firmbanking transfer.request"))
+@click.argument("name")
+@click.argument("message", required=False)
+@SPEC_FOLDER
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def spec_show(name: str, message: str | None, folders: tuple[Path, ...], as_json: bool) -> int:
+    """Show a spec and its messages, or the offset table of one MESSAGE.
+
+    NAME is the name of a spec or the path of a spec file (.py).
+    """
+    from telegram_router.cli.specs import show_message, show_spec
+
+    found = _spec(name, folders)
+    return show_spec(found, as_json) if message is None else show_message(found, message, as_json)
