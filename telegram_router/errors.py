@@ -36,6 +36,11 @@ class RouterError(Exception):
         self.do = do
         super().__init__(self.text())
 
+    def parts(self) -> dict[str, str]:
+        """What it says, part by part: for the log, where one long text would be cut and its advice with it."""
+        parts = {"what": self.what, "where": self.where, "expected": self.expected, "do": self.do}
+        return {name: part for name, part in parts.items() if part}
+
     def text(self) -> str:
         """One line: CODE: what is wrong; where; what was expected; what to do."""
         parts = [self.what]

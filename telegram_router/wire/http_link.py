@@ -172,7 +172,7 @@ class HttpPool:
         except RouterError as error:
             self._dialling -= 1
             self._outcomes.failed += 1
-            self._log.warning("connect_failed", code=error.code, service=self._service.name, text=error.text())
+            self._log.warning("connect_failed", code=error.code, service=self._service.name, **error.parts())
             await self._hold()
             return
         connection = HttpConnection(sock, f"{self._service.name}#{next(self.numbers)}", self._limits, self, self._backend.layer())
@@ -262,5 +262,5 @@ class HttpPool:
 
     def refuse(self, exchange: Exchange, error: BackendError, now: float) -> None:
         """There is no answer, and this is why."""
-        self._log.warning("http_answer_refused", code=error.code, service=self._service.name, text=error.text())
+        self._log.warning("http_answer_refused", code=error.code, service=self._service.name, **error.parts())
         self._hub.switch.fail(exchange, error.code, error.delivery, now)

@@ -133,7 +133,7 @@ class Hub:
         if error is not None:
             if was is Stage.HANDSHAKE:
                 self.handshake_failures[group, error.code] = self.handshake_failures.get((group, error.code), 0) + 1
-            self.log.warning("connection_failed", code=error.code, connection=connection.name, text=error.text())
+            self.log.warning("connection_failed", code=error.code, connection=connection.name, **error.parts())
         peer = connection.peer
         if peer is not None:
             self.by_peer.pop(peer, None)
@@ -153,7 +153,7 @@ class Hub:
     def framing_lost(self, connection: Connection, error: FramingError) -> None:
         group = self._group_name(connection)
         self.framing_errors[group, error.code] = self.framing_errors.get((group, error.code), 0) + 1
-        self.log.warning("framing_lost", code=error.code, connection=connection.name, text=error.text())
+        self.log.warning("framing_lost", code=error.code, connection=connection.name, **error.parts())
 
     # --- turns --------------------------------------------------------------------------------------------------
 

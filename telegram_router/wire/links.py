@@ -107,7 +107,7 @@ class LinkKeeper:
                 sock = await dial(self._backend)
             except RouterError as error:
                 self._outcomes.failed += 1
-                self._log.warning("connect_failed", code=error.code, service=self._service.name, text=error.text())
+                self._log.warning("connect_failed", code=error.code, service=self._service.name, **error.parts())
             else:
                 await self._serve(sock)
             await trio.sleep(self._pauses.next())
