@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from telegram_router.errors import FramingError, RouterError
-from telegram_router.telegrams.diagnosis import diagnose
+from telegram_router.telegrams.diagnosis import diagnose, foreign_protocol
 from telegram_router.wire.poller import HANGUP, READ, WRITE
 
 if TYPE_CHECKING:
@@ -77,9 +77,15 @@ class Reader:
 
     def __init__(self, spec: Spec, max_frame: int) -> None:
         self.framing = spec.framing
+        self._message_of = spec.message_of
         self._least = spec.header_size
         self._most = max_frame
         self.cut: Cut = spec.framing.cutter(self._least, max_frame=max_frame)
+
+    def meet(self, first: bytes) -> None:
+        """Look at the first frame of a connection: where any bytes can be cut, it may be of another protocol. Raises FramingError."""
+        if foreign_protocol(first) is not None and self._message_of(first) is None:
+            raise self.diagnose(first, None, "bad", 0, 0.0)
 
     def diagnose(self, rest: bytes, previous: bytes | None, when: When, good: int, seconds: float) -> FramingError:
         return diagnose(self.framing, rest, previous, at=when, good=good, seconds=seconds, min_telegram=self._least, max_frame=self._most)
@@ -446,8 +452,11 @@ class TelegramConnection(Connection):
                 self.pause()
                 return
         try:
-            frames, self.start = self.cut(self.buffer, self.start, limit)
+            frames, stop = self.cut(self.buffer, self.start, limit)
             if frames:
+                if not self.frames:
+                    self.reader.meet(frames[0])
+                self.start = stop
                 self.frames += len(frames)
                 self.previous = frames[-1]
                 self.hub.switch.receive(peer, frames, now)
