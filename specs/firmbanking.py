@@ -93,7 +93,13 @@ DEPOSIT_NOTICE = Struct(
     "direction"
     / Code(
         2,
-        {"11": "입금 deposit", "21": "출금 withdrawal", "31": "입금취소 deposit cancelled", "32": "출금취소 withdrawal cancelled", "99": "기타 other"},
+        {
+            "11": "입금 deposit",
+            "21": "출금 withdrawal",
+            "31": "입금취소 deposit cancelled",
+            "32": "출금취소 withdrawal cancelled",
+            "99": "기타 other",
+        },
         required=True,
         log="clear",
     )
@@ -182,7 +188,9 @@ spec = Family(
     version="2024.03",
     encoding="cp949",
     # The four digits in front do not count themselves: "0300", then 300 bytes.
-    framing=Framing(LengthField(offset=0, width=4, kind="ascii", counts="payload"), polls=[Poll(b"HDRREQPOLL", b"HDRRESPOLL", echo=10)], header=100),
+    framing=Framing(
+        LengthField(offset=0, width=4, kind="ascii", counts="payload"), polls=[Poll(b"HDRREQPOLL", b"HDRRESPOLL", echo=10)], header=100
+    ),
     header=HEADER,
     length=300,
     key=("message_type", "business_code"),

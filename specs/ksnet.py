@@ -114,7 +114,15 @@ spec = Family(
         field="header.ksnet_response",  # the router stands where the VAN stands; the bank's own code stays blank
         not_sent="K999",
         sent_unknown="K900",
-        codes={"E-RTE-01": "K101", "E-RTE-05": "K102", "E-DUP-01": "K103", "E-LIM-01": "K104", "E-LIM-04": "K105", "E-BCK-01": "K106", "E-BCK-05": "K905"},
+        codes={
+            "E-RTE-01": "K101",
+            "E-RTE-05": "K102",
+            "E-DUP-01": "K103",
+            "E-LIM-01": "K104",
+            "E-LIM-04": "K105",
+            "E-BCK-01": "K106",
+            "E-BCK-05": "K905",
+        },
     ),
     messages=[
         Message("transfer.request", "이체 transfer (송금)", ("0100", "100"), transfer(" ", "error")),

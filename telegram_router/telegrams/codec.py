@@ -27,6 +27,7 @@ class Codec:
         self.opaque = next((f for f in self.fields if f.is_opaque), None)
         self.fixed_size = sum(f.length for f in self.fields)
         self.keys = {f.name: f.key for f in self.fields if f.key is not None}
+        self._places = [(slice(f.offset, None if f.is_opaque else f.end), f.kind, bool(f.name)) for f in self.fields]
         self._at = {f.offset: f for f in self.fields}
         self.names = {section: {f.name for f in self.fields if f.section == section and f.name} for section in ("header", "body")}
 
@@ -60,15 +61,15 @@ class Codec:
 
     def slow(self, number: int, raw: bytes, found: list[Finding]) -> Any:
         """Value of one field; what is to be said about it goes into `found`."""
-        planned = self.fields[number]
-        part = raw[planned.offset :] if planned.is_opaque else raw[planned.offset : planned.end]
+        place, kind, named = self._places[number]
+        part = raw[place]
         try:
-            value = planned.kind.read_in(part, len(raw))
+            value = kind.read_in(part, len(raw))
         except FieldFault as fault:
-            found.append(planned.problem(fault, self.spec, self.message))
+            found.append(self.fields[number].problem(fault, self.spec, self.message))
             return None
-        if not planned.kind.is_canonical(part, value, len(raw)):
-            found.append((planned.offset, part))
+        if not kind.is_canonical(part, value if named else kind.default, len(raw)):
+            found.append((place.start, part))
         return value
 
     def settle(self, found: list[Finding]) -> dict[int, bytes]:
@@ -137,7 +138,9 @@ class Codec:
             planned = self._at.get(offset)
             if planned is None or planned.is_opaque or len(kept) != planned.length:
                 what = "bytes to keep do not fill a field of the layout"
-                found.append(FieldProblem("E-FLD-12", self.spec, self.message, "residue", offset, len(kept), _DICT_RULE, "a field's bytes", what))
+                found.append(
+                    FieldProblem("E-FLD-12", self.spec, self.message, "residue", offset, len(kept), _DICT_RULE, "a field's bytes", what)
+                )
         return found
 
     def restore(self, raw: bytes, header: dict[str, Any], body: dict[str, Any], residue: dict[int, bytes]) -> bytes:

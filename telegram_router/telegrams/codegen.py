@@ -64,8 +64,10 @@ class _Writer:
         wrong = f"len(b) != {least}" if least == most else f"not {least} <= len(b)" + (f" <= {most}" if most is not None else "")
         yield f"    if {wrong}:"
         yield "        raise FieldError([codec.size_problem(len(b))])"
-        yield f"    t = str(b{f'[:{self.codec.fixed_size}]' if self.opaque else ''}, 'latin-1')"
-        yield "    clean = t.isascii() and t.isprintable()"
+        front = f"b[:{self.codec.fixed_size}]" if self.opaque else "b"
+        yield f"    t = {front}.decode('latin-1')"
+        yield f"    tidy = len({front}.translate(None, CONTROLS)) == {self.codec.fixed_size}"
+        yield "    clean = tidy and t.isascii()"
         yield "    found = []"
         yield "    telegram = Telegram(spec, message, {"
         yield from self._entries("header")

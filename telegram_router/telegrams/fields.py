@@ -17,6 +17,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from types import NoneType
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
 from construct import Construct, ConstructError, Renamed
@@ -103,10 +104,23 @@ class Kind(_Construct):
         """A Python expression for the field as latin-1 text, at least `length` long; longer or raising means: take the slow way."""
         return place.slow_write(value)
 
-    def mistakes(self) -> Iterator[Mistake]:
-        """What is wrong with the declaration itself."""
-        if not _is_count(self.length, 1):
-            yield "E-CFG-21", f"length must be a whole number from 1, not {self.length!r}"
+    # -- what may be wrong with the declaration itself
+
+    argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {"length": (int,), "log": (str,), "json": (str,)}
+
+    def mistakes(self) -> list[Mistake]:
+        """All of them. Contradictions are looked for only among arguments of the right types."""
+        wrong = [
+            ("E-CFG-21" if name == "length" else "E-CFG-20", f"{name} must be {_in_words(types)}, not {getattr(self, name)!r}")
+            for name, types in self.argument_types.items()
+            if not _is_a(getattr(self, name), types)
+        ]
+        return wrong or list(self.contradictions())
+
+    def contradictions(self) -> Iterator[Mistake]:
+        """Mistakes beyond wrong types."""
+        if self.length < 1:
+            yield "E-CFG-21", f"length must be a whole number from 1, not {self.length}"
         if self.log not in ("clear", "masked"):
             yield "E-CFG-20", f'log must be "clear" or "masked", not {self.log!r}'
         if self.json not in ("string", "number"):
@@ -158,13 +172,13 @@ class Kind(_Construct):
         if len(raw) != self.length:
             raise _at(path, self.fault("E-FRM-08", f"field needs {self.length} bytes, {len(raw)} left"))
         try:
-            return self.read_in(raw, _stream_size(stream))
+            return self.read(raw)
         except FieldFault as fault:
             raise _at(path, fault) from None
 
     def _build(self, obj: Any, stream: IO[bytes], context: Any, path: str) -> Any:
         try:
-            stream.write(self.write_in(obj, context._params.get("telegram_size", 0)))
+            stream.write(self.write(obj))
         except FieldFault as fault:
             raise _at(path, fault) from None
         return obj
@@ -174,7 +188,11 @@ class Kind(_Construct):
 
 
 class Place:
-    """Where the code generator puts a field: `t` is the telegram as latin-1 text, `clean` says it is printable ASCII throughout."""
+    """Where the code generator puts a field.
+
+    In the generated code `t` is the telegram as latin-1 text; `tidy` says that no byte of it is a control byte, `clean` that
+    it is ASCII as well.
+    """
 
     def __init__(self, start: int, length: int, slow: str, slow_write: Callable[[str], str], use: Callable[[str, object], str]) -> None:
         self.slice = f"t[{start}:{start + length}]"
@@ -200,15 +218,24 @@ def _at(path: str, fault: FieldFault) -> FieldFault:
     return fault
 
 
-def _stream_size(stream: IO[bytes]) -> int:
-    here = stream.tell()
-    size = stream.seek(0, 2)
-    stream.seek(here)
-    return size
+def _is_a(value: object, types: tuple[type, ...]) -> bool:
+    """True is no number."""
+    return isinstance(value, types) and (bool in types or not isinstance(value, bool))
 
 
-def _is_count(value: object, least: int) -> bool:
-    return type(value) is int and value >= least
+_WORDS: Final = {
+    int: "a whole number",
+    str: "a text",
+    bytes: "bytes",
+    bool: "True or False",
+    NoneType: "None",
+    Sequence: "a list",
+    Mapping: "a table",
+}
+
+
+def _in_words(types: tuple[type, ...]) -> str:
+    return " or ".join(_WORDS[kind] for kind in types)
 
 
 def _is_number(value: object) -> bool:
@@ -231,6 +258,14 @@ def control_at(text: str) -> int | None:
 class Text(Kind):
     """Characters of an encoding, padded; the padding is not part of the value. Its length is bytes, not characters."""
 
+    argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {
+        **Kind.argument_types,
+        "encoding": (str, NoneType),
+        "pad": (bytes,),
+        "align": (str,),
+        "required": (bool,),
+    }
+
     def __init__(
         self,
         length: int,
@@ -248,6 +283,9 @@ class Text(Kind):
         self.align = align
         self.required = required
         self._codec = codec_name(encoding or "ascii") or "ascii"
+        # Fetched once: bytes.decode(name) spends three times the decoding itself on finding the codec by its name.
+        self._decode = codecs.getdecoder(self._codec)
+        self._encode = codecs.getencoder(self._codec)
 
     def with_encoding(self, encoding: str) -> Kind:
         if self.encoding is not None:
@@ -277,7 +315,7 @@ class Text(Kind):
     def _decoded(self, content: bytes) -> str:
         # The codec's own exception holds the bytes: it must not become the context of ours, so the fault is raised behind the except.
         try:
-            return content.decode(self._codec)
+            return self._decode(content)[0]
         except UnicodeDecodeError as error:
             start, cut = error.start, error.end >= len(content) and "incomplete" in error.reason
         if cut:
@@ -300,28 +338,26 @@ class Text(Kind):
 
     def _encoded(self, value: str) -> bytes:
         """As it is; failing that, its composed form: macOS sends Hangul in parts, which no Korean code page has."""
+        content = self._try_encode(value)
+        if content is not None:
+            return content
         composed = unicodedata.normalize("NFC", value)
-        for form in (value, composed):
-            content, _ = self._try_encode(form)
-            if content is not None:
-                return content
-        _, position = self._try_encode(composed)
+        content = self._try_encode(composed)
+        if content is not None:
+            return content
+        position = next((i for i, character in enumerate(composed) if self._try_encode(character) is None), 0)
         named = f" (U+{ord(composed[position]):04X})" if self.log == "clear" else ""
         raise self.fault("E-ENC-03", f"character {position + 1} of the text{named} does not exist in {self._codec}")
 
-    def _try_encode(self, text: str) -> tuple[bytes | None, int]:
+    def _try_encode(self, text: str) -> bytes | None:
         try:
-            content = text.encode(self._codec)
-        except UnicodeEncodeError as error:
-            return None, error.start
-        if self._codec in BIJECTIVE or (len(content) <= 2 * len(text) and content.decode(self._codec, "replace") == text):
-            return content, 0
+            content = self._encode(text)[0]
+        except UnicodeEncodeError:
+            return None
         # Some codecs answer with other characters (yen sign for backslash) or spell one out in eight bytes (euc_kr).
-        return None, next((i for i, c in enumerate(text) if not self._survives(c)), 0)
-
-    def _survives(self, character: str) -> bool:
-        content = character.encode(self._codec)
-        return len(content) <= 2 and content.decode(self._codec, "replace") == character
+        if self._codec not in BIJECTIVE and (len(content) > 2 * len(text) or self._decode(content, "replace")[0] != text):
+            return None
+        return content
 
     def is_canonical(self, raw: bytes, value: Any, total: int) -> bool:
         return self._codec in BIJECTIVE or super().is_canonical(raw, value, total)
@@ -331,7 +367,7 @@ class Text(Kind):
             return place.slow
         strip = f"{'rstrip' if self.align == 'left' else 'lstrip'}({self.pad.decode('latin-1')!r})"
         blank = place.slow if self.required else "''"
-        read = f"x if clean or x.isascii() and x.isprintable() else {place.slow}"
+        read = f"x if clean or tidy and x.isascii() else {place.slow}"
         return f"({read}) if (x := {place.slice}.{strip}) else {blank}"
 
     def source_of_write(self, value: str, place: Place) -> str:
@@ -341,11 +377,11 @@ class Text(Kind):
         filled = "x.isascii() and x.strip(' ')" if self.required else "x.isascii()"
         return f"f'{{x:{side}{self.length}s}}' if (x := {value}).__class__ is str and {filled} else {place.slow_write('x')}"
 
-    def mistakes(self) -> Iterator[Mistake]:
-        yield from super().mistakes()
+    def contradictions(self) -> Iterator[Mistake]:
+        yield from super().contradictions()
         if self.encoding is not None:
             yield from encoding_mistakes(self.encoding)
-        if type(self.pad) is not bytes or len(self.pad) != 1 or self.pad >= b"\x41":
+        if len(self.pad) != 1 or self.pad >= b"\x41":
             yield "E-CFG-20", "pad must be one byte below 0x41: others can be half of a character"
         if self.align not in ("left", "right"):
             yield "E-CFG-20", f'align must be "left" or "right", not {self.align!r}'
@@ -365,18 +401,28 @@ def encoding_mistakes(encoding: str) -> Iterator[Mistake]:
     if name is None:
         yield "E-CFG-20", f"encoding {encoding!r} is not known"
     elif not _is_plain(name):
-        yield "E-CFG-20", f"encoding {encoding!r} does not keep each character's bytes to itself; use cp949, ascii or another plain code page"
+        yield (
+            "E-CFG-20",
+            f"encoding {encoding!r} does not keep each character's bytes to itself; use cp949, ascii or another plain code page",
+        )
 
 
 def _is_plain(codec: str) -> bool:
     """No shift states, no byte order mark, a blank of one byte, and a text encoding at all."""
     try:
-        return len(" ".encode(codec)) == 1 and "A A".encode(codec) == "A".encode(codec) + " ".encode(codec) + "A".encode(codec) and codec not in _SHIFTING
+        return (
+            len(" ".encode(codec)) == 1
+            and "A A".encode(codec) == "A".encode(codec) + " ".encode(codec) + "A".encode(codec)
+            and codec not in _SHIFTING
+        )
     except (LookupError, ValueError, TypeError):
         return False
 
 
-_SHIFTING: Final = frozenset({"hz", "utf-7", "punycode", "idna", "unicode_escape", "raw_unicode_escape"} | {f"iso2022_{n}" for n in ("jp", "jp_1", "jp_2", "jp_2004", "jp_3", "jp_ext", "kr")})
+_SHIFTING: Final = frozenset(
+    {"hz", "utf-7", "punycode", "idna", "unicode_escape", "raw_unicode_escape"}
+    | {f"iso2022_{n}" for n in ("jp", "jp_1", "jp_2", "jp_2004", "jp_3", "jp_ext", "kr")}
+)
 
 _PRINTABLE: Final = "".join(map(chr, range(0x20, 0x7F)))
 
@@ -390,6 +436,13 @@ def _keeps_ascii(codec: str) -> bool:
 
 class Code(Kind):
     """A short ASCII code, exactly as it stands; blanks behind it are not part of it. `values` may be a list or `{code: meaning}`."""
+
+    argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {
+        **Kind.argument_types,
+        "values": (Sequence, Mapping, NoneType),
+        "digits": (bool,),
+        "required": (bool,),
+    }
 
     def __init__(
         self,
@@ -464,7 +517,7 @@ class Code(Kind):
             blank = "" if self.required else f"'' if x == {place.blank()} else "
             return f"x if (x := {place.slice}).isdecimal() else {blank}{place.slow}"
         blank = place.slow if self.required else "''"
-        return f"(x if clean or x.isascii() and x.isprintable() else {place.slow}) if (x := {place.slice}.rstrip(' ')) else {blank}"
+        return f"(x if clean or tidy and x.isascii() else {place.slow}) if (x := {place.slice}.rstrip(' ')) else {blank}"
 
     def source_of_write(self, value: str, place: Place) -> str:
         if self._allowed is not None:
@@ -475,8 +528,8 @@ class Code(Kind):
         filled = "x.isascii() and x.strip(' ')" if self.required else "x.isascii()"
         return f"f'{{x:{self.length}s}}' if (x := {value}).__class__ is str and {filled} else {place.slow_write('x')}"
 
-    def mistakes(self) -> Iterator[Mistake]:
-        yield from super().mistakes()
+    def contradictions(self) -> Iterator[Mistake]:
+        yield from super().contradictions()
         for value in self.values or ():
             problem = self._bad_value(value)
             if problem:
@@ -506,6 +559,8 @@ Blank = Literal["null", "error", "zero"]
 
 class Digits(Kind):
     """A number without sign, right-aligned and zero-filled. `scale` digits stand behind an unwritten decimal point."""
+
+    argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {**Kind.argument_types, "scale": (int,), "blank": (str,)}
 
     def __init__(self, length: int, scale: int = 0, blank: Blank = "null", *, log: Log = "masked", json: Json = "string") -> None:
         super().__init__(length, log=log, json=json)
@@ -590,10 +645,10 @@ class Digits(Kind):
         blank = f"{place.blank()} if x is None else " if self.blank == "null" else ""
         return f"'%0{self.digits}d' % x if (x := {value}).__class__ is int and x >= 0 else {blank}{place.slow_write('x')}"
 
-    def mistakes(self) -> Iterator[Mistake]:
-        yield from super().mistakes()
-        if not _is_count(self.scale, 0) or self.scale > self.digits:
-            yield "E-CFG-20", f"scale must be a whole number from 0 to the field's {self.digits} digits, not {self.scale!r}"
+    def contradictions(self) -> Iterator[Mistake]:
+        yield from super().contradictions()
+        if not 0 <= self.scale <= self.digits:
+            yield "E-CFG-20", f"scale must be a whole number from 0 to the field's {self.digits} digits, not {self.scale}"
         if self.blank not in ("null", "error", "zero"):
             yield "E-CFG-20", f'blank must be "null", "error" or "zero", not {self.blank!r}'
 
@@ -611,6 +666,8 @@ def _number_source(scale: int, place: Place) -> str:
 class Amount(Digits):
     """A sign byte and digits that mean one number. `plus` is the sign written for a number that is not negative."""
 
+    argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {**Digits.argument_types, "sign": (str,), "plus": (str,)}
+
     def __init__(
         self,
         digits: int,
@@ -623,7 +680,7 @@ class Amount(Digits):
         json: Json = "string",
     ) -> None:
         super().__init__(digits, scale, blank, log=log, json=json)
-        self.length = digits + 1 if type(digits) is int else digits
+        self.length = digits + 1 if _is_a(digits, (int,)) else digits
         self.sign = sign
         self.plus = plus
 
@@ -655,7 +712,11 @@ class Amount(Digits):
         return sign + digits if self.sign == "leading" else digits + sign
 
     def source_of_read(self, place: Place) -> str:
-        at, digits = (place.part(0, 1), place.part(1, self.length)) if self.sign == "leading" else (place.part(self.digits, self.length), place.part(0, self.digits))
+        at, digits = (
+            (place.part(0, 1), place.part(1, self.length))
+            if self.sign == "leading"
+            else (place.part(self.digits, self.length), place.part(0, self.digits))
+        )
         number = _number_source(self.scale, place)
         zeros = place.use(f"ZEROS{self.digits}", "0" * self.digits)
         signed = f"{number} if {at} == {self.plus!r} else -{number} if {at} == '-' and x != {zeros} else {place.slow}"
@@ -668,8 +729,8 @@ class Amount(Digits):
         blank = f"{place.blank()} if x is None else " if self.blank == "null" else ""
         return f"'%{self.plus}0{self.length}d' % x if (x := {value}).__class__ is int else {blank}{place.slow_write('x')}"
 
-    def mistakes(self) -> Iterator[Mistake]:
-        yield from super().mistakes()
+    def contradictions(self) -> Iterator[Mistake]:
+        yield from super().contradictions()
         if self.sign not in ("leading", "trailing"):
             yield "E-CFG-20", f'sign must be "leading" or "trailing", not {self.sign!r}'
         if self.plus not in ("+", " "):
@@ -727,6 +788,8 @@ def _time_exists(time: str, form: str) -> bool:
 
 class _Moment(Kind):
     """A date, a time or both, kept as the text it is and checked against the calendar."""
+
+    argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {**Kind.argument_types, "form": (str,), "blank": (str,)}
 
     def __init__(self, length: int, form: str, blank: MomentBlank = "null", *, log: Log = "masked", json: Json = "string") -> None:
         super().__init__(length, log=log, json=json)
@@ -801,14 +864,16 @@ class _Moment(Kind):
         blank = {"null": f"{place.blank()} if x is None else ", "zeros": f"{'0' * self.length!r} if x is None else "}.get(self.blank, "")
         return f"x if (x := {value}).__class__ is str and {check} else {blank}{place.slow_write('x')}"
 
-    def mistakes(self) -> Iterator[Mistake]:
-        yield from super().mistakes()
+    def contradictions(self) -> Iterator[Mistake]:
+        yield from super().contradictions()
         if self.blank not in ("null", "error", "zeros"):
             yield "E-CFG-20", f'blank must be "null", "error" or "zeros", not {self.blank!r}'
         if self.form not in _FORMS:
             yield "E-CFG-20", f"form must be one of {', '.join(sorted(_FORMS))}, not {self.form!r}"
         elif len(self.form) != self.length:
             yield "E-CFG-21", f"form {self.form} has {len(self.form)} bytes, the field {self.length}"
+        elif self.blank == "zeros" and not self._cut:
+            yield "E-CFG-20", 'blank="zeros" needs a form with a date: as a time, zeros are midnight'
 
 
 _FORMS: Final = frozenset({"YYYYMMDD", "YYMMDD", "MMDD", "hhmmss", "hhmm", "YYYYMMDDhhmmss", "YYYYMMDDhhmm", "MMDDhhmmss"})
@@ -817,14 +882,18 @@ _FORMS: Final = frozenset({"YYYYMMDD", "YYMMDD", "MMDD", "hhmmss", "hhmm", "YYYY
 class Date(_Moment):
     """A date that exists, as text; None when blank. `blank="zeros"` is for partners who write zeros for no date."""
 
-    def __init__(self, length: int = 8, form: str = "YYYYMMDD", blank: MomentBlank = "null", *, log: Log = "masked", json: Json = "string") -> None:
+    def __init__(
+        self, length: int = 8, form: str = "YYYYMMDD", blank: MomentBlank = "null", *, log: Log = "masked", json: Json = "string"
+    ) -> None:
         super().__init__(length, form, blank, log=log, json=json)
 
 
 class Time(_Moment):
     """A time of day that exists, or a date and time; as text; None when blank."""
 
-    def __init__(self, length: int = 6, form: str = "hhmmss", blank: MomentBlank = "null", *, log: Log = "masked", json: Json = "string") -> None:
+    def __init__(
+        self, length: int = 6, form: str = "hhmmss", blank: MomentBlank = "null", *, log: Log = "masked", json: Json = "string"
+    ) -> None:
         super().__init__(length, form, blank, log=log, json=json)
 
 
@@ -858,6 +927,8 @@ class Filler(Kind):
 
 class Fixed(Kind):
     """A constant. With a name it shows as a value and may be left out on writing; `or_blank` takes blanks in its place."""
+
+    argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {**Kind.argument_types, "or_blank": (bool,)}
 
     def __init__(self, value: str | bytes, or_blank: bool = False, *, log: Log = "clear") -> None:
         constant = value.encode("ascii", "replace") if isinstance(value, str) else value
@@ -900,8 +971,8 @@ class Fixed(Kind):
     def source_of_write(self, value: str, place: Place) -> str:
         return f"x if (x := {value}) == {self.text!r} else {place.slow_write('x')}"
 
-    def mistakes(self) -> Iterator[Mistake]:
-        yield from super().mistakes()
+    def contradictions(self) -> Iterator[Mistake]:
+        yield from super().contradictions()
         if isinstance(self.value, str) and not self.value.isascii():
             yield "E-CFG-20", "a constant outside ASCII must be given as bytes"
 
@@ -951,9 +1022,27 @@ class Length(Kind):
             raise self.fault("E-FLD-05", f"length needs more than the field's {self.length} digits")
         return b"%0*d" % (self.length, length)
 
+    # Under construct the size comes from the whole telegram's context: the stream may hold more.
+
+    def _parse(self, stream: IO[bytes], context: Any, path: str) -> int:
+        raw = stream.read(self.length)
+        try:
+            return self.read_in(raw, context._params["telegram_size"])
+        except FieldFault as fault:
+            raise _at(path, fault) from None
+
+    def _build(self, obj: Any, stream: IO[bytes], context: Any, path: str) -> Any:
+        try:
+            stream.write(self.write_in(obj, context._params["telegram_size"]))
+        except FieldFault as fault:
+            raise _at(path, fault) from None
+        return obj
+
 
 class Opaque(Kind):
     """All bytes up to the telegram's end, as they are. Only as the last field of a body."""
+
+    argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {**Kind.argument_types, "min": (int,), "max": (int, NoneType)}
 
     def __init__(self, min: int = 0, max: int | None = None) -> None:
         super().__init__(0)
@@ -984,8 +1073,8 @@ class Opaque(Kind):
         if self.max is not None and size > self.max:
             raise self.fault("E-FRM-07", f"{size - self.max} bytes beyond the field's {self.max}")
 
-    def mistakes(self) -> Iterator[Mistake]:
-        if not _is_count(self.min, 0) or not (self.max is None or (_is_count(self.max, 0) and self.max >= self.min)):
+    def contradictions(self) -> Iterator[Mistake]:
+        if self.min < 0 or (self.max is not None and self.max < self.min):
             yield "E-CFG-21", "min and max must be whole numbers from 0, min not above max"
 
     def _parse(self, stream: IO[bytes], context: Any, path: str) -> bytes:

@@ -31,6 +31,7 @@ class WholeTelegram(_Construct):
         problem = self._codec.size_problem(size)
         if problem is not None:
             raise FieldFault(problem.code, problem.what, problem.expected)
+        context._params["telegram_size"] = size
         return self.struct._parse(stream, context, path)
 
     def _build(self, obj: Any, stream: IO[bytes], context: Any, path: str) -> Any:

@@ -96,11 +96,14 @@ def lay_out(struct: Any, section: str, start: int, encoding: str) -> Section:
         done.problems += _name_problems(section, name, inner, line, seen)
         done.problems += [LayoutProblem(code, section, name, line, what) for code, what in inner.mistakes()]
         if isinstance(inner, Opaque) and (section == "header" or number + 1 < len(struct.subcons)):
-            done.problems.append(_cannot(section, name, line, "Opaque takes the rest of the telegram: it can only be the last field of a body"))
+            done.problems.append(
+                _cannot(section, name, line, "Opaque takes the rest of the telegram: it can only be the last field of a body")
+            )
         at = start + done.size
+        length = inner.length if type(inner.length) is int else 0
         path = f"{section}.{name or f'{type(inner).__name__.lower()}@{at}'}"
-        done.fields.append(PlannedField(path, name, section, label, at, inner.length, inner.with_encoding(encoding), line=line))
-        done.size += inner.length if type(inner.length) is int else 0
+        done.fields.append(PlannedField(path, name, section, label, at, length, inner.with_encoding(encoding), line=line))
+        done.size += length
     return done
 
 
@@ -118,7 +121,7 @@ def _unwrap(subcon: Any) -> tuple[str, str, Any, bool]:
         name, label = name or subcon.name or "", label or subcon.docs or ""
         hooked = hooked or subcon.parsed is not None
         subcon = subcon.subcon
-    return name, label, subcon, hooked
+    return str(name), str(label), subcon, hooked
 
 
 def _cannot(section: str, name: str, line: int, what: str) -> LayoutProblem:
@@ -156,6 +159,4 @@ def _keyed(planned: PlannedField, value: str) -> PlannedField:
 
 def with_length(fields: Iterable[PlannedField], adjust: int) -> list[PlannedField]:
     """Length fields count as the framing does."""
-    return [
-        replace(planned, kind=planned.kind.adjusted(adjust)) if isinstance(planned.kind, Length) else planned for planned in fields
-    ]
+    return [replace(planned, kind=planned.kind.adjusted(adjust)) if isinstance(planned.kind, Length) else planned for planned in fields]

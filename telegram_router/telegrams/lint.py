@@ -96,9 +96,10 @@ class _Linter:
             yield from self._in_both(drafted)
 
     def _laid_out(self, problem: LayoutProblem, owner: str, owner_line: int = 0) -> ConfigProblem:
-        line = self.lines.of_field(problem.name, problem.line) or owner_line or self.family.line
-        key = f"{problem.section}.{problem.name}" if problem.name else f"{owner} {problem.section}" if owner != problem.section else owner
-        return self.problem(problem.code, line, key, problem.what, do=problem.do)
+        """A shared body is laid out for each of its messages: only a problem that has no line of its own names the message."""
+        own_line = self.lines.of_field(problem.name, problem.line)
+        key = f"{problem.section}.{problem.name}" if problem.name else problem.section if own_line else owner
+        return self.problem(problem.code, own_line or owner_line or self.family.line, key, problem.what, do=problem.do)
 
     def _in_both(self, drafted: DraftMessage) -> Problems:
         header = {f.name for f in self.draft.header.fields if f.name}
@@ -137,7 +138,9 @@ class _Linter:
         for name in names:
             if self.draft.header_field(name) is None:
                 line = self.lines.of_text(name, self.family.line)
-                yield self.problem("E-CFG-24", line, role, f"{name!r} is not a field of the header", self._close(name, self._header_names()))
+                yield self.problem(
+                    "E-CFG-24", line, role, f"{name!r} is not a field of the header", self._close(name, self._header_names())
+                )
 
     def _header_names(self) -> list[str]:
         return [f.name for f in self.draft.header.fields if f.name]
@@ -157,7 +160,9 @@ class _Linter:
             yield self.problem("E-CFG-24", line, "carrier", f"{name!r} is not among the correlation fields, so rewriting it pairs nothing")
         if name in self.family.key:
             yield self.problem("E-CFG-24", line, "carrier", f"{name!r} is a key field: rewriting it would make another message")
-        if not (isinstance(planned.kind, Digits) and planned.kind.scale == 0 and planned.length == planned.kind.digits) and not (isinstance(planned.kind, Code) and planned.kind.digits and planned.kind.values is None):
+        if not (isinstance(planned.kind, Digits) and planned.kind.scale == 0 and planned.length == planned.kind.digits) and not (
+            isinstance(planned.kind, Code) and planned.kind.digits and planned.kind.values is None
+        ):
             yield self.problem("E-CFG-24", line, "carrier", f"{name!r} does not hold any number", "Digits(n) or Code(n, digits=True)")
 
     # -- messages
@@ -177,7 +182,9 @@ class _Linter:
         for drafted in self.draft.messages:
             message = drafted.message
             if not isinstance(message.key, tuple) or len(message.key) != len(self.family.key):
-                yield self.problem("E-CFG-24", message.line, message.name, "key has not one value for each key field", f"({', '.join(self.family.key)})")
+                yield self.problem(
+                    "E-CFG-24", message.line, message.name, "key has not one value for each key field", f"({', '.join(self.family.key)})"
+                )
                 continue
             yield from self._key_values(drafted)
             if message.key in owners:
@@ -187,21 +194,35 @@ class _Linter:
     def _key_values(self, drafted: DraftMessage) -> Problems:
         for name, value in zip(self.family.key, drafted.message.key, strict=True):
             planned = self.draft.header_field(name)
-            fault = _misfit(planned, value) if planned else ""
+            fault = _key_misfit(planned, value) if planned else ""
             if fault:
-                yield self.problem("E-CFG-20", drafted.message.line, drafted.message.name, f"key value of {name}: {fault}", planned.kind.expected if planned else "")
+                yield self.problem(
+                    "E-CFG-20",
+                    drafted.message.line,
+                    drafted.message.name,
+                    f"key value of {name}: {fault}",
+                    planned.kind.expected if planned else "",
+                )
 
     # -- replies
 
     def replies(self) -> Problems:
         rule = self.family.reply_rule
         if rule is not None and rule.field not in self.family.key:
-            yield self.problem("E-CFG-24", rule.line, "reply_rule", f"{rule.field!r} is not a key field", self._close(rule.field, self.family.key))
+            yield self.problem(
+                "E-CFG-24", rule.line, "reply_rule", f"{rule.field!r} is not a key field", self._close(rule.field, self.family.key)
+            )
             return
         for drafted in self.draft.messages:
             if drafted.reply is None:
                 what = "has no reply rule" if rule is None else "the family's reply rule gives no reply"
-                yield self.problem("E-CFG-25", drafted.message.line, drafted.message.name, what, do="set reply=Reply.one(...), Reply.none() or Reply.until(...)")
+                yield self.problem(
+                    "E-CFG-25",
+                    drafted.message.line,
+                    drafted.message.name,
+                    what,
+                    do="set reply=Reply.one(...), Reply.none() or Reply.until(...)",
+                )
             elif drafted.reply.message is not None:
                 yield from self._reply_target(drafted, drafted.reply.message)
 
@@ -212,7 +233,7 @@ class _Linter:
             names = [m.message.name for m in self.draft.messages]
             yield self.problem("E-CFG-06", line, f"{drafted.message.name} reply", f"no message is named {name!r}", self._close(name, names))
         elif answer.message.kind != "reply":
-            what = f"{name} answers {drafted.message.name} but is not declared kind=\"reply\""
+            what = f'{name} answers {drafted.message.name} but is not declared kind="reply"'
             yield self.problem("E-CFG-25", answer.message.line, name, what, do='set kind="reply"')
         else:
             yield from self._until_fields(drafted, answer)
@@ -244,10 +265,19 @@ class _Linter:
         bodies = [f for m in self.draft.messages for f in m.body.fields if isinstance(f.kind, Length)]
         for planned in [*declared, *bodies]:
             if (planned.offset, planned.length) != wanted:
-                what = "Length field is not where the framing has its length" if wanted else "Length field, but the framing has no length inside the telegram"
+                what = (
+                    "Length field is not where the framing has its length"
+                    if wanted
+                    else "Length field, but the framing has no length inside the telegram"
+                )
                 yield self.problem("E-CFG-27", self.lines.of_field(planned.name, planned.line), planned.path, what)
         if wanted and shape.kind == "ascii" and not any((f.offset, f.length) == wanted for f in declared):  # type: ignore[union-attr]
-            yield self.problem("E-CFG-27", self.family.line, "framing", f"the header has no Length({wanted[1]}) at offset {wanted[0]}, where the framing counts")
+            yield self.problem(
+                "E-CFG-27",
+                self.family.line,
+                "framing",
+                f"the header has no Length({wanted[1]}) at offset {wanted[0]}, where the framing counts",
+            )
         if wanted and shape.kind != "ascii":  # type: ignore[union-attr]
             yield self.problem("E-CFG-27", self.family.line, "framing", "a length inside the telegram must be ASCII digits")
 
@@ -261,7 +291,13 @@ class _Linter:
         answers = list(self._error_messages(errors))
         if errors.message is not None and not answers:
             names = [m.message.name for m in self.draft.messages]
-            yield self.problem("E-CFG-06", self.lines.of_text(errors.message, errors.line), "errors.message", f"no message is named {errors.message!r}", self._close(errors.message, names))
+            yield self.problem(
+                "E-CFG-06",
+                self.lines.of_text(errors.message, errors.line),
+                "errors.message",
+                f"no message is named {errors.message!r}",
+                self._close(errors.message, names),
+            )
         if errors.set and errors.message is None:
             yield self.problem("E-CFG-07", errors.line, "errors.set", "is for an error message of its own", do="name it in errors.message")
         for answer in answers:
@@ -275,7 +311,13 @@ class _Linter:
     def _error_codes(self, errors: ErrorReply) -> Problems:
         for code in errors.codes:
             if code not in CODES:
-                yield self.problem("E-CFG-06", self.lines.of_text(code, errors.line), "errors.codes", f"{code!r} is not an error code of the router", self._close(code, CODES))
+                yield self.problem(
+                    "E-CFG-06",
+                    self.lines.of_text(code, errors.line),
+                    "errors.codes",
+                    f"{code!r} is not an error code of the router",
+                    self._close(code, CODES),
+                )
         unknown = {errors.sent_unknown, *(value for code, value in errors.codes.items() if _is_unknown(code))}
         for key, value in (("not_sent", errors.not_sent), *errors.codes.items()):
             if value in unknown and not _is_unknown(key):
@@ -293,10 +335,18 @@ class _Linter:
         planned = _named(answer.fields, path)
         if planned is None or planned.is_opaque:
             what = f"{answer.message.name} has no field {path!r} of a fixed size"
-            yield self.problem("E-CFG-06", self.lines.of_text(path, errors.line), key, what, self._close(path, [f.path for f in answer.fields if f.name]))
+            yield self.problem(
+                "E-CFG-06", self.lines.of_text(path, errors.line), key, what, self._close(path, [f.path for f in answer.fields if f.name])
+            )
             return
         if planned.section == "body" and errors.message is None:
-            yield self.problem("E-CFG-24", self.lines.of_text(path, errors.line), key, f"{path!r} is in the body, which is the request's own there", do="name a header field")
+            yield self.problem(
+                "E-CFG-24",
+                self.lines.of_text(path, errors.line),
+                key,
+                f"{path!r} is in the body, which is the request's own there",
+                do="name a header field",
+            )
         for value in sorted(values, key=str):
             fault = _misfit(planned, value)
             if fault:
@@ -309,9 +359,9 @@ def _named(fields: Iterable[PlannedField], path: str) -> PlannedField | None:
 
 
 def _misfit(planned: PlannedField, value: Any) -> str:
-    """Why a field cannot hold a value, "" when it can."""
-    if planned.name and isinstance(value, str) and not isinstance(planned.kind, Code) and value.isascii():
-        return f"{len(value)} bytes do not fit {planned.length}" if len(value) > planned.length else ""
+    """Why a field cannot hold a value, "" when it can, or when the field itself is wrong, which is told elsewhere."""
+    if any(planned.kind.mistakes()):
+        return ""
     try:
         planned.kind.write(value)
     except FieldFault as fault:
@@ -319,8 +369,15 @@ def _misfit(planned: PlannedField, value: Any) -> str:
     return ""
 
 
+def _key_misfit(planned: PlannedField, value: object) -> str:
+    """As `_misfit` for a key, which is text whatever kind its field is."""
+    if not isinstance(value, str) or not value.isascii():
+        return "is not a text of ASCII characters"
+    if isinstance(planned.kind, Code):
+        return _misfit(planned, value)
+    return f"{len(value)} bytes do not fit {planned.length}" if len(value) > planned.length else ""
+
+
 def _is_unknown(code: str) -> bool:
     row = CODES.get(code)
     return row is not None and row.delivery is Delivery.SENT_UNKNOWN
-
-

@@ -11,6 +11,7 @@ from telegram_router.telegrams.declare import Family
 from telegram_router.telegrams.draft import draft
 from telegram_router.telegrams.fields import SPEC_MARK
 from telegram_router.telegrams.lint import Lines, lint
+from telegram_router.telegrams.shapes import misshapen
 from telegram_router.telegrams.spec import Spec
 
 
@@ -21,18 +22,29 @@ def load_spec(source: str, filename: str) -> Spec:
     """
     tree = _parsed(source, filename)
     lines = Lines(tree)
-    problems = [ConfigProblem("E-CFG-23", filename, line, "", "a lambda cannot be laid out", do="use the field kinds as they are") for line in lines.lambdas]
+    problems = [
+        ConfigProblem("E-CFG-23", filename, line, "", "a lambda cannot be laid out", do="use the field kinds as they are")
+        for line in lines.lambdas
+    ]
     family = _family(tree, filename, problems)
     return compile_family(family, filename, lines, problems)
 
 
 def compile_family(family: Family, filename: str = "", lines: Lines | None = None, problems: list[ConfigProblem] | None = None) -> Spec:
     """Check and compile a family that is declared in Python already. Raises SpecError with every problem."""
+    known = problems or []
+    shapeless = misshapen(family, filename)
+    if shapeless:
+        raise _all_of([*known, *shapeless])
     drafted = draft(family)
-    found = [*(problems or []), *lint(drafted, filename, lines or Lines(None))]
+    found = [*known, *lint(drafted, filename, lines or Lines(None))]
     if found:
-        raise SpecError(sorted(set(found), key=lambda problem: (problem.line, problem.code, problem.key)))
+        raise _all_of(found)
     return Spec(drafted)
+
+
+def _all_of(found: list[ConfigProblem]) -> SpecError:
+    return SpecError(sorted(set(found), key=lambda problem: (problem.line, problem.code, problem.key)))
 
 
 def _parsed(source: str, filename: str) -> ast.Module:
@@ -40,7 +52,9 @@ def _parsed(source: str, filename: str) -> ast.Module:
         return ast.parse(source, filename)
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", 0) or 0
-        raise SpecError([ConfigProblem("E-CFG-20", filename, line, "", f"not valid Python: {getattr(error, 'msg', 'null byte')}")]) from None
+        raise SpecError(
+            [ConfigProblem("E-CFG-20", filename, line, "", f"not valid Python: {getattr(error, 'msg', 'null byte')}")]
+        ) from None
 
 
 def _family(tree: ast.Module, filename: str, problems: list[ConfigProblem]) -> Family:
@@ -53,7 +67,12 @@ def _family(tree: ast.Module, filename: str, problems: list[ConfigProblem]) -> F
     family = namespace.get("spec")
     if not isinstance(family, Family):
         hint = f"; rename {', '.join(sorted(families))}" if families else ""
-        raise SpecError([*problems, ConfigProblem("E-CFG-20", filename, 0, "spec", "no Family is assigned to `spec`", do=f"write spec = Family(...){hint}")])
+        raise SpecError(
+            [
+                *problems,
+                ConfigProblem("E-CFG-20", filename, 0, "spec", "no Family is assigned to `spec`", do=f"write spec = Family(...){hint}"),
+            ]
+        )
     return family
 
 

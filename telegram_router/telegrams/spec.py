@@ -121,7 +121,10 @@ class Spec:
         return bytes(front)
 
     def _key_bytes(self, message: MessageLayout) -> list[tuple[slice, bytes]]:
-        return [(self.header_slice(name), value.encode("ascii").ljust(self.header_fields[name][1])) for name, value in zip(self.family.key, message.key, strict=True)]
+        return [
+            (self.header_slice(name), value.encode("ascii").ljust(self.header_fields[name][1]))
+            for name, value in zip(self.family.key, message.key, strict=True)
+        ]
 
     def _reply_rule(self, drafted: DraftMessage) -> ReplyRule:
         reply = drafted.reply
@@ -260,7 +263,9 @@ class _Refuser:
         own = [f for path, value in self._errors.set.items() if value is OUR_CODE and (f := answer.field(path))]
         code = answer.field(self._errors.field)
         places = [code] if code is not None else []
-        return _Patch(self._spec._key_bytes(answer), least - header, None if most is None else most - header, body, _placed(places), _placed(own))
+        return _Patch(
+            self._spec._key_bytes(answer), least - header, None if most is None else most - header, body, _placed(places), _placed(own)
+        )
 
     def _blank_body(self, answer: MessageLayout) -> bytes:
         """Blank but for constants and what the spec sets."""
@@ -288,7 +293,9 @@ class _Refuser:
             if patch is not None and answer is not None:
                 key = [(at, value) for where, value in patch.keys if where == at]
                 wire = message.key[place].encode("ascii").ljust(at.stop - at.start)
-                patches.setdefault(wire, patch._replace(keys=key, least=0, most=None if spec.length is None else spec.length - spec.header_size))
+                patches.setdefault(
+                    wire, patch._replace(keys=key, least=0, most=None if spec.length is None else spec.length - spec.header_size)
+                )
         return patches
 
     def _patch_of_unknown(self, frame: bytes) -> _Patch | None:
