@@ -41,7 +41,10 @@ LENGTHS = [
     pytest.param(b"12A4", "E-FRM-01", id="row-1-a-letter"),
     pytest.param("３００".encode("cp949")[:4], "E-FRM-01", id="row-2-full-width-digits"),
     pytest.param("٣٠".encode(), "E-FRM-01", id="row-2-arabic-digits"),
-    *(pytest.param(each, "E-FRM-01", id=f"row-2-{each.decode().strip()}") for each in (b"1_00", b"+300", b"-300", b" 300", b"300 ", b"3.00")),
+    *(
+        pytest.param(each, "E-FRM-01", id=f"row-2-{each.decode().strip()}")
+        for each in (b"1_00", b"+300", b"-300", b" 300", b"300 ", b"3.00")
+    ),
     pytest.param("²³¹0".encode("latin-1"), "E-FRM-01", id="row-2-superscripts"),
     pytest.param(b"0000", "E-FRM-02", id="row-3-nothing"),
     pytest.param(b"0050", "E-FRM-02", id="row-4-below-the-header"),
@@ -336,7 +339,9 @@ async def test_curl_on_a_telegram_port_gets_no_answer_and_the_log_says_what_came
     """Row 17: a real HTTP client."""
     async with companies() as (router, core):
         host, port = router.address()
-        curl = await trio.run_process(["curl", "-sS", "-m", "2", f"http://{host}:{port}/"], capture_stderr=True, capture_stdout=True, check=False)
+        curl = await trio.run_process(
+            ["curl", "-sS", "-m", "2", f"http://{host}:{port}/"], capture_stderr=True, capture_stdout=True, check=False
+        )
         assert (curl.returncode, curl.stdout) == (52, b"")  # an empty reply from the server
         (line,) = await router.logged("E-FRM-12")
         assert "HTTP" in line["what"]
