@@ -128,10 +128,18 @@ class _Writer:
         yield "        except NOT_AS_USUAL:"
         yield "            pass"
         yield "        else:"
-        yield f"            if len(raw.translate(None, CONTROLS)) == {self.codec.fixed_size}:"
+        # Both: a text that is too long by as many bytes as it has control characters must not pass.
+        controls = "" if self._has_controls() else " == len(raw.translate(None, CONTROLS))"
+        yield f"            if len(raw) == {self.codec.fixed_size}{controls}:"
         yield f"                whole = raw{' + tail' if self.opaque else ''}"
         yield "                return restore(whole, h, b, residue) if residue else whole"
         yield "    return codec.encode(h, b, residue)"
+
+    def _has_controls(self) -> bool:
+        """Whether a constant has control bytes, so that looking for some in the whole telegram says nothing about its texts."""
+        return any(
+            isinstance(f.kind, Fixed) and f.kind.constant.translate(None, CONTROL_BYTES) != f.kind.constant for f in self.codec.fields
+        )
 
     def _expected_names(self, section: str, variable: str) -> str:
         named = [f for f in self.codec.fields if f.section == section and f.name]
@@ -176,7 +184,8 @@ class _Writer:
     # -- constants
 
     def _place(self, number: int, planned: PlannedField) -> Place:
-        return Place(planned.offset, planned.length, f"slow({number}, b, found)", lambda value: f"put({number}, {value})", self._use)
+        plain = "x.isascii() and x.isprintable()" if self._has_controls() else "x.isascii()"
+        return Place(planned.offset, planned.length, f"slow({number}, b, found)", lambda value: f"put({number}, {value})", self._use, plain)
 
     def _use(self, name: str, value: object) -> str:
         """A name for a constant, the same name for the same constant."""

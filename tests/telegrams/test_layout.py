@@ -446,6 +446,30 @@ def test_all_values_that_do_not_fit_are_reported_at_once():
     assert error.value.problems[4].what == "text needs 16 bytes, field holds 14"
 
 
+def test_a_text_too_long_by_as_many_bytes_as_it_has_control_characters_does_not_pass():
+    telegram = message_of("firmbanking", ("2000", "100")).decode(TRANSFER)
+    with pytest.raises(FieldError) as error:
+        telegram.message.encode(telegram.header, telegram.body | {"memo": "123456789012\x003", "fund_kind": "1\x00x"})
+    assert [(p.code, p.path) for p in error.value.problems] == [("E-ENC-04", "body.memo"), ("E-FLD-05", "body.fund_kind")]
+
+
+def test_a_control_character_does_not_hide_behind_a_constant_that_has_one():
+    fields = Struct("mark" / Fixed(b"\x02", or_blank=True), "memo" / Text(4))
+    family = Family(
+        name="marked",
+        header=Struct("type" / Code(2), "number" / Digits(4)),
+        key=("type",),
+        correlation=("number",),
+        framing=Framing(LengthField()),
+        messages=[Message("ask", key=("AA",), body=fields, reply=Reply.none())],
+    )
+    message = compile_family(family).messages["ask"]
+    assert message.encode({"number": 1}, {"memo": "ab"}) == b"AA0001\x02ab  "
+    for body in ({"memo": "a\x01b"}, {"memo": "a\x01b", "mark": ""}, {"memo": "a\x01bcd", "mark": ""}):
+        with pytest.raises(FieldError):
+            message.encode({"number": 1}, body)
+
+
 def test_a_name_that_came_from_outside_is_not_repeated_in_the_error():
     telegram = message_of("firmbanking", ("2000", "100")).decode(TRANSFER)
     with pytest.raises(FieldError) as error:
