@@ -1,0 +1,425 @@
+"""TLS that must not succeed, and TLS that must, through a listening router."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import SimpleNamespace
+
+import pytest
+import trio
+from authority import CLIENT, DAY, SERVER, Authority, Pair
+from running_router import (
+    Client,
+    Host,
+    HttpService,
+    Running,
+    answer_to,
+    config,
+    credit,
+    field,
+    good_neighbour,
+    http,
+    running,
+    says,
+    transfer,
+)
+
+TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+BOTH_VERSIONS = pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3], ids=["TLS1.2", "TLS1.3"])
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """Every certificate of these tests, good and bad."""
+    folder = tmp_path_factory.mktemp("tls")
+    ours, theirs = Authority(folder, "ours"), Authority(folder, "theirs")
+    return SimpleNamespace(
+        ca=ours.file,
+        router=ours.issue("router.example"),
+        company=ours.issue("company.example"),
+        expired=ours.issue("company.example", file="expired", starts=-2 * DAY, ends=-DAY),
+        future=ours.issue("company.example", file="future", starts=DAY, ends=2 * DAY),
+        foreign=theirs.issue("company.example"),
+        self_signed=ours.issue("company.example", file="self", self_signed=True),
+        server_only=ours.issue("company.example", file="server-only", purposes=[SERVER]),
+        host=ours.issue("127.0.0.1"),
+        host_expired=ours.issue("127.0.0.1", file="host-expired", starts=-2 * DAY, ends=-DAY),
+        host_self_signed=ours.issue("127.0.0.1", file="host-self", self_signed=True),
+        host_foreign=theirs.issue("127.0.0.1"),
+        host_elsewhere=ours.issue("host.elsewhere.example"),
+        host_client_only=ours.issue("127.0.0.1", file="host-client-only", purposes=[CLIENT]),
+    )
+
+
+def client_tls(files: SimpleNamespace, own: Pair | None, version: ssl.TLSVersion | None = None, ciphers: str = "") -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=files.ca)
+    if own is not None:
+        context.load_cert_chain(own.certificate, own.key)
+    if version is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the old ones are deprecated, which is the point
+            context.minimum_version = context.maximum_version = version
+    if ciphers:
+        context.set_ciphers(ciphers)
+    return context
+
+
+def server_tls(own: Pair) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own.certificate, own.key)
+    return context
+
+
+def listener_tls(files: SimpleNamespace, more: str = "") -> str:
+    table = f'certificate = "{files.router.certificate}", key = "{files.router.key}", client_ca = "{files.ca}"'
+    return f"tls = {{ {table}{more} }}"
+
+
+@asynccontextmanager
+async def bank(files: SimpleNamespace, listener: str = "", more: str = "") -> AsyncIterator[tuple[Running, Host]]:
+    """A router whose companies must show a certificate, with a good neighbour on it."""
+    tls = client_tls(files, files.company)
+    keys = f"{listener}\n{listener_tls(files, more)}"
+    async with Host() as core, running(config(core, listener=keys)) as router, good_neighbour(router, tls=tls):
+        yield router, core
+
+
+async def refused(router: Running, client: Client, code: str) -> dict[str, str]:
+    """The handshake, or in TLS 1.3 the first read behind it, fails; one line says why."""
+    with pytest.raises((ssl.SSLError, trio.BrokenResourceError, AssertionError)), trio.fail_after(2):
+        await client.stream.do_handshake()
+        await client.stream.send_all(transfer(1))
+        assert await client.stream.receive_some(1)
+    (line,) = await router.logged(code)
+    assert line["event"] == "connection_failed" and line["connection"] == "companies#2"
+    assert [each for each in router.log.codes if each.startswith("E-TLS")] == [code]
+    return line
+
+
+# --- what must succeed ----------------------------------------------------------------------------------------------
+
+
+@BOTH_VERSIONS
+async def test_a_company_with_its_certificate_is_served(files: SimpleNamespace, version: ssl.TLSVersion):
+    """Rows 56 and 57: what is good must stay good."""
+    async with bank(files) as (router, core):
+        client = await router.connect(tls=client_tls(files, files.company, version))
+        for number in range(1, 4):
+            assert await client.asks(transfer(number)) == answer_to(transfer(number))
+        await client.sends(b"".join(transfer(number) for number in range(10, 74)))
+        assert [await client.got() for _ in range(64)] == [answer_to(transfer(number)) for number in range(10, 74)]
+        assert router.log.codes == []
+    assert len(core.frames) == 69
+
+
+@BOTH_VERSIONS
+async def test_a_link_to_a_host_with_a_good_certificate_is_used(files: SimpleNamespace, version: ssl.TLSVersion):
+    """Row 62: what is good must stay good."""
+    tls = server_tls(files.host)
+    tls.minimum_version = tls.maximum_version = version
+    table = f'tls = {{ ca = "{files.ca}" }}'
+    async with Host(tls=tls) as core, Host() as steady, running(config(core, steady, service=table)) as router, good_neighbour(router):
+        client = await router.connect()
+        assert await client.asks(transfer(1)) == answer_to(transfer(1))
+        assert router.log.codes == []
+
+
+# --- clients --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("version", "ciphers"),
+    [
+        pytest.param(ssl.TLSVersion.TLSv1, "ALL:@SECLEVEL=0", id="TLS1.0"),
+        pytest.param(ssl.TLSVersion.TLSv1_1, "ALL:@SECLEVEL=0", id="TLS1.1"),
+        pytest.param(TLS_1_2, "AES256-GCM-SHA384:AES128-GCM-SHA256", id="no-forward-secrecy"),
+        pytest.param(TLS_1_2, "ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384", id="CBC-only"),
+    ],
+)
+async def test_a_client_with_an_old_version_or_cipher_is_refused_and_told_what_it_offered(
+    files: SimpleNamespace, version: ssl.TLSVersion, ciphers: str
+):
+    """Row 56."""
+    async with bank(files) as (router, core):
+        client = await router.connect(tls=client_tls(files, files.company, version, ciphers))
+        line = await refused(router, client, "E-TLS-01")
+        assert "the peer offered" in line["what"]
+    assert len(core.frames) == 2
+
+
+async def test_a_client_of_ssl_3_is_refused(files: SimpleNamespace):
+    """Row 56: no library speaks it any more, so by hand."""
+    hello = b"\x03\x00" + bytes(32) + b"\x00" + b"\x00\x04\x00\x2f\x00\x35" + b"\x01\x00"
+    record = b"\x16\x03\x00" + (len(hello) + 4).to_bytes(2, "big") + b"\x01" + len(hello).to_bytes(3, "big") + hello
+    async with bank(files) as (router, _):
+        client = await router.connect()
+        await client.sends(record)
+        await client.closed()
+        (line,) = await router.logged("E-TLS-01")
+        assert "SSL 3.0" in line["what"]
+
+
+async def test_a_modern_listener_refuses_tls_1_2(files: SimpleNamespace):
+    """Row 56."""
+    async with bank(files, more=', profile = "modern"') as (router, _):
+        client = await router.connect(tls=client_tls(files, files.company, TLS_1_2))
+        await refused(router, client, "E-TLS-01")
+
+
+@BOTH_VERSIONS
+@pytest.mark.parametrize(
+    ("own", "code", "why"),
+    [
+        pytest.param(None, "E-TLS-02", "no client certificate", id="none"),
+        pytest.param("expired", "E-TLS-03", "has expired", id="expired"),
+        pytest.param("future", "E-TLS-03", "not valid yet", id="not-yet-valid"),
+        pytest.param("foreign", "E-TLS-04", "not trusted", id="other-CA"),
+        pytest.param("self_signed", "E-TLS-04", "self-signed", id="self-signed"),
+        pytest.param("server_only", "E-TLS-05", "purpose", id="wrong-purpose"),
+    ],
+)
+async def test_a_client_without_a_good_certificate_is_refused_each_with_its_own_reason(
+    files: SimpleNamespace, version: ssl.TLSVersion, own: str | None, code: str, why: str
+):
+    """Row 57."""
+    async with bank(files) as (router, core):
+        pair = getattr(files, own) if own else None
+        client = await router.connect(tls=client_tls(files, pair, version))
+        line = await refused(router, client, code)
+        assert why in line["what"] and line["do"]
+    assert len(core.frames) == 2
+
+
+@pytest.mark.parametrize(
+    ("sent", "what"),
+    [
+        pytest.param(b"", "it sent nothing", id="silence"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "a TLS handshake", id="half-a-hello"),
+    ],
+)
+async def test_a_handshake_that_stalls_is_given_up_in_time(files: SimpleNamespace, sent: bytes, what: str):
+    """Row 60."""
+    async with bank(files, 'handshake_timeout = "100ms"') as (router, _):
+        client = await router.connect()
+        await client.sends(sent)
+        started = trio.current_time()
+        await client.closed()
+        assert 0.05 < trio.current_time() - started < 0.4
+        (line,) = await router.logged("E-TLS-08")
+        assert "within 0.1 s" in line["what"] and what in line["what"]
+
+
+async def test_a_handshake_that_dribbles_is_given_up_in_time(files: SimpleNamespace):
+    """Row 60: each byte that comes renews nothing."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    layer = client_tls(files, files.company).wrap_bio(incoming, outgoing, server_hostname="router.example")
+    with pytest.raises(ssl.SSLWantReadError):
+        layer.do_handshake()
+    hello = outgoing.read()
+    async with bank(files, 'handshake_timeout = "100ms"') as (router, _), trio.open_nursery() as nursery:
+        client = await router.connect()
+
+        async def dribble() -> None:
+            for byte in hello:
+                await client.sends(bytes((byte,)))
+                await trio.sleep(0.01)
+
+        nursery.start_soon(dribble)
+        started = trio.current_time()
+        await client.closed()
+        assert trio.current_time() - started < 0.6
+        nursery.cancel_scope.cancel()
+        await router.logged("E-TLS-08")
+
+
+async def test_hundreds_of_half_handshakes_are_given_up_and_hold_nobody_up(files: SimpleNamespace):
+    """Row 60."""
+    async with bank(files, 'handshake_timeout = "200ms"') as (router, _):
+        for _ in range(300):
+            client = await router.connect()
+            await client.sends(b"\x16\x03\x01\x02\x00")
+        started = trio.current_time()
+        served = await router.connect(tls=client_tls(files, files.company))
+        assert await served.asks(transfer(1)) == answer_to(transfer(1))
+        assert trio.current_time() - started < 0.5
+        await router.until(lambda: router.router.acceptors["companies"].open == 2)
+        assert len(router.log.of("E-TLS-08")) == 300
+
+
+async def test_a_telegram_without_tls_on_a_tls_port_is_named_and_not_shown(files: SimpleNamespace):
+    """Row 60: plaintext after TCP connect."""
+    async with bank(files) as (router, core):
+        client = await router.connect()
+        await client.sends(transfer(1))
+        rest = await client.closed()
+        assert field(transfer(1), "message_number").encode() not in rest
+        (line,) = await router.logged("E-TLS-08")
+        assert "a telegram without TLS" in line["what"] and line["do"]
+    assert len(core.frames) == 2
+
+
+async def test_a_client_that_dies_in_the_middle_of_a_record_costs_its_own_session(files: SimpleNamespace):
+    """Rows 8 and 60: over TLS, behind a good telegram."""
+    async with bank(files) as (router, core):
+        client = await router.connect(tls=client_tls(files, files.company))
+        assert await client.asks(transfer(1)) == answer_to(transfer(1))
+        await client.sends(transfer(2)[:100])
+        await client.goes()
+        await router.logged("E-FRM-05")
+    assert len(core.frames) == 3
+
+
+async def test_bytes_that_are_no_tls_behind_a_good_handshake_end_their_session(files: SimpleNamespace):
+    """Row 60: somebody writes into the middle."""
+    async with bank(files) as (router, core):
+        client = await router.connect(tls=client_tls(files, files.company))
+        assert await client.asks(transfer(1)) == answer_to(transfer(1))
+        await client.stream.transport_stream.send_all(transfer(2))
+        await router.logged("E-TLS-09")
+    assert len(core.frames) == 3
+
+
+# --- backends -------------------------------------------------------------------------------------------------------
+
+BAD_HOSTS = pytest.mark.parametrize(
+    ("own", "why"),
+    [
+        pytest.param("host_elsewhere", "IP address we dialled", id="wrong-host"),
+        pytest.param("host_expired", "has expired", id="expired"),
+        pytest.param("host_self_signed", "self-signed", id="self-signed"),
+        pytest.param("host_foreign", "not trusted", id="other-CA"),
+        pytest.param("host_client_only", "purpose", id="wrong-purpose"),
+    ],
+)
+
+
+@BAD_HOSTS
+async def test_a_host_without_a_good_certificate_is_sent_nothing(files: SimpleNamespace, own: str, why: str):
+    """Row 62: definite, for not a byte has left."""
+    keys = f'tls = {{ ca = "{files.ca}" }}\npending_timeout = "60ms"'
+    tls = server_tls(getattr(files, own))
+    async with (
+        Host(tls=tls) as core,
+        Host() as steady,
+        running(config(core, steady, service=keys)) as router,
+        good_neighbour(router),
+    ):
+        client = await router.connect()
+        assert await client.asks(transfer(1)) == answer_to(transfer(1), "SB07")
+        line, *_ = await router.logged("E-TLS-10")
+        assert why in line["what"] and line["connection"].startswith("core#")
+    assert core.frames == []
+
+
+@BAD_HOSTS
+async def test_an_https_service_without_a_good_certificate_is_sent_nothing(files: SimpleNamespace, own: str, why: str):
+    """Row 62."""
+    async with (
+        HttpService(says(http({})), server_tls(getattr(files, own))) as rest,
+        Host() as steady,
+        running(config(None, steady, more=https(files, rest))) as router,
+        good_neighbour(router),
+    ):
+        client = await router.connect()
+        assert await client.asks(credit(1)) == answer_to(credit(1), "SB07")
+        line, *_ = await router.logged("E-TLS-10")
+        assert why in line["what"] and line["connection"].startswith("rest#")
+    assert rest.requests == []
+
+
+@BOTH_VERSIONS
+async def test_an_https_service_with_a_good_certificate_is_asked_again_and_again_on_one_connection(
+    files: SimpleNamespace, version: ssl.TLSVersion
+):
+    """Row 62: what is good must stay good; a ticket on the idle connection is no answer."""
+    tls = server_tls(files.host)
+    tls.minimum_version = tls.maximum_version = version
+    async with (
+        HttpService(says(http({"header": {"response_code": "0000"}})), tls) as rest,
+        Host() as steady,
+        running(config(None, steady, more=https(files, rest))) as router,
+        good_neighbour(router),
+    ):
+        client = await router.connect()
+        for number in range(1, 4):
+            assert await client.asks(credit(number)) == answer_to(credit(number))
+        assert router.log.codes == []
+    assert len(rest.lines) == 1 and len(rest.requests) == 3
+
+
+def https(files: SimpleNamespace, rest: HttpService) -> str:
+    own = f'[services.rest]\nurl = "https://{rest.address}/credit"\ntimeout = "200ms"\npending_timeout = "100ms"\ntls = {{ ca = "{files.ca}" }}\n'
+    return own + '[[routes]]\nlistener = "companies"\nservice = "rest"\nmatch = { message_type = "5000", business_code = "100" }\n'
+
+
+# --- a real client --------------------------------------------------------------------------------------------------
+
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl command")
+
+
+def s_client(router: Running, files: SimpleNamespace, *options: str) -> list[str]:
+    host, port = router.address()
+    usual = [
+        "-connect",
+        f"{host}:{port}",
+        "-servername",
+        "router.example",
+        "-CAfile",
+        files.ca,
+        "-verify_return_error",
+        "-quiet",
+        "-nocommands",
+    ]
+    return ["openssl", "s_client", *usual, *options]
+
+
+@contextmanager
+def process(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+@needs_openssl
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+async def test_openssl_as_a_client_asks_and_is_answered(files: SimpleNamespace, version: str):
+    """Row 56: another implementation than ours speaks the same TLS."""
+    own = ["-cert", files.company.certificate, "-key", files.company.key]
+    async with bank(files) as (router, _):
+        with process(s_client(router, files, version, *own)) as openssl:
+            assert openssl.stdin is not None and openssl.stdout is not None
+            openssl.stdin.write(transfer(1))
+            openssl.stdin.flush()
+            with trio.fail_after(3):
+                answer = await trio.to_thread.run_sync(openssl.stdout.read, 304, abandon_on_cancel=True)
+        assert answer == answer_to(transfer(1))
+
+
+@needs_openssl
+@pytest.mark.parametrize(
+    ("options", "with_certificate", "code"),
+    [
+        pytest.param(["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], True, "E-TLS-01", id="TLS1.1"),
+        pytest.param(["-tls1_2"], False, "E-TLS-02", id="no-certificate-TLS1.2"),
+        pytest.param(["-tls1_3"], False, "E-TLS-02", id="no-certificate-TLS1.3"),
+    ],
+)
+async def test_openssl_as_a_client_that_must_be_refused_is_refused(
+    files: SimpleNamespace, options: list[str], with_certificate: bool, code: str
+):
+    """Rows 56 and 57."""
+    own = ["-cert", files.company.certificate, "-key", files.company.key] if with_certificate else []
+    async with bank(files) as (router, core):
+        done = await trio.run_process(
+            s_client(router, files, *options, *own), stdin=transfer(1), capture_stdout=True, capture_stderr=True, check=False
+        )
+        assert done.returncode != 0 and done.stdout == b"" and b"alert" in done.stderr
+        await router.logged(code)
+    assert len(core.frames) == 2
