@@ -105,7 +105,7 @@ class Kind(_Construct):
     def mistakes(self) -> list[Mistake]:
         """All of them. Contradictions are looked for only among arguments of the right types."""
         wrong = [
-            ("E-CFG-21" if name == "length" else "E-CFG-20", f"{name} must be {_in_words(types)}, not {getattr(self, name)!r}")
+            ("E-CFG-21" if name == "length" else "E-CFG-20", f"{name} must be {_in_words(types)}, not {_shown(getattr(self, name))}")
             for name, types in self.argument_types.items()
             if not is_a(getattr(self, name), types)
         ]
@@ -228,6 +228,11 @@ _WORDS: Final = {
     Sequence: "a list",
     Mapping: "a table",
 }
+
+
+def _shown(value: object) -> str:
+    """A value as its author wrote it; of what has no such form, a lambda say, its type."""
+    return repr(value) if isinstance(value, int | float | str | bytes | None) else f"a {type(value).__name__}"
 
 
 def _in_words(types: tuple[type, ...]) -> str:

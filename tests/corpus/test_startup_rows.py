@@ -1,0 +1,295 @@
+"""What must be found before anything listens: one clear message each, the right exit code, and no traceback."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from authority import DAY, Authority
+from click.testing import CliRunner
+from running_router import ROOT, compiled_once
+
+from telegram_router import plan
+from telegram_router.cli import main
+from telegram_router.plan import read_spec
+
+GOOD = """
+[listeners.companies]
+address = "127.0.0.1:0"
+spec = "firmbanking"
+
+[services.core]
+backends = ["127.0.0.1:9"]
+
+[[routes]]
+listener = "companies"
+match = { message_type = "2000", business_code = ["100", "200"] }
+service = "core"
+"""
+
+SPEC = '''"""A line of the tests."""
+
+from construct import Struct
+
+from telegram_router.telegrams import *
+
+spec = Family(
+    name="own",
+    version="1",
+    framing=Framing(LengthField(offset=0, width=4), header=10),
+    header=Struct("message_type" / Code(4, required=True), "message_number" / Code(6, digits=True)),
+    key=("message_type",),
+    correlation=("message_number",),
+    reply_rule=Plus("message_type", 100),
+    messages=[Message("work.request", "work", ("2000",), Struct("content" / Text(10), "rest" / Text(10)))],
+)
+'''
+
+
+@dataclass
+class Outcome:
+    code: int
+    lines: list[str]
+
+
+def told(*command: str) -> Outcome:
+    """Exit code and what was said on stderr; never a traceback."""
+    result = CliRunner().invoke(main, command)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output and "E-INT" not in result.output
+    return Outcome(result.exit_code, result.stderr.splitlines())
+
+
+def refused(file: Path, text: str, *codes: str) -> list[str]:
+    """Both commands say the same of a configuration: one line a problem, each with its code."""
+    file.write_text(text, "utf-8")
+    ran, checked = told("run", str(file)), told("check", str(file))
+    assert ran.code == checked.code == 78
+    assert ran.lines == checked.lines[:-1]
+    assert [line.split(":")[0] for line in ran.lines] == list(codes), ran.lines
+    assert checked.lines[-1].startswith(f"{len(codes)} problem")
+    return ran.lines
+
+
+def at(line: str, file: Path) -> int:
+    """The line number that a message names."""
+    found = re.search(re.escape(str(file)) + r":(\d+)", line)
+    assert found, line
+    return int(found[1])
+
+
+@pytest.fixture(autouse=True)
+def _shipped_specs_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "read_spec", lambda path: (compiled_once if path.is_relative_to(ROOT) else read_spec)(path))
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "router.toml"
+
+
+def line_of(text: str, part: str) -> int:
+    return next(number for number, line in enumerate(text.splitlines(), 1) if part in line)
+
+
+def test_a_good_configuration_is_good(config: Path):
+    """Rows 40, 44 and 63: what the bad ones differ from."""
+    config.write_text(GOOD, "utf-8")
+    assert told("check", str(config)) == Outcome(0, [])
+
+
+# --- specs ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["items", "keys", "update", "clear", "pop", "_secret"])
+def test_a_field_named_like_a_method_is_refused_with_its_line(config: Path, name: str):
+    """Row 40."""
+    spec = config.parent / "own.py"
+    spec.write_text(SPEC.replace('"rest"', f'"{name}"'), "utf-8")
+    (line,) = refused(config, f'specs = "."\n{GOOD.replace("firmbanking", "own").replace(CODES_OF_GOOD, "")}', "E-CFG-22")
+    assert at(line, spec) == line_of(SPEC, '"rest"') and name in line
+
+
+CODES_OF_GOOD = ', business_code = ["100", "200"]'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        pytest.param("Text(10), ", "Text(10), oops, ", "E-CFG-20", id="an-unknown-name"),
+        pytest.param("Text(10), ", "Text(10, ", "E-CFG-20", id="no-Python"),
+        pytest.param('"rest" / Text(10)', '"rest" / Text(lambda this: 10)', "E-CFG-21 E-CFG-23", id="a-lambda"),
+        pytest.param('correlation=("message_number",)', 'correlation=("message_nummer",)', "E-CFG-24", id="no-such-key"),
+        pytest.param('    reply_rule=Plus("message_type", 100),\n', "", "E-CFG-25", id="no-reply-rule"),
+        pytest.param("width=4", "width=40", "E-CFG-27", id="impossible-framing"),
+        pytest.param("import *", "import *\n\n1 / 0", "E-CFG-20", id="an-exception"),
+        pytest.param("spec = Family", "other = Family", "E-CFG-20", id="no-spec-in-it"),
+    ],
+)
+def test_a_bad_spec_is_one_message_with_file_and_line(config: Path, old: str, new: str, code: str):
+    """Row 40: whatever else is wrong with a spec."""
+    assert old in SPEC
+    spec = config.parent / "own.py"
+    spec.write_text(SPEC.replace(old, new), "utf-8")
+    lines = refused(config, f'specs = "."\n{GOOD.replace("firmbanking", "own").replace(CODES_OF_GOOD, "")}', *code.split())
+    assert all(str(spec) in line for line in lines)
+
+
+def test_all_that_is_wrong_is_said_at_once(config: Path):
+    """Rows 40, 44 and 63 in one file: a problem in one part hides none in another."""
+    (config.parent / "own.py").write_text(SPEC.replace('"rest"', '"items"'), "utf-8")
+    text = (
+        GOOD + '[listeners.more]\naddress = "127.0.0.1:0"\nspec = "own"\n[listeners.last]\naddress = "127.0.0.1:0"\nspec = "firmbankin"\n'
+    )
+    lines = refused(config, f'specs = "."\n{text}', "E-CFG-22", "E-CFG-06")
+    assert "did you mean firmbanking?" in lines[1]
+
+
+# --- routes and values ----------------------------------------------------------------------------------------------
+
+
+def test_two_routes_that_take_the_same_telegrams_are_refused(config: Path):
+    """Row 44."""
+    text = GOOD + '[[routes]]\nlistener = "companies"\nmatch = { business_code = "200", message_type = "2000" }\nservice = "core"\n'
+    (line,) = refused(config, text, "E-CFG-05")
+    assert at(line, config) == line_of(text, 'business_code = "200", message_type') - 2  # the table of the second one
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "says"),
+    [
+        pytest.param("spec = ", "max_sesions = 5\nspec = ", "E-CFG-03", "max_sessions", id="unknown-key"),
+        pytest.param('address = "127.0.0.1:0"', "address = 9001", "E-CFG-04", "host:port", id="wrong-type"),
+        pytest.param('"firmbanking"', '"frimbanking"', "E-CFG-06", "firmbanking", id="no-such-spec"),
+        pytest.param('service = "core"', 'service = "coer"', "E-CFG-06", "core", id="no-such-service"),
+        pytest.param("message_type = ", "mesage_type = ", "E-CFG-06", "message_type", id="no-such-header-field"),
+        pytest.param('"2000"', '"20000"', "E-CFG-04", "at most 4", id="a-value-that-never-fits"),
+        pytest.param('[services.core]\nbackends = ["127.0.0.1:9"]', "[services.core]\nbackends = [", "E-CFG-02", "", id="no-TOML"),
+        pytest.param('backends = ["127.0.0.1:9"]', 'handler = "no_such_module:answer"', "E-CFG-08", "import", id="no-such-handler"),
+        pytest.param('backends = ["127.0.0.1:9"]', 'handler = "json:loads"', "E-CFG-08", "async def", id="a-plain-function"),
+        pytest.param('backends = ["127.0.0.1:9"]', "backends = []", "E-CFG-04", "", id="no-backend"),
+        pytest.param(
+            'backends = ["127.0.0.1:9"]',
+            'url = "http://127.0.0.1:9/"\nheaders = { X-Request-Id = "7" }',
+            "E-CFG-04",
+            "router sets itself",
+            id="a-header-of-ours",
+        ),
+        pytest.param(
+            'backends = ["127.0.0.1:9"]',
+            'backends = ["127.0.0.1:9"]\ntls = { verify = false }',
+            "E-CFG-03",
+            "verify",
+            id="row-62-verification-off",
+        ),
+    ],
+)
+def test_a_bad_value_is_one_message_with_its_line(config: Path, old: str, new: str, code: str, says: str):
+    """Rows 44 and 62: whatever else is wrong with a configuration; verification cannot be switched off."""
+    assert old in GOOD
+    (line,) = refused(config, GOOD.replace(old, new), code)
+    assert says in line and at(line, config)
+
+
+def test_what_cannot_be_posted_is_found_before_the_first_telegram(config: Path):
+    """Row 44: a message's name that is no part of a path."""
+    (config.parent / "own.py").write_text(SPEC.replace('"work.request"', '"work request"'), "utf-8")
+    text = (
+        GOOD.replace("firmbanking", "own")
+        .replace(CODES_OF_GOOD, "")
+        .replace('backends = ["127.0.0.1:9"]', 'url = "http://127.0.0.1:9/{message}"')
+    )
+    (line,) = refused(config, f'specs = "."\n{text}', "E-CFG-04")
+    assert "services.core.url" in line and "work request" in line
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["missing", "a-folder", "not-UTF-8"])
+def test_a_configuration_that_cannot_be_read_is_one_message(config: Path, what: str):
+    """Row 63: the file itself."""
+    if what == "a-folder":
+        config.mkdir()
+    elif what == "not-UTF-8":
+        config.write_bytes("이름 = 1".encode("cp949"))
+    ran, checked = told("run", str(config)), told("check", str(config))
+    assert ran.code == checked.code and ran.code in (2, 78)
+    assert str(config) in " ".join(ran.lines)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("startup"), "ours")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("mismatch", "E-CFG-11"),
+        ("expired", "E-CFG-12"),
+        ("not-yet-valid", "E-CFG-12"),
+        ("encrypted", "E-CFG-13"),
+        ("no-key-in-it", "E-CFG-13"),
+        ("readable-by-all", "E-CFG-14"),
+        ("no-certificate-in-it", "E-CFG-15"),
+        ("missing", "E-CFG-01"),
+        ("missing-ca", "E-CFG-01"),
+    ],
+)
+@pytest.mark.parametrize("side", ["listener", "service"])
+def test_a_wrong_certificate_or_key_is_one_message(config: Path, authority: Authority, side: str, kind: str, code: str):
+    """Row 63."""
+    starts, ends = {"expired": (-2 * DAY, -DAY), "not-yet-valid": (DAY, 2 * DAY)}.get(kind, (-DAY, DAY))
+    name = f"{side}-{kind}"
+    pair = authority.issue(name, starts=starts, ends=ends, password=b"secret" if kind == "encrypted" else None)
+    certificate, key, ca = pair.certificate, pair.key, authority.file
+    if kind == "mismatch":
+        key = authority.issue(f"{name}-other").key
+    elif kind == "no-key-in-it":
+        Path(key).write_text("nothing", "ascii")
+    elif kind == "readable-by-all":
+        Path(key).chmod(0o644)
+    elif kind == "no-certificate-in-it":
+        Path(certificate).write_text("nothing", "ascii")
+    elif kind == "missing":
+        Path(certificate).unlink()
+    elif kind == "missing-ca":
+        ca += ".gone"
+    files = f'certificate = "{certificate}", key = "{key}", {"client_ca" if side == "listener" else "ca"} = "{ca}"'
+    place = 'spec = "firmbanking"' if side == "listener" else 'backends = ["127.0.0.1:9"]'
+    (line,) = refused(config, GOOD.replace(place, f"{place}\ntls = {{ {files} }}"), code)
+    assert ".tls." in line and "secret" not in line
+
+
+# --- addresses ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["listener", "metrics"])
+def test_a_port_in_use_is_one_message_and_exit_code_69(config: Path, place: str):
+    """Row 63: found at start, before anything is served. `check` does not listen, so it cannot see it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = (
+            GOOD.replace("127.0.0.1:0", f"127.0.0.1:{port}") if place == "listener" else GOOD + f'[metrics]\naddress = "127.0.0.1:{port}"\n'
+        )
+        config.write_text('[log]\nlevel = "error"\n' + text, "utf-8")
+        outcome = told("run", str(config))
+    assert outcome.code == 69
+    (line,) = outcome.lines
+    assert line.startswith("E-CFG-09: ") and str(port) in line
+
+
+def test_a_real_process_says_no_more_than_that(config: Path):
+    """Rows 44 and 63: nothing of the interpreter's own on stderr."""
+    config.write_text(GOOD.replace('"firmbanking"', '"frimbanking"'), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "telegram_router", "run", str(config)], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout) == (78, "")
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["E-CFG-06"]
