@@ -3,7 +3,8 @@
 # Rules this file keeps:
 #
 # 1. A request of which a byte may have left is never sent again.
-# 2. A connection is looked at for a waiting end, or stray bytes, just before it is given a request.
+# 2. A connection is looked at for a waiting end, or stray bytes, just before it is given a request: at most
+#    JUST_POLLED seconds ago by the poller, or now.
 # 3. Bytes that belong to no request close the connection and pair with nothing.
 
 from __future__ import annotations
@@ -44,12 +45,13 @@ class HttpPolicy:
 class HttpConnection(Connection):
     """One connection with an HTTP service: at most one exchange at a time."""
 
-    __slots__ = ("exchange", "pool", "reply")
+    __slots__ = ("exchange", "heard_at", "pool", "reply")
 
     def __init__(self, sock: Socket, name: str, limits: Limits, pool: HttpPool, tls: TlsLayer | None) -> None:
         super().__init__(sock, name, limits, tls)
         self.pool = pool
         self.exchange: Exchange | None = None
+        self.heard_at = 0.0  # when bytes last came
         self.reply = HttpReply(pool.policy.max_header, pool.policy.max_body)
 
     @property
@@ -57,6 +59,8 @@ class HttpConnection(Connection):
         """The other side has neither closed nor sent anything since its last answer."""
         if not self.reply.reusable or self.stage is not Stage.OPEN:
             return False
+        if self.heard_at < self.hub.polled_at and self.hub.just_polled:
+            return True  # the poller has looked since, and saw nothing: a system call and an exception are saved
         try:
             self.sock.recv(1, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
@@ -84,6 +88,7 @@ class HttpConnection(Connection):
 
     def arrived(self, data: bytes, now: float) -> None:
         exchange = self.exchange
+        self.heard_at = now
         try:
             response = self.reply.feed(data)
         except BackendError as error:

@@ -25,6 +25,8 @@ from telegram_router.wire.connection import HANDSHAKE_IN_ALL, Connection, Stage,
 from telegram_router.wire.poller import READ, WRITE, Poller
 
 TURN = 0.005
+TURNS_AT_ONCE = 64
+JUST_POLLED = 0.001
 LINGER = 0.001  # what epoll can wait at least
 READY_AT_ONCE = 1024
 HANDSHAKES_PER_TURN = 4
@@ -63,6 +65,7 @@ class Hub:
         self.handlers: dict[Service, Callable[[Call], None]] = {}
         self.tasked: list[Service] = []  # services that are answered by trio tasks: handlers
         self.growers: dict[Service, Callable[[], None]] = {}
+        self.polled_at = 0.0
         self.pauses = 0
         self.containments = 0
         self.slow_steps = 0
@@ -173,7 +176,9 @@ class Hub:
                     await self.poller.wait()
                 end = self.clock() + TURN
                 busy = self.turn()
-                while busy and self.clock() < end and not self._calling():
+                for _ in range(TURNS_AT_ONCE):
+                    if not busy or self.clock() >= end or self._calling():
+                        break
                     busy = self.turn(0.0 if self._again or self._leftover or self._handshakes else LINGER)
         finally:
             for connection in list(self.connections.values()):
@@ -182,6 +187,11 @@ class Hub:
     def stop(self) -> None:
         self._stopping = True
         self.poller.wake()
+
+    @property
+    def just_polled(self) -> bool:
+        """Whatever the kernel knew a moment ago has been dealt with."""
+        return not self._leftover and self.clock() - self.polled_at < JUST_POLLED
 
     def _calling(self) -> bool:
         """Some handler is at work."""
@@ -193,7 +203,7 @@ class Hub:
         ready: deque[tuple[int, int]] | list[tuple[int, int]] = self._leftover or self.poller.poll(READY_AT_ONCE, 0.0 if busy else patience)
         if not (ready or busy):
             return False
-        now = self.clock()
+        now = self.polled_at = self.clock()
         end = now + TURN
         while self._entered:
             self._contain(None, self._entered.popleft(), now)
