@@ -51,8 +51,8 @@ class CommandLine(click.Group):
         except BrokenPipeError:
             _let_go_of_stdout()
             code = EXIT_PIPE
-        except Exception as error:
-            tell([_fault(error)])
+        except (Exception, BaseExceptionGroup) as error:
+            tell(_faults(error))
             code = EXIT_BUG
         ctx.exit(code or 0)
 
@@ -63,14 +63,13 @@ def tell(lines: Iterable[str]) -> None:
         click.echo(line, err=True)
 
 
-def _fault(error: Exception) -> str:
-    """An exception that nobody expected: where it came from, without its message, which may hold what a telegram held."""
-    from telegram_router.ops.logs import places
+def _faults(error: BaseException) -> Iterable[str]:
+    """Exceptions that nobody expected: where they came from, without their messages, which may hold what a telegram held."""
+    from telegram_router.ops.logs import leaves, places
 
-    where = places(error)
-    return (
-        f"E-INT-01: a fault of the router itself: {type(error).__name__} at {where[-1] if where else 'an unknown place'}; please report it"
-    )
+    for leaf in leaves(error):
+        where = (places(leaf) or ["an unknown place"])[-1]
+        yield f"E-INT-01: a fault of the router itself: {type(leaf).__name__} at {where}; please report it"
 
 
 def _let_go_of_stdout() -> None:

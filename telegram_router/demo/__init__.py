@@ -1,0 +1,84 @@
+"""`telegram-router demo`: the router at work between simulated hosts and companies, and a reconciliation at the end."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from telegram_router.demo.processes import NotStarted
+
+if TYPE_CHECKING:
+    from telegram_router.demo.story import Record
+
+TIME_LIMIT: Final = 38.0  # seconds; it takes about ten, and this ends it where something hangs
+
+
+def show(keep: bool) -> int:
+    """Run the demo and show it. Returns the exit code: 1 unless all books agree."""
+    folder = Path(tempfile.mkdtemp(prefix="telegram-router-demo-"))
+    try:
+        return _play(folder)
+    finally:
+        if keep:
+            _say_where(folder)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _play(folder: Path) -> int:
+    from telegram_router.cli import EXIT_FAILED, tell
+    from telegram_router.demo import screen
+    from telegram_router.demo.books import reconcile
+    from telegram_router.demo.telegrams import shipped
+
+    screen.show_beginning(str(folder))
+    try:
+        record = _record(folder)
+    except NotStarted as error:
+        tell([str(error)])
+        return EXIT_FAILED
+    if record is None:
+        tell([f"the demo did not end within {TIME_LIMIT:g} s; `telegram-router demo --keep` leaves the router's log"])
+        return EXIT_FAILED
+    checks, spec = reconcile(record.books), shipped("firmbanking")
+    screen.show_routed(record)
+    screen.show_telegram(spec, record)
+    screen.show_refusals(spec, record)
+    screen.show_held(record.held)
+    screen.show_reconciliation(checks)
+    screen.show_end(checks, record)
+    return 0 if all(check.agrees for check in checks) else EXIT_FAILED
+
+
+def _record(folder: Path) -> Record | None:
+    """Play the story; None when it takes too long. Raises NotStarted, or KeyboardInterrupt, as it is, out of its groups."""
+    import trio
+
+    from telegram_router.demo import screen
+    from telegram_router.demo.story import Story
+    from telegram_router.ops.logs import leaves
+
+    began = time.monotonic()
+
+    async def play() -> Record | None:
+        with trio.move_on_after(TIME_LIMIT):
+            return await Story(folder, lambda text: screen.show_scene(time.monotonic() - began, text), screen.show_config).run()
+        return None
+
+    try:
+        return trio.run(play)
+    except BaseExceptionGroup as group:
+        for kind in (KeyboardInterrupt, NotStarted):
+            for error in leaves(group):
+                if isinstance(error, kind):
+                    raise error from None
+        raise
+
+
+def _say_where(folder: Path) -> None:
+    from telegram_router.cli.shown import say
+
+    say(f"kept: {folder}")
