@@ -155,7 +155,10 @@ class Router:
                 for acceptor in self.acceptors.values():
                     doors.start_soon(acceptor.run)
                 self.log.info(
-                    "started", listeners={name: f"{host}:{port}" for name, (host, port) in self.addresses.items()}, version=__version__
+                    "started",
+                    listeners={name: f"{host}:{port}" for name, (host, port) in self.addresses.items()},
+                    metrics=str(self.metrics_address) if self.metrics_address is not None else None,
+                    version=__version__,
                 )
                 self.started.set()
                 task_status.started()
