@@ -488,6 +488,12 @@ class Host(_Server):
         layout = spec_named(spec)
         self._cut = layout.framing.cutter(layout.header_size)
 
+    async def reached(self, count: int = 1) -> None:
+        """Wait until that many telegrams have come."""
+        with trio.fail_after(SOON):
+            while len(self.frames) < count:  # noqa: ASYNC110  (nothing announces it)
+                await trio.sleep(0.002)
+
     async def serve(self, line: Line) -> None:
         buffer = b""
         while data := await line.stream.receive_some(65_536):

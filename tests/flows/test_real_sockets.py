@@ -1,0 +1,253 @@
+"""What only a kernel does: half-closed connections, full buffers, signals, no more file descriptors."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from running_router import (
+    ROOT,
+    SOON,
+    Client,
+    Host,
+    HostOfBytes,
+    Line,
+    answer_to,
+    answers,
+    betrayed,
+    companies,
+    config,
+    field,
+    good_neighbour,
+    keeps_silent,
+    running,
+    spec_named,
+    transfer,
+)
+
+
+async def answers_late(line: Line, frame: bytes) -> None:
+    await trio.sleep(0.05)
+    await answers(line, frame)
+
+
+async def echo_work(line: Line, frame: bytes) -> None:
+    await line.sends(frame.replace(b"2000", b"2100", 1))
+
+
+async def test_a_client_that_half_closes_still_gets_its_answers():
+    asked = [transfer(number) for number in range(1, 6)]
+    async with companies(answers_late, service='timeout = "2s"') as (router, _):
+        client = await router.connect()
+        await client.sends(b"".join(asked))
+        await client.hangs_up()
+        assert [await client.got() for _ in asked] == [answer_to(frame) for frame in asked]
+        assert await client.closed() == b""
+        assert router.log.codes == []
+
+
+async def test_a_client_that_resets_costs_its_own_session_and_its_request_is_let_finish():
+    async with companies(answers_late) as (router, core):
+        client = await router.connect()
+        await client.sends(transfer(1))
+        await router.until(lambda: core.frames)
+        client.stream.socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, bytes((1, 0, 0, 0, 0, 0, 0, 0)))
+        await client.goes()
+        await router.until(lambda: router.switch.services["core"].undelivered == 1)
+        assert router.log.codes == []  # the answer came; only its asker was gone
+
+
+async def test_a_session_too_many_is_closed_and_the_others_never_notice():
+    async with companies(listener="max_sessions = 2") as (router, _):
+        second = await router.connect()
+        assert await second.asks(transfer(1)) == answer_to(transfer(1))
+        third = await router.connect()
+        assert await third.closed() == b""
+        (line,) = await router.logged("E-LIM-05")
+        assert (line["listener"], line["open"]) == ("companies", 2)
+        assert await second.asks(transfer(2)) == answer_to(transfer(2))
+        await second.goes()
+        await router.until(lambda: router.router.acceptors["companies"].open == 1)
+        fourth = await router.connect()
+        assert await fourth.asks(transfer(3)) == answer_to(transfer(3))
+
+
+def framed(number: int, size: int) -> bytes:
+    telegram = b"2000%06d    " % number + bytes(size)
+    return len(telegram).to_bytes(4, "big") + telegram
+
+
+async def test_a_client_that_never_reads_is_closed_in_time_and_holds_nobody_up():
+    async with Host(echo_work, spec="binary") as core, running(config(core, spec="binary", service='timeout = "2s"')) as router:
+        deaf, neighbour = await router.connect(small=True), await router.connect()
+        async with trio.open_nursery() as nursery:
+
+            async def asks_on() -> None:
+                for number in range(300):  # 18 MiB of answers: more than the kernel takes
+                    await deaf.sends(framed(number, 60_000))
+
+            nursery.start_soon(asks_on)
+            for number in range(900_000, 900_020):
+                assert (await neighbour.asks(framed(number, 10)))[4:8] == b"2100"
+            (line,) = await router.logged("E-LIM-06")
+            assert line["connection"] == "companies#1"
+            nursery.cancel_scope.cancel()
+        assert (await neighbour.asks(framed(900_100, 10)))[4:8] == b"2100"
+        assert router.log.codes == ["E-LIM-06"]
+
+
+async def test_a_host_that_never_reads_is_given_up_in_time_and_its_requests_are_unknown():
+    class Deaf(HostOfBytes):
+        async def serve(self, line: Line) -> None:
+            await trio.sleep_forever()
+
+    async with Deaf() as core:
+        text = config(core, spec="binary", service='timeout = "2s"\npending = 1000', listener="open_exchanges = 2000")  # type: ignore[arg-type]
+        async with running(text) as router:
+            client = await router.connect()
+            async with trio.open_nursery() as nursery:
+
+                async def asks_on() -> None:
+                    for number in range(200):
+                        await client.sends(framed(number, 60_000))
+
+                nursery.start_soon(asks_on)
+                await router.logged("E-LIM-06")
+                told = {field(await client.got(), "response_code", "binary") for _ in range(20)}
+                assert told == {"U999"}
+                nursery.cancel_scope.cancel()
+
+
+# --- a process of its own -------------------------------------------------------------------------------------------
+
+
+class Process:
+    """A router that was started as an operator starts it."""
+
+    def __init__(self, process: trio.Process) -> None:
+        self.process = process
+        self.lines: list[dict[str, Any]] = []
+        self._rest = b""
+
+    async def read_log(self) -> None:
+        assert self.process.stderr is not None
+        async for data in self.process.stderr:
+            *lines, self._rest = (self._rest + bytes(data)).split(b"\n")
+            self.lines += map(json.loads, lines)
+
+    async def logged(self, event: str) -> dict[str, Any]:
+        with trio.fail_after(20):  # a loaded machine takes its time to start an interpreter
+            while not any(line["event"] == event for line in self.lines):  # noqa: ASYNC110  (read_log fills it)
+                await trio.sleep(0.005)
+        return next(line for line in self.lines if line["event"] == event)
+
+    async def connect(self, port: int) -> Client:
+        return Client(await trio.open_tcp_stream("127.0.0.1", port), spec_named("firmbanking"))
+
+    async def ended(self) -> int:
+        with trio.fail_after(SOON):
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def started(text: str, folder: Path, before: Sequence[str] = ()) -> AsyncIterator[tuple[Process, int]]:
+    """A router's process and the port of its listener."""
+    file = folder / "router.toml"
+    file.write_text(text, "utf-8")
+    command = [*before, sys.executable, "-m", "telegram_router", "run", str(file)]
+    async with trio.open_nursery() as nursery:
+        process = Process(await trio.lowlevel.open_process(command, cwd=ROOT, stderr=-1))
+        nursery.start_soon(process.read_log)
+        try:
+            listeners = (await process.logged("started"))["listeners"]
+            await process.logged("link_up")
+            yield process, int(listeners["companies"].rpartition(":")[2])
+        finally:
+            process.process.kill()
+            with trio.CancelScope(shield=True):
+                await process.process.wait()
+        nursery.cancel_scope.cancel()
+    assert not betrayed(json.dumps(process.lines))
+    assert not [line for line in process.lines if line["event"] == "bug"]
+
+
+async def test_sigterm_lets_what_is_open_be_answered_takes_nothing_new_and_ends_with_0(tmp_path: Path):
+    async def answers_when_told(line: Line, frame: bytes) -> None:
+        await process.logged("draining")
+        await trio.sleep(0.1)
+        await answers(line, frame)
+
+    async with Host(answers_when_told) as core:
+        text = config(core, service='timeout = "10s"').replace('drain = "500ms"', 'drain = "10s"')
+        async with started(text, tmp_path) as (process, port):
+            client, other = await process.connect(port), await process.connect(port)
+            await client.sends(transfer(1))
+            await core.reached()
+            process.process.send_signal(signal.SIGTERM)
+            await process.logged("draining")
+            assert await other.asks(transfer(2)) == answer_to(transfer(2), "SB06")  # E-LIM-04: not sent
+            with pytest.raises(OSError):
+                await process.connect(port)
+            assert await client.got() == answer_to(transfer(1))
+            assert await client.closed() == b"" and await other.closed() == b""
+            assert await process.ended() == 0
+            for each in (client, other):
+                await each.goes()
+    assert core.frames == [transfer(1)]
+
+
+async def test_a_second_sigterm_ends_at_once_and_says_what_was_cut(tmp_path: Path):
+    async with Host(keeps_silent) as core:
+        text = config(core, service='timeout = "30s"').replace('drain = "500ms"', 'drain = "30s"')
+        async with started(text, tmp_path) as (process, port):
+            client = await process.connect(port)
+            await client.sends(transfer(1))
+            await core.reached()
+            process.process.send_signal(signal.SIGTERM)
+            await process.logged("draining")
+            process.process.send_signal(signal.SIGTERM)
+            assert await process.ended() == 1
+            assert (await process.logged("stopped"))["cut"] == 1
+            await client.closed()
+            await client.goes()
+
+
+async def test_without_file_descriptors_accepting_pauses_and_goes_on(tmp_path: Path):
+    async with Host() as core:
+        limited = ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh"]
+        async with started(config(core), tmp_path, limited) as (process, port):
+            served = await process.connect(port)
+            assert await served.asks(transfer(1)) == answer_to(transfer(1))
+            crowd = [await process.connect(port) for _ in range(40)]
+            assert (await process.logged("accept_paused"))["reason"] == "EMFILE"
+            assert await served.asks(transfer(2)) == answer_to(transfer(2))
+            last = crowd.pop()
+            await last.sends(transfer(3))
+            await last.got_nothing()
+            for client in crowd:
+                await client.goes()
+            assert await last.got() == answer_to(transfer(3))
+            assert await served.asks(transfer(4)) == answer_to(transfer(4))
+            for each in (served, last):
+                await each.goes()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+async def test_curl_fetches_the_metrics_and_its_numbers_are_those_of_the_router():
+    async with Host() as core, running(config(core) + '[metrics]\naddress = "127.0.0.1:0"\n') as router, good_neighbour(router):
+        client = await router.connect()
+        for number in range(1, 4):
+            await client.asks(transfer(number))
+        address = router.router.metrics_address
+        curl = await trio.run_process(["curl", "-sS", "-m", "3", f"http://{address}/metrics"], capture_stdout=True)
+        text = curl.stdout.decode()
+        assert 'sessions_active{listener="companies"} 2.0' in text
+        assert not betrayed(text)
