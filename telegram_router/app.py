@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -243,6 +244,7 @@ class Router:
 
 async def serve(plan: Plan, log: logs.Log) -> int:
     """Run a router until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code."""
+    _allow_many_files()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         router = Router(plan, log)
         async with trio.open_nursery() as nursery:
@@ -263,6 +265,12 @@ async def serve(plan: Plan, log: logs.Log) -> int:
             code = await router.run()
             nursery.cancel_scope.cancel()
     return code
+
+
+def _allow_many_files() -> None:
+    """Every connection is a file; the soft limit of 1,024 that shells give is for other programs."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def load(path: str) -> Plan:
