@@ -11,12 +11,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from telegram_router.errors import FieldError
 from telegram_router.telegrams.codec import Codec
-from telegram_router.telegrams.fields import CONTROL_BYTES, FieldFault, Filler, Fixed, Length, Place
+from telegram_router.telegrams.fields import CONTROL_BYTES, FieldFault, Fixed, Length, Place
 from telegram_router.telegrams.layout import PlannedField
 from telegram_router.telegrams.telegram import Telegram
 
@@ -93,17 +94,21 @@ class _Writer:
         return planned.kind.source_of_read(self._place(number, planned))
 
     def _unnamed(self) -> Iterator[str]:
-        for number, planned in enumerate(self.codec.fields):
-            if planned.name:
-                continue
-            if isinstance(planned.kind, Filler):
-                usual = self._use(f"BLANK{planned.length}", " " * planned.length)
-            elif isinstance(planned.kind, Fixed):
-                usual = repr(planned.kind.text)
-            else:
-                usual = repr(self._length_text(planned)) if self.opaque is None else "None"
-            yield f"    if t[{planned.offset}:{planned.end}] != {usual}:"
-            yield f"        slow({number}, b, found)"
+        """Neighbours are compared in one go: they are as expected nearly always."""
+        for run in self._unnamed_runs():
+            start, end = run[0][1].offset, run[-1][1].end
+            yield f"    if t[{start}:{end}] != {self._use(f'UNNAMED{start}', ''.join(self._usual(planned) for _, planned in run))}:"
+            yield from (f"        slow({number}, b, found)" for number, _ in run)
+
+    def _unnamed_runs(self) -> Iterator[list[tuple[int, PlannedField]]]:
+        by_name = itertools.groupby(enumerate(self.codec.fields), key=lambda pair: (bool(pair[1].name), pair[1].section))
+        return (list(run) for (named, _), run in by_name if not named)
+
+    def _usual(self, planned: PlannedField) -> str:
+        """What an unnamed field holds nearly always; a text that is never equal where that depends on the telegram."""
+        if isinstance(planned.kind, Length):
+            return self._length_text(planned) if self.opaque is None else ""
+        return planned.kind.write(None).decode("latin-1")
 
     def _length_text(self, planned: PlannedField) -> str:
         try:

@@ -92,7 +92,7 @@ class Code(Kind):
             blank = "" if self.required else f"'' if x == {place.blank()} else "
             return f"x if (x := {place.slice}).isdecimal() else {blank}{place.slow}"
         blank = place.slow if self.required else "''"
-        return f"(x if clean or tidy and x.isascii() else {place.slow}) if (x := {place.slice}.rstrip(' ')) else {blank}"
+        return place.text("rstrip(' ')", blank)
 
     def source_of_write(self, value: str, place: Place) -> str:
         if self._allowed is not None:

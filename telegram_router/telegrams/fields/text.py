@@ -126,8 +126,7 @@ class Text(Kind):
             return place.slow
         strip = f"{'rstrip' if self.align == 'left' else 'lstrip'}({self.pad.decode('latin-1')!r})"
         blank = place.slow if self.required else "''"
-        read = f"x if clean or tidy and x.isascii() else {place.slow}"
-        return f"({read}) if (x := {place.slice}.{strip}) else {blank}"
+        return place.text(strip, blank)
 
     def source_of_write(self, value: str, place: Place) -> str:
         if not _keeps_ascii(self._codec) or self.pad != b" ":
