@@ -21,6 +21,7 @@ SHOWN_FIELDS: Final = (
 )  # fmt: skip
 KINDS: Final = {"transfer": "transfer 송금", "credit": "credit 여신", "open": "opening", "inquiry": "inquiry"}
 
+PLACES: Final = {"router": "waiting in the router, not sent yet", "wire": "answered already, the answer on its way"}
 ROUTES: Final = {"transfer": "transfers", "credit": "credits", "open": "opening", "inquiry": "inquiries"}
 
 
@@ -169,9 +170,8 @@ def show_held(held: Sequence[Held]) -> None:
     table(("company", "number", "payee", "won", "code", "delivery", "in truth", "7000/100 says"), rows)
     others = Counter((each.hands, each.asked.outcome) for each in held if each.hands != "transfer-1")
     for (hands, outcome), count in sorted(others.items()):
-        where = "waiting in the router, not sent yet" if hands == "router" else f"in the hands of {hands}"
         became = {"done": "answered by transfer-2" if hands == "router" else "answered"}.get(outcome, outcome)
-        say(f"{count} {where}: {became}")
+        say(f"{count} {PLACES.get(hands, f'in the hands of {hands}')}: {became}")
 
 
 def _result(each: Held) -> str:

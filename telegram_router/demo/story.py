@@ -23,7 +23,7 @@ FIRST, SECOND, NOBODY = "TESTCO000001", "TESTCO000002", "TESTCO000099"
 CALM, STORM, AFTER = 150, 100, 40  # telegrams of each company in the three stretches of traffic
 NOTICES: Final = 20  # for each company
 BURST: Final = 60
-STUCK, OPEN = 8, 28  # telegrams in the hands of a host when it is killed, and open in all
+STUCK, EXECUTED, OPEN = 8, 3, 26  # telegrams: in the hands of a host when it is killed, of those executed, and open in all
 STUCK_PATIENCE: Final = 5.0
 
 CONFIG: Final = """\
@@ -103,7 +103,7 @@ class Held:
 
     asked: Asked
     company: str
-    hands: str  # "transfer-1", "transfer-2" or "router"
+    hands: str  # "transfer-1", "transfer-2", "router", or "wire" when the answer is on its way
     executed: bool = False
     inquiry: Asked | None = None
 
@@ -287,8 +287,8 @@ class Story:
             for company in companies:
                 nursery.start_soon(self._traffic, company, STORM, 0.0)
             with trio.move_on_after(STUCK_PATIENCE):
-                while len(self._in_hands(first.name)) < STUCK or sum(len(each.open) for each in companies) < OPEN:  # noqa: ASYNC110  # the ledger is a file
-                    await trio.sleep(0.005)
+                while not self._is_time(companies, first.name):  # noqa: ASYNC110  # the ledger is a file of other processes
+                    await trio.sleep(0.02)
             at = time.monotonic()
             open_then = [(each, company.book.name) for company in companies for each in company.open if each.kind == "transfer"]
             first.process.kill()
@@ -298,19 +298,29 @@ class Story:
             await company.all_answered()
         return self._held(open_then, at, first.name)
 
+    def _is_time(self, companies: list[Company], host: str) -> bool:
+        """Enough telegrams in the host's hands, some of them executed, and more of them waiting."""
+        stuck = self._in_hands(host)
+        executed = {entry.key for entry in entries(self._ledger) if entry.event == "executed"}
+        return len(stuck) >= STUCK and len(stuck & executed) >= EXECUTED and sum(len(each.open) for each in companies) >= OPEN
+
     def _in_hands(self, host: str) -> set[Key]:
         """What a host has received and not answered."""
         mine = [entry for entry in entries(self._ledger) if entry.host == host]
-        return {entry.key for entry in mine if entry.event == "received"} - {entry.key for entry in mine if entry.event == "answered"}
+        return {entry.key for entry in mine if entry.event == "received"} - {
+            entry.key for entry in mine if entry.event in ("answered", "refused")
+        }
 
     def _held(self, open_then: list[tuple[Asked, str]], at: float, dead: str) -> list[Held]:
         ledger = entries(self._ledger)
         received = {entry.key: entry for entry in ledger if entry.event == "received"}
+        answered = {entry.key for entry in ledger if entry.event == "answered" and entry.at < at}
         executed = {entry.key for entry in ledger if entry.event == "executed"}
         held = []
         for asked, company in open_then:
             entry = received.get(asked.key)
-            hands = entry.host if entry is not None and (entry.at < at or entry.host == dead) else "router"
+            there = entry is not None and (entry.at < at or entry.host == dead)
+            hands = "wire" if asked.key in answered else entry.host if entry is not None and there else "router"
             held.append(Held(asked, company, hands, asked.key in executed))
         return held
 
