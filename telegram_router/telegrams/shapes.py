@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from telegram_router.errors import ConfigProblem
+from telegram_router.errors import CODES, ConfigProblem
 from telegram_router.telegrams.declare import ErrorReply, Family, Message, Plus, Reply, Table
 from telegram_router.telegrams.framing import FixedSize, Framing, LengthField, Poll, Terminated
 
@@ -89,7 +89,13 @@ def misshapen(family: Family, filename: str) -> list[ConfigProblem]:
     """What has not the type it should have, each with the line of its declaration."""
     return [
         ConfigProblem(
-            "E-CFG-20", filename, line, f"{type(declared).__name__}.{name}", f"is a {type(value).__name__}", words, "see the guide to specs"
+            "E-CFG-20",
+            filename,
+            line,
+            f"{type(declared).__name__}.{name}",
+            f"is of type {type(value).__name__}",
+            words,
+            "see the guide to specs",
         )
         for declared, line in _declared(family)
         for name, (words, fits) in _SHAPES[type(declared)].items()

@@ -272,13 +272,13 @@ def test_whatever_stands_in_place_of_a_value_the_spec_loads_or_is_refused_with_i
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('key=("message_type", "code")', "key=7", "Family.key: is a int"),
-        ("framing=Framing(LengthField())", "framing=None", "Family.framing: is a NoneType"),
-        ("framing=Framing(LengthField())", 'framing=Framing(LengthField(), header="4")', "Framing.header: is a str"),
-        ('Plus("message_type", 10)', 'Plus("message_type", "10")', "Plus.step: is a str"),
-        ('codes={"E-RTE-01": "E003"}', "codes=[1]", "ErrorReply.codes: is a list"),
-        ('("0200", "AA"), BODY', '("0200", 2), BODY', "Message.key: is a tuple"),
-        ("length=42", "length=True", "Family.length: is a bool"),
+        ('key=("message_type", "code")', "key=7", "Family.key: is of type int"),
+        ("framing=Framing(LengthField())", "framing=None", "Family.framing: is of type NoneType"),
+        ("framing=Framing(LengthField())", 'framing=Framing(LengthField(), header="4")', "Framing.header: is of type str"),
+        ('Plus("message_type", 10)', 'Plus("message_type", "10")', "Plus.step: is of type str"),
+        ('codes={"E-RTE-01": "E003"}', "codes=[1]", "ErrorReply.codes: is of type list"),
+        ('("0200", "AA"), BODY', '("0200", 2), BODY', "Message.key: is of type tuple"),
+        ("length=42", "length=True", "Family.length: is of type bool"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_told_with_what_it_should_be(old, new, words):

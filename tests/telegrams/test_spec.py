@@ -11,11 +11,13 @@ from shipped import message_of, shipped
 
 from telegram_router.errors import CODES, Delivery, FieldError
 from telegram_router.telegrams import (
+    OUR_CODE,
     Code,
     Digits,
     ErrorReply,
     Family,
     Filler,
+    Fixed,
     Framing,
     LengthField,
     Message,
@@ -369,6 +371,27 @@ def test_an_answer_is_never_answered():
 def test_a_business_code_that_the_spec_does_not_know_is_refused_as_a_reply_of_its_type():
     refused = shipped("firmbanking").error_reply(TRANSFER.replace(b"2000100", b"2000999"), "E-RTE-01", NOT_SENT)
     assert len(refused) == 304 and refused[28:35] == b"2100999" and refused[56:60] == b"SB01"
+
+
+@pytest.mark.parametrize("size", [104, 303, 305, 600])
+def test_a_telegram_of_no_message_and_of_any_size_is_refused_in_the_familys_size(size):
+    stranger = TRANSFER.replace(b"2000100", b"2000999").ljust(600, b"x")[:size]
+    refused = shipped("firmbanking").error_reply(stranger, "E-RTE-01", NOT_SENT)
+    assert len(refused) == 304 and refused.startswith(b"0300")
+
+
+def test_an_error_message_of_its_own_can_set_fields_of_header_and_body():
+    family = family_of(
+        messages=[
+            Message("ask", key=("AA",), body=Struct("text" / Code(3)), reply=Reply.none()),
+            Message("no", key=("NO",), body=Struct(Fixed("<"), "outcome" / Code(1), "why" / Code(8), "by" / Code(3)), kind="reply"),
+        ],
+        errors=ErrorReply(
+            field="outcome", not_sent="N", sent_unknown="U", message="no", set={"why": OUR_CODE, "body.by": "RTR", "header.number": 77}
+        ),
+    )
+    spec = compile_family(family)
+    assert spec.error_reply(b"0013AA00000001xyz", "E-RTE-01", NOT_SENT) == b"0023NO00000077<NE-RTE-01RTR"
 
 
 def test_a_frame_without_a_whole_header_is_not_answered():
