@@ -72,7 +72,7 @@ def _table() -> dict[str, Described]:
         ("invalid_telegrams_total", counter, ("listener", "code"), "Telegrams refused for what they hold; their session went on."),
         ("refused_total", counter, ("listener", "code"), "Telegrams refused by a rule or a bound; nothing was sent on."),
         # requests
-        ("requests_total", counter, ("listener", "service", "result"), "Requests that ended: `ok`, or the error code they ended with."),
+        ("requests_total", counter, ("listener", "service", "result"), "Requests that ended: `ok`, `withdrawn` when the client left before they were sent, or the error code they ended with."),
         ("request_duration_seconds", histogram, ("service",), "From a request's arrival to its answer, of those answered."),
         ("requests_in_flight", gauge, ("service",), "Requests sent and not answered yet."),
         ("requests_pending", gauge, ("service",), "Requests that wait for room at the service."),

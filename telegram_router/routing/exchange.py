@@ -63,6 +63,9 @@ class Gate:
         self._order: deque[Exchange] = deque()  # bounded by the open exchanges of the lane
         self._free: set[Exchange] = set()
 
+    def __len__(self) -> int:
+        return len(self._order)
+
     def enter(self, exchange: Exchange) -> None:
         self._order.append(exchange)
 
@@ -88,6 +91,11 @@ class Lane:
         self.limit = limit
         self._requests: Gate | None = None
         self._answers: Gate | None = None
+
+    @property
+    def full(self) -> bool:
+        """Its peer may have no more open here, nor may more wait for their release."""
+        return len(self.open) >= self.limit or (self._requests is not None and len(self._requests) >= self.limit)
 
     @property
     def requests(self) -> Gate:
@@ -125,14 +133,15 @@ class Register:
     """
 
     __slots__ = (
-        "_high", "_high_width", "_keep", "_low", "_lows", "_thousands", "answering", "carrier_width", "pending", "renumbers", "space", "timeout",
-        "tombstones",
+        "_high", "_high_width", "_keep", "_low", "_lows", "_thousands", "abandoned", "answering", "carrier_width", "pending", "renumbers",
+        "space", "timeout", "tombstones",
     )  # fmt: skip
 
     def __init__(self, timeout: float, keep: float, cap: int, answering: str, *, renumbers: bool = False, carrier_width: int = 0) -> None:
         self.timeout = timeout
         self.renumbers = renumbers
         self.answering = answering  # name of the service or session, for the log
+        self.abandoned = False  # its session is gone: nothing is added any more
         self.pending: dict[Hashable, Exchange] = {}
         self.tombstones: dict[Hashable, Tombstone] = {}
         self.carrier_width = carrier_width
@@ -169,11 +178,9 @@ class Register:
             self._high = b"%0*d" % (self._high_width, self._thousands)
         return 0
 
-    def bury(self, exchange: Exchange, now: float) -> None:
-        """Reserve the keys of an exchange that ended unknown."""
-        tombstone = Tombstone(exchange, now + self._keep)
-        self.tombstones[exchange.ref] = tombstone
-        exchange.lane.reserved[exchange.key] = tombstone
+    def tombstone(self, exchange: Exchange, now: float) -> Tombstone:
+        """What reserves the keys of an exchange that ends unknown now."""
+        return Tombstone(exchange, now + self._keep)
 
     def expired(self, now: float) -> list[Exchange]:
         """Those whose reply timeout has passed, oldest first."""

@@ -55,7 +55,7 @@ class Peer:
 
     queued    bytes ever put into the outbox
     accepted  bytes the kernel has taken (under TLS: bytes that were encrypted)
-    load      requests it has been given and not answered yet
+    load      requests it has been given and not answered yet, one-way ones until the kernel has taken them
     """
 
     __slots__ = (
@@ -78,7 +78,7 @@ class Peer:
         self.lanes = [Lane(each) for each in lane_limits]
         self.register: Register | None = None
         self.owners: set[bytes] = set()
-        self.oneway: deque[Exchange] = deque()  # given to it, no answer expected, not yet taken by the kernel
+        self.oneway: deque[Exchange] = deque()  # given to it, nothing answers them, not yet known to be taken; part of `load`
         self.paused = False
         self.closed = False
         self.backend = ""
@@ -132,7 +132,9 @@ class Service(Origin, Target):
 
     @property
     def in_flight(self) -> int:
-        return len(self.register.pending) - len(self.waiting)
+        """Requests given to a link and not answered yet."""
+        pending = self.register.pending
+        return len(pending) - sum(pending.get(exchange.ref) is exchange for _, exchange in self.waiting)
 
 
 class Listener(Origin):

@@ -126,10 +126,11 @@ class Entry:
     reply      what a single reply must be; None where the reply rule is not "one", so that the slow path looks closer
     lane       index of the target among its origin's targets
     plain      a request that only needs to be passed to a telegram link and answered once
+    untracked  a one-way telegram to another telegram peer: no register knows it, nothing will answer it
     count, ok  telegrams met and exchanges answered since the origin last added them up
     """
 
-    __slots__ = ("answers", "count", "full", "high", "lane", "low", "message", "ok", "plain", "reply", "route", "target")
+    __slots__ = ("answers", "count", "full", "high", "lane", "low", "message", "ok", "plain", "reply", "route", "target", "untracked")
 
     def __init__(self, message: MessageLayout, route: Route | None, lane: int) -> None:
         self.message = message
@@ -142,6 +143,7 @@ class Entry:
         self.full = bool(route and route.full)
         self.reply = message.reply.message if message.reply is not None and message.reply.kind == "one" else None
         self.plain = message.kind == "request" and self.reply is not None and not self.full and getattr(self.target, "pipes", False)
+        self.untracked = message.kind == "oneway" and getattr(self.target, "pipes", True)
         self.count = 0
         self.ok = 0
 
@@ -154,6 +156,7 @@ Reading: TypeAlias = tuple[
     slice,  # before the carrier
     slice,  # the carrier
     slice,  # behind the carrier
+    Callable[[bytes], Hashable] | None,  # the parts of the correlation key beside the carrier
 ]
 
 
@@ -173,8 +176,9 @@ class Origin:
         """Route by these from now on."""
         self.routes = routes
         self.memo: dict[Hashable, Entry] = {}
-        self._retired: list[Entry] = []  # forgotten by the memo, perhaps still open in exchanges; bounded by MEMO_LIMIT
+        self._entries: dict[tuple[str, int], Entry] = {}  # by message and route; what the memo's many headers lead to
         self.head = head_of(self.spec, routes.fields)
+        self.beside_carrier = beside_carrier(self.spec)
         self.reading = self._reading()
 
     def _reading(self) -> Reading:
@@ -182,7 +186,7 @@ class Origin:
         spec = self.spec
         place = spec.carrier or slice(0, 0)  # never used in a family without one
         front, back = slice(0, place.start), slice(place.stop, None)
-        return self.head, self.memo.get, spec.correlate, spec.owner, front, place, back
+        return self.head, self.memo.get, spec.correlate, spec.owner, front, place, back, self.beside_carrier
 
     def classify(self, frame: bytes) -> Entry | None:
         """The entry of a frame that is at least as long as the header; None when its key is no message of the spec."""
@@ -190,17 +194,19 @@ class Origin:
         if message is None:
             return None
         route = self.routes.find(frame) if message.kind != "reply" else None
-        entry = Entry(message, route, self.routes.targets.index(route.target) if route else 0)
+        entry = self._entries.get((message.name, id(route)))
+        if entry is None:
+            entry = Entry(message, route, self.routes.targets.index(route.target) if route else 0)
+            self._entries[message.name, id(route)] = entry
+        head = self.head(frame)
         if len(self.memo) >= MEMO_LIMIT:
-            self.add_up()
-            self._retired = list(self.memo.values())
             self.memo.clear()
-        self.memo[self.head(frame)] = entry
+        self.memo[head] = entry
         return entry
 
     def add_up(self) -> None:
         """Move what entries have counted to where it is kept."""
-        for entry in (*self.memo.values(), *self._retired):
+        for entry in self._entries.values():
             self._received[entry.message.name] += entry.count
             entry.count = 0
             if entry.route is not None:
@@ -217,3 +223,9 @@ class Origin:
 def head_of(spec: Spec, fields: Sequence[str]) -> Callable[[bytes], Hashable]:
     """A getter of all header bytes that decide message and route, neighbours read as one slice."""
     return itemgetter(*fused(spec.header_slice(name) for name in {*spec.family.key, *fields}))
+
+
+def beside_carrier(spec: Spec) -> Callable[[bytes], Hashable] | None:
+    """A getter of the parts of the correlation key that stay as they are when the carrier is rewritten; None when there are none."""
+    names = [name for name in spec.family.correlation if name != spec.family.carrier]
+    return itemgetter(*fused(spec.header_slice(name) for name in names)) if spec.carrier is not None and names else None

@@ -6,15 +6,17 @@
 # 2. An answer goes to the peer that asked, or to nobody.
 # 3. A telegram is checked and everything is worked out first; state changes last, by steps that cannot fail.
 # 4. Every exchange ends in exactly one answer to its asker, or in none because the asker is gone.
-# 5. A frame enters an outbox only by `release` and `release_answer`.
+# 5. A frame enters an outbox only by `release` and `release_answer`; refusals, polls and all but the last part of an answer
+#    in several parts wait for no journal.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple, Protocol
 
 from telegram_router.errors import CODES, Delivery, FieldError
-from telegram_router.routing.exchange import NOT_YET, Exchange, Register
+from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
 from telegram_router.routing.peers import LATENCY_BUCKETS, OWNERS_PER_SESSION, Audience, Kind, Listener, Peer, Service, Target
 from telegram_router.routing.routes import Entry
 
@@ -72,6 +74,7 @@ class Switch:
         self.events: list[Event] = []
         self.events_dropped = 0
         self._session_registers: dict[Register, Audience] = {}
+        self._oneway: dict[Peer, None] = {}  # peers whose `oneway` is not empty
 
     # --- peers come and go -------------------------------------------------------------------------------------
 
@@ -105,7 +108,7 @@ class Switch:
         service = link.group
         assert isinstance(service, Service)
         self._orphan_requests(link)
-        again = [each for each in link.oneway if each.unsent]
+        again = self._take_oneway(link, now)
         for exchange in [each for each in service.register.pending.values() if each.answerer is link]:
             if exchange.unsent:
                 again.append(exchange)
@@ -113,8 +116,7 @@ class Switch:
                 self._fail(exchange, "E-BCK-02", Delivery.SENT_UNKNOWN, now)
         for exchange in sorted(again, key=lambda each: each.offset, reverse=True):
             exchange.answerer, exchange.offset = None, NOT_YET
-            service.waiting.appendleft((now, exchange))
-        link.oneway.clear()
+            service.waiting.appendleft((now, exchange))  # beyond the bound of the queue by what one link may hold, never refused
         self._feed(service)
 
     def lose_session(self, session: Peer, now: float) -> None:
@@ -130,27 +132,61 @@ class Switch:
             if not sessions:
                 listener.by_owner.pop(owner, None)
         self._orphan_requests(session)
-        if session.register is not None:
-            for exchange in list(session.register.pending.values()):
-                unsent = exchange.unsent
-                self._fail(exchange, "E-RTE-05" if unsent else "E-BCK-02", Delivery.NOT_SENT if unsent else Delivery.SENT_UNKNOWN, now)
-            self._session_registers.pop(session.register, None)
+        if session.register is None:
+            return
+        asked = [*self._take_oneway(session, now), *session.register.pending.values()]
+        for exchange in asked:
+            unsent = exchange.unsent
+            self._fail(exchange, "E-RTE-05" if unsent else "E-BCK-02", Delivery.NOT_SENT if unsent else Delivery.SENT_UNKNOWN, now)
+        session.register.abandoned = True
+        self._forget_register(session.register)
+
+    def _forget_register(self, register: Register) -> None:
+        """A register outlives its session as long as it reserves keys."""
+        if register.abandoned and not register.pending and not register.tombstones:
+            self._session_registers.pop(register, None)
 
     def _orphan_requests(self, asker: Peer) -> None:
         asker.closed = True
         for lane in asker.lanes:
             for exchange in list(lane.open.values()):
-                if exchange.unsent:
+                if exchange.unsent and not exchange.settled:
                     self._withdraw(exchange)
-                    self._close_books(exchange)
-                    lane.open.pop(exchange.key, None)
-                    exchange.entry.target.undelivered += 1
+                    self._end(exchange, None, self._register_of(exchange), result="withdrawn")
+
+    def _take_oneway(self, peer: Peer, now: float) -> list[Exchange]:
+        """Settle the one-way telegrams of a lost peer. Those that cannot have left are the caller's."""
+        self._note_sent()
+        unsent = [each for each in peer.oneway if each.unsent]
+        for exchange in [each for each in peer.oneway if not each.unsent]:  # cut in two: nobody knows what the peer made of it
+            self._fail(exchange, "E-BCK-02", Delivery.SENT_UNKNOWN, now)
+        peer.oneway.clear()
+        self._oneway.pop(peer, None)
+        return unsent
+
+    def _note_sent(self) -> None:
+        """One-way telegrams that the kernel has taken whole are done, and make room."""
+        for peer in list(self._oneway):
+            queue = peer.oneway
+            while queue and queue[0].offset + len(queue[0].frame) <= peer.accepted:
+                done = queue.popleft()
+                done.settled = True
+                done.entry.ok += 1
+                peer.load -= 1
+            if not queue:
+                del self._oneway[peer]
+            if isinstance(peer.group, Service) and peer.group.waiting:
+                self._feed(peer.group)
 
     # --- telegrams come in --------------------------------------------------------------------------------------
 
     def receive(self, peer: Peer, frames: Sequence[bytes], now: float) -> None:
         """Whole frames from one peer, oldest first, each at least as long as the spec's smallest frame."""
-        if self.journal is None and not self.draining and not peer.closed:
+        if peer.closed:
+            return
+        if self._oneway:
+            self._note_sent()
+        if self.journal is None and not self.draining:
             self._receive_fast(peer, frames, now)
             return
         for frame in frames:
@@ -164,7 +200,7 @@ class Switch:
             if entry is None:
                 return
         if not entry.low <= len(frame) <= entry.high:
-            self._wrong_size(peer, frame, entry)
+            self._wrong_size(peer, frame, entry, now)
             return
         entry.count += 1
         if entry.answers:
@@ -176,11 +212,14 @@ class Switch:
         # Two thirds of the router's work per telegram happen in this loop, and in Python each call and each attribute
         # shows. It handles a plain request that a link has room for and the one reply that was expected; anything else
         # goes to _receive_one before anything has been changed. A test holds that both ways end in the same state.
-        head, known, correlate, owner_place, front, carrier, back = peer.group.reading
+        head, known, correlate, owner_place, front, carrier, back, beside = peer.group.reading
         lanes = peer.lanes
         mine = peer.register  # where the requests stand that this peer answers
         answers = mine.pending if mine is not None else NOTHING
+        accepted = peer.accepted
         restores = mine is not None and mine.carrier_width != 0
+        if not restores:
+            beside = None
         target: Target | None = None
         met_at, alike = -1.0, 0
         dirty = self.dirty
@@ -191,7 +230,13 @@ class Switch:
                 continue
             if entry.answers:
                 exchange = answers.get(frame[carrier] if restores else correlate(frame))
-                if exchange is None or exchange.answerer is not peer or exchange.entry.reply is not entry.message:
+                if (
+                    exchange is None
+                    or exchange.answerer is not peer
+                    or exchange.entry.reply is not entry.message
+                    or exchange.offset >= accepted
+                    or (beside is not None and beside(frame) != beside(exchange.frame))
+                ):
                     self._receive_one(peer, frame, now)
                     continue
                 asked, asker, asked_at = exchange.entry, exchange.asker, exchange.at
@@ -289,91 +334,118 @@ class Switch:
                 self._refuse(peer, frame, "E-RTE-01", "")
         return entry
 
-    def _wrong_size(self, peer: Peer, frame: bytes, entry: Entry) -> None:
-        if entry.answers:
-            self._odd_reply(peer, frame, entry, "E-BCK-06")
-        else:
+    def _wrong_size(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
+        if not entry.answers:
             self._refuse(peer, frame, "E-FRM-07" if len(frame) > entry.high else "E-FRM-08", entry.message.name)
+            return
+        exchange = self._asked(peer, frame)
+        rule = exchange.entry.message.reply if exchange is not None else None
+        if exchange is not None and rule is not None and rule.message is entry.message:
+            self._fail(exchange, "E-BCK-06", Delivery.SENT_UNKNOWN, now)  # it was answered, and nobody can read how
+        else:
+            self._odd_reply(peer, frame, entry)
 
     def _request(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
         target = entry.target
         group = peer.group
-        if target is None or self.draining or peer.closed:
+        spec = group.spec
+        if target is None or self.draining:
             self._no_target(peer, frame, entry)
             return
-        owner_place = group.spec.owner
-        if owner_place is not None and frame[owner_place] not in peer.owners and not self._bind(peer, frame[owner_place]):
+        owner = frame[spec.owner] if spec.owner is not None else None
+        if owner is not None and not self._speaks_for(peer, owner):
             self._refuse(peer, frame, "E-RTE-04", entry.message.name)
             return
         answerer: Peer | None = None
         register: Register
         if type(target) is Audience:
             answerer = target.choose(frame[target.listener.spec.owner]) if target.listener.spec.owner else None
-            if answerer is None or answerer.load >= answerer.limit:
-                self._refuse(peer, frame, "E-RTE-05" if answerer is None else "E-LIM-01", entry.message.name)
+            if answerer is None:
+                self._refuse(peer, frame, "E-RTE-05", entry.message.name)
                 return
             register = self._session_register(answerer, target)
         else:
             register = target.register
         lane = peer.lanes[entry.lane]
-        key = group.spec.correlate(frame)
+        key = spec.correlate(frame)
         if key in lane.open or key in lane.reserved:
             self._duplicate(peer, frame, entry, lane.open.get(key))
             return
-        if len(lane.open) >= lane.limit or register.full:
+        if lane.full or register.full or (answerer is not None and max(answerer.load, len(register.pending)) >= answerer.limit):
             self._refuse(peer, frame, "E-LIM-01", entry.message.name)
             return
         ref = register.number() if register.renumbers else key
         if ref is key and (key in register.pending or key in register.tombstones):
             self._duplicate(peer, frame, entry, register.pending.get(key))
             return
-        exchange = Exchange(peer, lane, key, ref, entry, frame, now)
-        if entry.full:
-            try:
-                exchange.telegram = group.spec.decode(frame)
-            except FieldError as error:
-                self._invalid(peer, frame, entry, error)
-                return
         if answerer is None and len(target.waiting) >= target.policy.pending:
             self._refuse(peer, frame, "E-LIM-01" if target.links else "E-BCK-01", entry.message.name)
             return
-        exchange.answerer = answerer
-        if entry.message.kind != "oneway":
-            lane.open[key] = exchange
-            register.pending[ref] = exchange
+        telegram = None
+        if entry.full:
+            try:
+                telegram = spec.decode(frame)
+            except FieldError as error:
+                self._invalid(peer, frame, entry, error)
+                return
+        if owner is not None:
+            self._bind(peer, owner)
+        exchange = Exchange(peer, lane, key, ref, entry, frame, now, answerer, telegram=telegram)
         if self.journal is None:
             self.release(exchange)
         else:
             lane.requests.enter(exchange)
+        # It has been released, or nothing has happened at all: what follows calls nothing of ours and cannot fail.
+        if not entry.untracked:
+            lane.open[key] = exchange
+            register.pending[ref] = exchange
+        if self.journal is not None:
             self.journal.request(exchange)
 
-    def _reply(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
-        register = peer.register
-        spec = peer.group.spec
+    @staticmethod
+    def _asked(peer: Peer, frame: bytes) -> Exchange | None:
+        """The open request of which a reply's key says that it answers it, if this peer was the one asked and can know of it."""
+        register, group = peer.register, peer.group
         if register is None:
-            self._unasked(peer, entry)
-            return
-        ref = frame[spec.carrier] if register.carrier_width and spec.carrier is not None else spec.correlate(frame)
+            return None
+        spec = group.spec
+        rewrites = register.carrier_width != 0
+        ref = frame[spec.carrier] if rewrites and spec.carrier is not None else spec.correlate(frame)
         exchange = register.pending.get(ref)
-        if exchange is None or exchange.answerer is not peer or exchange.entry.reply is not entry.message:
-            if exchange is not None and exchange.answerer is peer and self._is_part(exchange, frame, entry, now):
-                return
-            self._odd_reply(peer, frame, entry, "E-BCK-07")
+        if exchange is None or exchange.answerer is not peer or exchange.unsent:
+            return None
+        beside = group.beside_carrier if rewrites else None
+        return exchange if beside is None or beside(frame) == beside(exchange.frame) else None
+
+    def _reply(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
+        exchange = self._asked(peer, frame)
+        if exchange is None:
+            self._odd_reply(peer, frame, entry)
             return
-        target = exchange.entry.target
-        del register.pending[ref]
-        exchange.settled = True
-        peer.load -= 1
-        self._count_answers(target, now - exchange.at, 1)
-        exchange.entry.ok += 1
-        exchange.reply = self._restored(exchange, frame) if register.carrier_width else frame
-        if self.journal is None:
-            self.release_answer(exchange)
+        register = self._register_of(exchange)
+        shown = self._restored(exchange, frame) if register.carrier_width else frame
+        if exchange.entry.reply is entry.message or self._is_last_part(exchange, frame, entry):
+            self._end(exchange, shown, register, took=now - exchange.at)
+        elif self._is_part(exchange, entry):
+            self._put(exchange.asker, shown)
+            # Each part starts the timeout anew: back to the young end of the queue.
+            del register.pending[exchange.ref]
+            exchange.at = now
+            register.pending[exchange.ref] = exchange
         else:
-            exchange.lane.answers.enter(exchange)
-            self.journal.answer(exchange)
-        if type(target) is Service and target.waiting:
-            self._feed(target)
+            self._odd_reply(peer, frame, entry)
+
+    @staticmethod
+    def _is_part(exchange: Exchange, entry: Entry) -> bool:
+        """It is part of a reply in several parts, the last one or another."""
+        rule = exchange.entry.message.reply
+        return rule is not None and rule.kind == "until" and rule.message is entry.message
+
+    def _is_last_part(self, exchange: Exchange, frame: bytes, entry: Entry) -> bool:
+        rule = exchange.entry.message.reply
+        if rule is None or rule.current is None or rule.total is None:
+            return False
+        return self._is_part(exchange, entry) and frame[rule.current] == frame[rule.total]
 
     @staticmethod
     def _restored(exchange: Exchange, frame: bytes) -> bytes:
@@ -403,49 +475,46 @@ class Switch:
 
     def _forward(self, exchange: Exchange) -> None:
         service = exchange.entry.target
-        if exchange.answerer is not None:
-            self._give(exchange.answerer, exchange)
-            return
-        link = None if service.waiting else service.choose()
-        if link is None:
-            service.waiting.append((exchange.at, exchange))
-            if service.kind is Kind.HTTP:
-                self.commands.append(Grow(service))
-        else:
+        link = exchange.answerer
+        if link is None and not service.waiting:
+            link = service.choose()
+        if link is not None and link.closed:
+            self._fail(exchange, "E-RTE-05", Delivery.NOT_SENT, exchange.at)
+        elif link is not None:
             self._give(link, exchange)
+        elif len(service.waiting) >= service.policy.pending:  # it filled while a journal held this one
+            self._fail(exchange, "E-LIM-01" if service.links else "E-BCK-01", Delivery.NOT_SENT, exchange.at)
+        else:
+            wanted = [Grow(service)] if service.kind is Kind.HTTP else []
+            service.waiting.append((exchange.at, exchange))
+            self.commands += wanted
 
     def _give(self, answerer: Peer, exchange: Exchange) -> None:
-        exchange.answerer = answerer
-        exchange.offset = answerer.queued
-        target = exchange.entry.target
-        if type(target) is Service:
-            target.sends += 1
-            answerer.last = target.sends
-            if target.kind is not Kind.TELEGRAM:
-                answerer.load += 1
-                self.commands.append(Call(exchange, answerer))
-                return
-        frame = exchange.frame
-        if exchange.ref is not exchange.key:
+        entry, frame, call = exchange.entry, exchange.frame, None
+        target = entry.target
+        if type(target) is Service and not target.pipes:
+            call = Call(exchange, answerer)
+        elif exchange.ref is not exchange.key:
             place = exchange.asker.group.spec.carrier
             assert place is not None and isinstance(exchange.ref, bytes)
             frame = frame[: place.start] + exchange.ref + frame[place.stop :]
-        if exchange.entry.message.kind == "oneway":
-            self._note_oneway(answerer, exchange)
-        else:
-            answerer.load += 1
+        # From here on nothing of ours is called, so that it happens as a whole.
+        exchange.answerer = answerer
+        exchange.offset = answerer.queued
+        answerer.load += 1
+        if type(target) is Service:
+            target.sends += 1
+            answerer.last = target.sends
+        if call is not None:
+            self.commands.append(call)
+            return
+        if entry.untracked:
+            answerer.oneway.append(exchange)
+            self._oneway[answerer] = None
         if not answerer.outbox:
             self.dirty.append(answerer)
         answerer.outbox.append(frame)
         answerer.queued += len(frame)
-
-    @staticmethod
-    def _note_oneway(answerer: Peer, exchange: Exchange) -> None:
-        """Remember a one-way telegram until the kernel has it, so that a lost link does not lose it."""
-        queue = answerer.oneway
-        while queue and not queue[0].unsent:
-            queue.popleft()
-        queue.append(exchange)
 
     def _deliver(self, exchange: Exchange) -> None:
         exchange.lane.open.pop(exchange.key, None)
@@ -474,13 +543,11 @@ class Switch:
     def _feed(self, service: Service) -> None:
         """Give waiting requests to links with room, oldest first."""
         while service.waiting:
-            if service.waiting[0][1].settled:
-                service.waiting.popleft()
-                continue
             link = service.choose()
             if link is None:
                 return
-            self._give(link, service.waiting.popleft()[1])
+            self._give(link, service.waiting[0][1])
+            service.waiting.popleft()
 
     # --- answers that come by the other entrance ----------------------------------------------------------------
 
@@ -489,9 +556,7 @@ class Switch:
         if exchange.settled:
             exchange.entry.target.late += 1
             return
-        self._count_answers(exchange.entry.target, now - exchange.at, 1)
-        exchange.entry.ok += 1
-        self._end(exchange, frame)
+        self._end(exchange, frame, self._register_of(exchange), took=now - exchange.at)
 
     def fail(self, exchange: Exchange, code: str, delivery: Delivery, now: float) -> None:
         """There is no usable answer, for the reason the code names."""
@@ -499,44 +564,66 @@ class Switch:
             self._fail(exchange, code, delivery, now)
 
     def _fail(self, exchange: Exchange, code: str, delivery: Delivery, now: float) -> None:
-        target = exchange.entry.target
-        route = exchange.entry.route
-        assert route is not None
-        failed = route.score.failed
-        failed[code] = failed.get(code, 0) + 1
-        if delivery is Delivery.SENT_UNKNOWN:
-            target.unknown += 1
-            self._register_of(exchange).bury(exchange, now)
-        spec = exchange.asker.group.spec
-        frame = spec.error_reply(exchange.frame, code, delivery)
-        self._event("failed", code=code, delivery=delivery.value, service=target.name, asker=exchange.asker.name,
-                    answerer=exchange.answerer.name if exchange.answerer else None, message=exchange.entry.message.name,
-                    after_ms=round((now - exchange.at) * 1000, 1))  # fmt: skip
-        self._end(exchange, frame)
-
-    def _end(self, exchange: Exchange, frame: bytes | None) -> None:
-        self._close_books(exchange)
-        exchange.reply = frame
-        if frame is None or exchange.entry.message.kind == "oneway":
-            exchange.lane.open.pop(exchange.key, None)
-        elif self.journal is None:
-            self.release_answer(exchange)
-        else:
-            exchange.lane.answers.enter(exchange)
-            self.journal.answer(exchange)
-
-    def _close_books(self, exchange: Exchange) -> None:
-        """The exchange is over: nothing pairs with it any more, and its answerer has room for another."""
-        exchange.settled = True
+        entry = exchange.entry
         register = self._register_of(exchange)
+        frame = exchange.asker.group.spec.error_reply(exchange.frame, code, delivery)
+        unknown = delivery is Delivery.SENT_UNKNOWN
+        tombstone = register.tombstone(exchange, now) if unknown and not entry.untracked else None
+        self._end(exchange, frame, register, result=code, tombstone=tombstone)
+        entry.target.unknown += unknown
+        self._event("failed", code=code, delivery=delivery.value, service=entry.target.name, asker=exchange.asker.name,
+                    answerer=exchange.answerer.name if exchange.answerer else None, message=entry.message.name,
+                    after_ms=round((now - exchange.at) * 1000, 1))  # fmt: skip
+
+    def _end(
+        self,
+        exchange: Exchange,
+        frame: bytes | None,
+        register: Register,
+        *,
+        took: float | None = None,
+        result: str = "",
+        tombstone: Tombstone | None = None,
+    ) -> None:
+        """The exchange is over: nothing pairs with it any more, and its answerer has room for another.
+
+        frame      what its asker gets
+        took       seconds to its answer
+        result     how it ended when it was not answered: a code, or "withdrawn"
+        tombstone  reserves its keys
+        """
+        entry, lane = exchange.entry, exchange.lane
+        told = frame is not None and entry.message.kind != "oneway"
+        exchange.reply = frame
+        if told and self.journal is None:
+            self.release_answer(exchange)
+        elif told:
+            lane.answers.enter(exchange)
+        # Its answer is on its way, or nothing has happened at all: what follows calls nothing of ours and cannot fail.
+        if not told and lane.open.get(exchange.key) is exchange:
+            del lane.open[exchange.key]
+            if exchange.asker.paused:
+                self.resumed.append(exchange.asker)
+        exchange.settled = True
         if register.pending.get(exchange.ref) is exchange:
             del register.pending[exchange.ref]
-        given = exchange.answerer is not None and exchange.offset != NOT_YET
-        if given and exchange.answerer is not None and exchange.entry.message.kind != "oneway":
+        if exchange.offset != NOT_YET and exchange.answerer is not None:
             exchange.answerer.load -= 1
-            target = exchange.entry.target
-            if type(target) is Service and target.waiting:
-                self._feed(target)
+        if tombstone is not None:
+            register.tombstones[exchange.ref] = tombstone
+            lane.reserved[exchange.key] = tombstone
+        target, route = entry.target, entry.route
+        if not result:
+            entry.ok += 1
+        elif route is not None:
+            route.score.failed[result] = route.score.failed.get(result, 0) + 1
+        # Whatever is left out from here on makes nothing wrong.
+        if took is not None:
+            self._count_answers(target, took, 1)
+        if told and self.journal is not None:
+            self.journal.answer(exchange)
+        if type(target) is Service and target.waiting:
+            self._feed(target)
 
     @staticmethod
     def _register_of(exchange: Exchange) -> Register:
@@ -550,20 +637,22 @@ class Switch:
 
     def tick(self, now: float) -> None:
         """Let time pass: reply timeouts, requests that waited too long, keys whose reservation ends."""
+        self._note_sent()
         for service in self.services.values():
             self._expire(service.register, now)
             self._expire_waiting(service, now)
         for register in list(self._session_registers):
             self._expire(register, now)
+            self._forget_register(register)
 
     def _expire(self, register: Register, now: float) -> None:
         for exchange in register.expired(now):
-            if exchange.unsent:
+            answerer, unsent = exchange.answerer, exchange.unsent
+            if unsent:
                 self._withdraw(exchange)
                 self._fail(exchange, "E-LIM-01", Delivery.NOT_SENT, now)
-                continue
-            answerer = exchange.answerer
-            self._fail(exchange, "E-BCK-05", Delivery.SENT_UNKNOWN, now)
+            else:
+                self._fail(exchange, "E-BCK-05", Delivery.SENT_UNKNOWN, now)
             target = exchange.entry.target
             if answerer is not None and type(target) is Service and target.kind is Kind.HTTP:
                 self.retire(answerer)  # its next bytes would belong to the request given up
@@ -571,11 +660,12 @@ class Switch:
         register.forget(now)
 
     def _expire_waiting(self, service: Service, now: float) -> None:
-        waiting = service.waiting
-        while waiting and (waiting[0][1].settled or waiting[0][0] + service.policy.pending_timeout <= now):
-            exchange = waiting.popleft()[1]
-            if not exchange.settled:
-                self._fail(exchange, "E-LIM-01" if service.links else "E-BCK-01", Delivery.NOT_SENT, now)
+        latest = now - service.policy.pending_timeout
+        overdue = [exchange for since, exchange in service.waiting if since <= latest]
+        if overdue:  # not only at the front: what a lost link gave back stands before what waited longer
+            service.waiting = deque((since, exchange) for since, exchange in service.waiting if since > latest)
+        for exchange in overdue:
+            self._fail(exchange, "E-LIM-01" if service.links else "E-BCK-01", Delivery.NOT_SENT, now)
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do; None when nothing is due ever."""
@@ -583,22 +673,29 @@ class Switch:
         for service in self.services.values():
             due.append(service.register.next_deadline())
             if service.waiting:
-                due.append(service.waiting[0][0] + service.policy.pending_timeout)
+                due.append(min(since for since, _ in service.waiting) + service.policy.pending_timeout)
         due += [register.next_deadline() for register in self._session_registers]
         return min((each for each in due if each is not None), default=None)
 
     @property
     def idle(self) -> bool:
-        """No exchange is open."""
-        return not any(service.register.pending or service.waiting for service in self.services.values()) and not any(
-            register.pending for register in self._session_registers
+        """No exchange is open, and no answer waits for its release."""
+        askers = [peer for listener in self.listeners.values() for peer in listener.sessions]
+        askers += [link for service in self.services.values() for link in service.links]
+        registers = [*(service.register for service in self.services.values()), *self._session_registers]
+        return not (
+            any(register.pending for register in registers)
+            or any(service.waiting for service in self.services.values())
+            or any(peer.open for peer in askers)
         )
 
     def _withdraw(self, exchange: Exchange) -> None:
         """Take an unsent request out of wherever it waits, so that it never leaves."""
         link = exchange.answerer
-        if link is None or exchange.offset == NOT_YET or not link.outbox:
+        if link is None or exchange.offset == NOT_YET:
+            self._unqueue(exchange)
             return
+        self.commands = [order for order in self.commands if not (isinstance(order, Call) and order.exchange is exchange)]
         position = link.accepted
         for index, frame in enumerate(link.outbox):
             if position == exchange.offset:
@@ -607,6 +704,15 @@ class Switch:
                 self._move_up(link, exchange.offset, len(frame))
                 return
             position += len(frame)
+
+    @staticmethod
+    def _unqueue(exchange: Exchange) -> None:
+        target = exchange.entry.target
+        if type(target) is Service:
+            for index, (_, waiting) in enumerate(target.waiting):
+                if waiting is exchange:
+                    del target.waiting[index]
+                    return
 
     def _move_up(self, link: Peer, offset: int, size: int) -> None:
         assert link.register is not None
@@ -618,17 +724,14 @@ class Switch:
 
     def _refuse(self, peer: Peer, frame: bytes, code: str, message: str, **more: object) -> None:
         group = peer.group
-        group.refused[code] = group.refused.get(code, 0) + 1
-        self._event("refused", code=code, reason=CODES[code].title, peer=peer.name, origin=group.name, message=message, **more)
         answer = group.spec.error_reply(frame, code, Delivery.NOT_SENT)
         if answer is not None:
             self._put(peer, answer)
+        group.refused[code] = group.refused.get(code, 0) + 1
+        self._event("refused", code=code, reason=CODES[code].title, peer=peer.name, origin=group.name, message=message, **more)
 
     def _no_target(self, peer: Peer, frame: bytes, entry: Entry) -> None:
-        if entry.message.kind == "oneway":
-            peer.group.refused["E-RTE-01"] = peer.group.refused.get("E-RTE-01", 0) + 1
-            self._event("refused", code="E-RTE-01", peer=peer.name, origin=peer.group.name, message=entry.message.name)
-        elif entry.target is None and isinstance(peer.group, Service):
+        if entry.target is None and isinstance(peer.group, Service):
             self._strange(peer, frame, entry.message.name)
         else:
             self._refuse(peer, frame, "E-RTE-01" if entry.target is None else "E-LIM-04", entry.message.name)
@@ -647,15 +750,18 @@ class Switch:
 
     def _duplicate(self, peer: Peer, frame: bytes, entry: Entry, original: Exchange | None) -> None:
         entry.target.duplicates += 1
-        state = (
-            "reserved after an unknown end" if original is None else "waiting to be sent" if original.unsent else "sent, not answered yet"
-        )
+        if original is None:
+            state = "reserved after an unknown end"
+        elif original.settled:
+            state = "answered"
+        else:
+            state = "waiting to be sent" if original.unsent else "sent, not answered yet"
         self._refuse(peer, frame, "E-DUP-01", entry.message.name, original=state)
 
     def _invalid(self, peer: Peer, frame: bytes, entry: Entry, error: FieldError) -> None:
         self._refuse(peer, frame, error.code, entry.message.name, problems=[problem.text() for problem in error.problems[:16]])
 
-    def _odd_reply(self, peer: Peer, frame: bytes, entry: Entry, code: str) -> None:
+    def _odd_reply(self, peer: Peer, frame: bytes, entry: Entry) -> None:
         """A reply that pairs with nothing, or with a request that expects another message. It goes to nobody."""
         register, spec = peer.register, peer.group.spec
         if register is None:
@@ -671,15 +777,16 @@ class Switch:
             return
         stats.unmatched += 1
         if len(self.events) < EVENTS_PER_FLUSH:  # the search is only worth it when somebody will read it
-            near = self._nearest(register, frame, peer)
-            self._event("unmatched_reply", code=code, peer=peer.name, service=register.answering, message=entry.message.name, **near)
+            near = self._nearest(register, frame, peer, entry)
+            self._event("unmatched_reply", code="E-BCK-07", peer=peer.name, service=register.answering, message=entry.message.name, **near)
         else:
             self.events_dropped += 1
 
-    def _nearest(self, register: Register, frame: bytes, peer: Peer) -> dict[str, object]:
+    @staticmethod
+    def _nearest(register: Register, frame: bytes, peer: Peer, entry: Entry) -> dict[str, object]:
         """Names the parts in which the nearest open request differs. Names only: a key may hold what is not clear."""
         places = peer.group.spec.correlation_fields
-        best: list[str] | None = None
+        best: tuple[int, list[str]] | None = None
         for _, exchange in zip(range(NEAR_MISS_SEARCH), reversed(register.pending.values()), strict=False):
             sent = exchange.frame
             differ = [
@@ -687,43 +794,38 @@ class Switch:
                 for name, place in places
                 if frame[place] != (exchange.ref if register.carrier_width and place == peer.group.spec.carrier else sent[place])
             ]
+            fields = len(differ)
             if exchange.answerer is not peer:
                 differ.append("(asked on another link)")
-            if best is None or len(differ) < len(best):
-                best = differ
-        return {"nearest_differs_in": best} if best is not None else {"nearest_differs_in": None, "open": 0}
-
-    def _is_part(self, exchange: Exchange, frame: bytes, entry: Entry, now: float) -> bool:
-        """A part of a reply in several parts: passed on, and the exchange stays open until the last one."""
-        rule = exchange.entry.message.reply
-        if rule is None or rule.kind != "until" or rule.message is not entry.message:
-            return False
-        register = self._register_of(exchange)
-        shown = self._restored(exchange, frame) if register.carrier_width else frame
-        if rule.current is not None and rule.total is not None and frame[rule.current] == frame[rule.total]:
-            self.answer(exchange, shown, now)
-            return True
-        del register.pending[exchange.ref]  # each part starts the timeout anew: back to the young end of the queue
-        exchange.at = now
-        register.pending[exchange.ref] = exchange
-        self._put(exchange.asker, shown)
-        return True
+            elif exchange.unsent:
+                differ.append("(not sent yet)")
+            rule = exchange.entry.message.reply
+            if rule is None or rule.message is not entry.message:
+                differ.append("(another message)")
+            if best is None or (fields, len(differ)) < (best[0], len(best[1])):
+                best = fields, differ
+        return {"nearest_differs_in": best[1] if best is not None else None}
 
     # --- owners -------------------------------------------------------------------------------------------------
 
-    def _bind(self, peer: Peer, owner: bytes) -> bool:
-        """This session carries telegrams of this owner. False when it may not."""
+    @staticmethod
+    def _speaks_for(peer: Peer, owner: bytes) -> bool:
+        """Whether this peer may send telegrams of this owner."""
         listener = peer.group
-        if not isinstance(listener, Listener):
+        if owner in peer.owners or not isinstance(listener, Listener):
             return True
         allowed = listener.policy.owners
         if allowed is not None and not peer.identity & allowed.get(owner, frozenset()):
             return False
-        if len(peer.owners) >= OWNERS_PER_SESSION:
-            return False
-        peer.owners.add(owner)
-        listener.by_owner.setdefault(owner, {})[peer] = None
-        return True
+        return len(peer.owners) < OWNERS_PER_SESSION
+
+    @staticmethod
+    def _bind(peer: Peer, owner: bytes) -> None:
+        """This session carries telegrams of this owner: a host's telegrams for it may come here."""
+        listener = peer.group
+        if owner not in peer.owners and isinstance(listener, Listener):
+            peer.owners.add(owner)
+            listener.by_owner.setdefault(owner, {})[peer] = None
 
     def _session_register(self, session: Peer, audience: Audience) -> Register:
         if session.register is None:
