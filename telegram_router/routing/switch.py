@@ -356,6 +356,8 @@ class Switch:
         if owner is not None and not self._speaks_for(peer, owner):
             self._refuse(peer, frame, "E-RTE-04", entry.message.name)
             return
+        if owner is not None:
+            self._bind(peer, owner)
         answerer: Peer | None = None
         register: Register
         if type(target) is Audience:
@@ -388,8 +390,6 @@ class Switch:
             except FieldError as error:
                 self._invalid(peer, frame, entry, error)
                 return
-        if owner is not None:
-            self._bind(peer, owner)
         exchange = Exchange(peer, lane, key, ref, entry, frame, now, answerer, telegram=telegram)
         if self.journal is None:
             self.release(exchange)
