@@ -60,7 +60,7 @@ class Peer:
 
     __slots__ = (
         "accepted", "backend", "closed", "group", "identity", "lanes", "last", "limit", "load", "name", "oneway", "outbox",
-        "owners", "paused", "queued", "register",
+        "owners", "paused", "queued", "register", "retired",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +81,7 @@ class Peer:
         self.oneway: deque[Exchange] = deque()  # given to it, nothing answers them, not yet known to be taken; part of `load`
         self.paused = False
         self.closed = False
+        self.retired = False  # is given nothing more
         self.backend = ""
 
     @property
@@ -118,17 +119,28 @@ class Service(Origin, Target):
             policy.timeout, policy.tombstone, policy.tombstones, name, renumbers=spec.carrier is not None, carrier_width=width
         )
         self.links: list[Peer] = []
+        self.free: list[Peer] = []  # HTTP links that carry no request, the last used at the end; at most as many as links
         self.bytes_in = self.bytes_out = self.frames_out = 0
         self.waiting: deque[tuple[float, Exchange]] = deque()  # (since, exchange); bounded by policy.pending
         self.sends = 0
 
     def choose(self) -> Peer | None:
         """The link with the fewest open requests; of equals the one longest not used. None when none has room."""
+        if self.kind is Kind.HTTP:
+            return self._take_free()
         best: Peer | None = None
         for link in self.links:
             if link.load < link.limit and (best is None or link.load < best.load or (link.load == best.load and link.last < best.last)):
                 best = link
         return best
+
+    def _take_free(self) -> Peer | None:
+        """Exclusive links have no request or one; that there may be many of them must cost nothing."""
+        while self.free:
+            link = self.free.pop()
+            if not link.retired:
+                return link
+        return None
 
     @property
     def in_flight(self) -> int:

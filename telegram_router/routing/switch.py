@@ -91,6 +91,8 @@ class Switch:
         link.backend = backend
         link.register = service.register
         service.links.append(link)
+        if service.kind is Kind.HTTP:
+            service.free.append(link)
         self._feed(service)
         return link
 
@@ -99,6 +101,7 @@ class Switch:
         service = link.group
         if isinstance(service, Service) and link in service.links:
             service.links.remove(link)
+            link.retired = True
 
     def lose_link(self, link: Peer, now: float) -> None:
         """A link is gone: what cannot have left goes elsewhere, everything else ended unknown."""
@@ -608,7 +611,10 @@ class Switch:
         if register.pending.get(exchange.ref) is exchange:
             del register.pending[exchange.ref]
         if exchange.offset != NOT_YET and exchange.answerer is not None:
-            exchange.answerer.load -= 1
+            answerer = exchange.answerer
+            answerer.load -= 1
+            if answerer.limit == 1 and type(entry.target) is Service and entry.target.kind is Kind.HTTP:
+                entry.target.free.append(answerer)
         if tombstone is not None:
             register.tombstones[exchange.ref] = tombstone
             lane.reserved[exchange.key] = tombstone
