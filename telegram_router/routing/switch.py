@@ -653,16 +653,17 @@ class Switch:
 
     def _expire(self, register: Register, now: float) -> None:
         for exchange in register.expired(now):
-            answerer, unsent = exchange.answerer, exchange.unsent
+            unsent, target = exchange.unsent, exchange.entry.target
+            dirty = exchange.answerer if type(target) is Service and target.kind is Kind.HTTP else None
+            if dirty is not None:
+                self.retire(dirty)  # first: its next bytes would belong to the request given up, not to the next one
             if unsent:
                 self._withdraw(exchange)
                 self._fail(exchange, "E-LIM-01", Delivery.NOT_SENT, now)
             else:
                 self._fail(exchange, "E-BCK-05", Delivery.SENT_UNKNOWN, now)
-            target = exchange.entry.target
-            if answerer is not None and type(target) is Service and target.kind is Kind.HTTP:
-                self.retire(answerer)  # its next bytes would belong to the request given up
-                self.commands.append(Close(answerer, "E-BCK-05"))
+            if dirty is not None:
+                self.commands.append(Close(dirty, "E-BCK-05"))
         register.forget(now)
 
     def _expire_waiting(self, service: Service, now: float) -> None:
