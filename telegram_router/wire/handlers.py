@@ -47,23 +47,33 @@ class HandlerCaller:
         frame: bytes | None = None
         code = "E-BCK-08"
         left = exchange.at + self._service.policy.timeout - self._hub.clock()
-        with trio.move_on_after(max(0.0, left)) as scope:
-            try:
+        scope = trio.move_on_after(max(0.0, left))
+        try:
+            # The scope is inside: what a handler raises while it is cancelled comes out of it in a group.
+            with scope:
                 frame = await self._ask(exchange)
-            except FieldError as error:
-                code = "E-BCK-06"
-                self._log.error(
-                    "handler_answer_invalid", code=code, service=self._service.name, problems=[each.text() for each in error.problems]
-                )
-            except Exception as error:
-                self._log.error("handler_failed", code=code, service=self._service.name, type=type(error).__name__, at=where_failed(error))
-        if scope.cancelled_caught:
-            return  # the switch's own timeout answers the asker
+        except FieldError as error:
+            code = "E-BCK-06"
+            self._log.error(
+                "handler_answer_invalid", code=code, service=self._service.name, problems=[each.text() for each in error.problems]
+            )
+        except BaseExceptionGroup as group:
+            cancelled, failed = group.split(trio.Cancelled)
+            if failed is not None:
+                self._failed(_first_of(failed))
+            if cancelled is not None:
+                raise cancelled from None  # the router ends
+        except (Exception, SystemExit) as error:  # a handler may not end the router
+            self._failed(error)
         if frame is not None:
             done = frame
             self._hub.enter(lambda now: self._hub.switch.answer(exchange, done, now))
-        else:
+        elif not scope.cancel_called:  # else the switch's own timeout answers the asker
             self._hub.enter(lambda now: self._hub.switch.fail(exchange, code, Delivery.SENT_UNKNOWN, now))
+
+    def _failed(self, error: BaseException) -> None:
+        where = where_failed(error)
+        self._log.error("handler_failed", code="E-BCK-08", service=self._service.name, type=type(error).__name__, at=where)
 
     async def _ask(self, exchange: Exchange) -> bytes:
         request = exchange.telegram
@@ -78,3 +88,10 @@ class HandlerCaller:
         if self._service.spec.correlate(frame) != self._service.spec.correlate(exchange.frame):
             raise ValueError("the reply carries another correlation key than its request")
         return frame
+
+
+def _first_of(error: BaseException) -> BaseException:
+    """Of a group its first exception, which is where to look."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

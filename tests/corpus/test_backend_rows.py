@@ -31,6 +31,9 @@ from running_router import (
     transfer,
 )
 
+from telegram_router.telegrams import Telegram
+from telegram_router.wire.handlers import Handler
+
 SECRET = f"{ACCOUNT} {NAME} {RESIDENT}"  # what a careless service may put into an error page
 PAGE = f"<html><body>Internal error for {SECRET}</body></html>".encode()
 OK = {"header": {"response_code": "0000"}}
@@ -108,6 +111,72 @@ async def test_an_answer_that_dribbles_byte_by_byte_is_an_answer():
         client = await router.connect()
         assert await client.asks(transfer(7)) == ANSWER
         assert router.log.codes == []
+
+
+# --- handlers -------------------------------------------------------------------------------------------------------
+
+
+async def raises(telegram: Telegram) -> Telegram:
+    raise ValueError(f"no such account: {telegram['withdrawal_account']}")
+
+
+async def never_returns(telegram: Telegram) -> Telegram:
+    await trio.sleep_forever()
+    return telegram
+
+
+async def returns_nothing(telegram: Telegram) -> Telegram:
+    return None  # type: ignore[return-value]
+
+
+async def returns_the_request(telegram: Telegram) -> Telegram:
+    return telegram
+
+
+async def answers_another(telegram: Telegram) -> Telegram:
+    return telegram.reply(message_number="000099")
+
+
+async def gives_up(telegram: Telegram) -> Telegram:
+    raise BaseExceptionGroup(SECRET, [ValueError(SECRET), KeyError(SECRET)])
+
+
+async def fails_while_cancelled(telegram: Telegram) -> Telegram:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.sleep_forever)
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ValueError(SECRET)
+
+
+async def exits(telegram: Telegram) -> Telegram:
+    raise SystemExit(SECRET)
+
+
+@pytest.mark.parametrize(
+    ("handler", "code"),
+    [
+        (fails_while_cancelled, "E-BCK-05"),
+        (exits, "E-BCK-08"),
+        (raises, "E-BCK-08"),
+        (gives_up, "E-BCK-08"),
+        (never_returns, "E-BCK-05"),
+        (returns_nothing, "E-BCK-08"),
+        (returns_the_request, "E-BCK-08"),
+        (answers_another, "E-BCK-08"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+async def test_a_handler_that_fails_leaves_its_asker_with_unknown_and_the_log_without_its_words(handler: Handler, code: str):
+    """Row 53: Python handlers."""
+    own = f'[services.own]\nhandler = "test_backend_rows:{handler.__name__}"\ntimeout = "60ms"\nconcurrency = 1\n'
+    own += '[[routes]]\nlistener = "companies"\nservice = "own"\nmatch = { message_type = "2000", business_code = "100" }\n'
+    async with Host() as steady, running(config(None, steady, more=own)) as router, good_neighbour(router):
+        client = await router.connect()
+        for number in (1, 2):  # and its place is free again
+            assert await client.asks(transfer(number)) == answer_to(transfer(number), "VTIM")
+        assert {line["code"] for line in router.log.named("failed")} == {code}
 
 
 # --- HTTP services --------------------------------------------------------------------------------------------------

@@ -117,6 +117,16 @@ async def test_a_company_with_its_certificate_is_served(files: SimpleNamespace, 
     assert len(core.frames) == 69
 
 
+async def test_a_company_over_its_window_gets_everything_in_the_end(files: SimpleNamespace):
+    """Row 54: over TLS, where received bytes wait in one more place."""
+    asked = [transfer(number) for number in range(1, 301)]
+    async with bank(files, "open_exchanges = 4") as (router, _):
+        client = await router.connect(tls=client_tls(files, files.company))
+        await client.sends(b"".join(asked))
+        assert [await client.got() for _ in asked] == [answer_to(frame) for frame in asked]
+        assert router.router.hub.pauses and router.log.codes == []
+
+
 @BOTH_VERSIONS
 async def test_a_link_to_a_host_with_a_good_certificate_is_used(files: SimpleNamespace, version: ssl.TLSVersion):
     """Row 62: what is good must stay good."""
