@@ -3,11 +3,15 @@
 # Rules this file keeps:
 #
 # 1. Per telegram there is no task, lock, timer or await; per turn every destination gets one write.
-# 2. A turn ends after TURN seconds; what it did not get to goes first in the next. Turns follow each other without going
-#    back to trio while sockets are ready, but no longer than TURN seconds either. After a turn that had work the poller
-#    itself is waited on for LINGER seconds: the next telegram is often near, and the way through trio costs as much as
-#    routing ten. While a handler is at work every turn goes back to trio, which alone can carry it on.
-# 3. A connection's step that fails in a way nobody expected costs that connection, and no other.
+# 2. A turn ends after TURN seconds; what it did not get to goes first in the next: whoever is ready, or has received more
+#    than one step takes, gets one step in each round, and a round takes as many turns as it needs. Turns follow each
+#    other without going back to trio while sockets are ready, but no longer than TURN seconds either. After a turn that
+#    had work the poller itself is waited on for LINGER seconds: the next telegram is often near, and the way through
+#    trio costs as much as routing ten. While a handler is at work every turn goes back to trio, which alone can carry
+#    it on.
+# 3. A connection's step that fails in a way nobody expected costs that connection, and no other. A fault while
+#    something is closed or timed out, which concerns many exchanges, ends the hub instead: half-written books are
+#    worse than none.
 # 4. Whatever else touches the switch comes in by `enter` and runs inside a turn.
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from typing import Protocol
 
 import trio
 
-from telegram_router.errors import FramingError, RouterError
+from telegram_router.errors import Delivery, FramingError, RouterError
 from telegram_router.routing import Call, Close, Grow, Listener, Peer, Service, Switch
 from telegram_router.wire.connection import HANDSHAKE_IN_ALL, Connection, Stage, TelegramConnection
 from telegram_router.wire.poller import READ, WRITE, Poller
@@ -32,6 +36,7 @@ READY_AT_ONCE = 1024
 HANDSHAKES_PER_TURN = 4
 SLOW_STEP = 0.02
 TICK = 0.01
+GO_ON = 0  # no event of the poller: the connection has received bytes that were not looked at yet
 SWEEP = 0.25
 TURN_BUCKETS = 24  # powers of two in microseconds
 
@@ -75,10 +80,11 @@ class Hub:
         self.handshake_failures: dict[tuple[str, str], int] = {}
         self.closed: dict[tuple[str, str], int] = {}
         self._again: list[Connection] = []
-        self._leftover: deque[tuple[int, int]] = deque()  # at most READY_AT_ONCE
+        self._leftover: list[tuple[int, int]] = []  # at most READY_AT_ONCE and one entry for each of _again
         self._handshakes: deque[Connection] = deque()  # at most one entry a connection
         self._entered: deque[Callable[[float], None]] = deque()  # bounded by tasks and open exchanges
         self._stopping = False
+        self._fatal: Exception | None = None
         self._next_sweep = 0.0
         self._sweep_every = SWEEP
 
@@ -86,6 +92,9 @@ class Hub:
 
     def add(self, connection: Connection, now: float) -> None:
         """Take over a connected socket. Under TLS it becomes usable after the handshake."""
+        self._contain(connection, lambda at: self._take_over(connection, at), now)
+
+    def _take_over(self, connection: Connection, now: float) -> None:
         connection.hub = self
         connection.opened_at = now
         self.connections[connection.fd] = connection
@@ -126,9 +135,20 @@ class Hub:
         """Close a connection and settle what it leaves open. Safe to call twice."""
         if connection.stage is Stage.CLOSED:
             return
+        self._or_end(lambda now: self._close(connection, reason, error, now), self.clock())
+        if connection.on_closed is not None:
+            try:
+                connection.on_closed(connection, reason)
+            except Exception as fault:
+                self._failed(connection, fault)
+
+    def _close(self, connection: Connection, reason: str, error: RouterError | None, now: float) -> None:
         was = connection.stage
         connection.stage = Stage.CLOSED
-        self.poller.unregister(connection.fd)
+        try:
+            self.poller.unregister(connection.fd)
+        except OSError:
+            pass  # it came when the poller was full
         self.connections.pop(connection.fd, None)
         connection.sock.close()
         group = self._group_name(connection)
@@ -141,13 +161,10 @@ class Hub:
         if peer is not None:
             self.by_peer.pop(peer, None)
             connection.peer = None
-            now = self.clock()
             if isinstance(peer.group, Listener):
                 self.switch.lose_session(peer, now)
             else:
                 self.switch.lose_link(peer, now)
-        if connection.on_closed is not None:
-            connection.on_closed(connection, reason)
 
     @staticmethod
     def _group_name(connection: Connection) -> str:
@@ -180,9 +197,30 @@ class Hub:
                     if not busy or self.clock() >= end or self._calling():
                         break
                     busy = self.turn(0.0 if self._again or self._leftover or self._handshakes else LINGER)
+        except Exception:
+            self._last_flush()
+            raise
         finally:
-            for connection in list(self.connections.values()):
+            self._close_all()
+
+    def _last_flush(self) -> None:
+        """Answers that stand in outboxes still go out before a fault ends the process; the rest is not trusted any more."""
+        self.switch.commands.clear()
+        self.switch.resumed.clear()
+        try:
+            self.flush(self.clock())
+        except Exception:
+            pass  # the first fault is the one to report
+
+    def _close_all(self) -> None:
+        while self._entered:  # among them connections that have just been made
+            self._contain(None, self._entered.popleft(), self.clock())
+        for connection in list(self.connections.values()):
+            try:
                 self.drop(connection, "stopped")
+            except Exception:
+                pass  # as above
+        self._tell()
 
     def stop(self) -> None:
         self._stopping = True
@@ -200,18 +238,18 @@ class Hub:
     def turn(self, patience: float = 0.0) -> bool:
         """One round: entrances, what was left, what is ready, a few handshakes, then the writes. False when there was nothing."""
         busy = bool(self._entered or self._again or self._handshakes)
-        ready: deque[tuple[int, int]] | list[tuple[int, int]] = self._leftover or self.poller.poll(READY_AT_ONCE, 0.0 if busy else patience)
+        ready = self._leftover
+        if not ready:
+            ready = self.poller.poll(READY_AT_ONCE, 0.0 if busy else patience)
+            if self._again:
+                ready += [(waiting.fd, GO_ON) for waiting in self._again]
+                self._again = []
         if not (ready or busy):
             return False
         now = self.polled_at = self.clock()
         end = now + TURN
         while self._entered:
             self._contain(None, self._entered.popleft(), now)
-        if self._again:
-            again, self._again = self._again, []
-            for waiting in again:
-                if waiting.stage is not Stage.CLOSED:
-                    self._contain(waiting, waiting.go_on, now)
         connections = self.connections
         for index, (fd, events) in enumerate(ready):
             connection = connections.get(fd)
@@ -220,16 +258,17 @@ class Hub:
             try:
                 if events == READ:
                     connection.read(now)
+                elif events == GO_ON:
+                    connection.go_on(now)
                 else:
                     connection.ready(events, now)
             except Exception as error:
                 self._failed(connection, error)
             if index & 7 == 7 and self.clock() > end:
-                self._leftover = deque(list(ready)[index + 1 :])
+                self._leftover = ready[index + 1 :]
                 break
         else:
-            if self._leftover:
-                self._leftover = deque()
+            self._leftover = []
         self._shake_hands(end, now)
         self.flush(now)
         took = self.clock() - now
@@ -272,7 +311,7 @@ class Hub:
 
     def _obey(self, command: Call | Close | Grow, now: float) -> None:
         if isinstance(command, Call):
-            self.handlers[command.exchange.entry.target](command)
+            self._call(command, now)
         elif isinstance(command, Grow):
             grow = self.growers.get(command.service)
             if grow is not None:
@@ -281,6 +320,14 @@ class Hub:
             connection = self.by_peer.get(command.peer)
             if connection is not None:
                 self.drop(connection, command.code)
+
+    def _call(self, command: Call, now: float) -> None:
+        exchange = command.exchange
+        try:
+            self.handlers[exchange.entry.target](command)
+        except Exception as error:
+            self._failed(None, error)
+            self.switch.fail(exchange, "E-INT-01", Delivery.NOT_SENT if exchange.unsent else Delivery.SENT_UNKNOWN, now)
 
     def _tell(self) -> None:
         events, self.switch.events = self.switch.events, []
@@ -298,8 +345,18 @@ class Hub:
         except Exception as error:
             self._failed(connection, error)
 
+    def _or_end(self, step: Callable[[float], None], now: float) -> None:
+        """A step that would leave the books half written if a fault stopped it: such a fault is not contained, it ends the hub."""
+        try:
+            step(now)
+        except Exception as error:
+            self._fatal = error
+            raise
+
     def _failed(self, connection: Connection | None, error: Exception) -> None:
         """A fault of ours in one connection's step: that connection pays, the rest goes on."""
+        if error is self._fatal:
+            raise error
         self.containments += 1
         self.log.error(
             "bug", code="E-INT-01", connection=connection.name if connection else None, type=type(error).__name__, at=where_failed(error)
@@ -319,7 +376,7 @@ class Hub:
             self.enter(self._tick)
 
     def _tick(self, now: float) -> None:
-        self.switch.tick(now)
+        self._or_end(self.switch.tick, now)
         if now < self._next_sweep:
             return
         self._next_sweep = now + self._sweep_every
