@@ -123,7 +123,7 @@ class Entry:
     """What the header bytes of a telegram lead to: a message, and for a request its route.
 
     low, high  the sizes its frame may have
-    reply      what a single reply must be; None where the reply rule is not "one", so that the slow path looks closer
+    reply      what a single reply must be; None where the rule is not "one", or where its fields are checked: the slow path looks closer
     lane       index of the target among its origin's targets
     plain      a request that only needs to be passed to a telegram link and answered once
     untracked  a one-way telegram to another telegram peer: no register knows it, nothing will answer it
@@ -141,8 +141,9 @@ class Entry:
         self.answers = message.kind == "reply"
         self.target: Any = route.target if route else None
         self.full = bool(route and route.full)
-        self.reply = message.reply.message if message.reply is not None and message.reply.kind == "one" else None
-        self.plain = message.kind == "request" and self.reply is not None and not self.full and getattr(self.target, "pipes", False)
+        single = message.reply is not None and message.reply.kind == "one" and not self.full
+        self.reply = message.reply.message if single else None
+        self.plain = message.kind == "request" and self.reply is not None and getattr(self.target, "pipes", False)
         self.untracked = message.kind == "oneway" and getattr(self.target, "pipes", True)
         self.count = 0
         self.ok = 0

@@ -22,6 +22,7 @@ from telegram_router.routing.routes import Entry
 
 EVENTS_PER_FLUSH = 100
 NEAR_MISS_SEARCH = 256
+PROBLEMS_TOLD = 16
 NOTHING: dict[Hashable, Exchange] = {}
 
 
@@ -425,30 +426,37 @@ class Switch:
         if exchange is None:
             self._odd_reply(peer, frame, entry)
             return
+        rule = exchange.entry.message.reply
+        if rule is None or rule.message is not entry.message:
+            self._odd_reply(peer, frame, entry)
+            return
+        if exchange.entry.full and not self._readable(exchange, frame, now):
+            return
         register = self._register_of(exchange)
         shown = self._restored(exchange, frame) if register.carrier_width else frame
-        if exchange.entry.reply is entry.message or self._is_last_part(exchange, frame, entry):
+        if rule.kind == "one" or self._is_last_part(exchange, frame):
             self._end(exchange, shown, register, took=now - exchange.at)
-        elif self._is_part(exchange, entry):
+        else:
             self._put(exchange.asker, shown)
             # Each part starts the timeout anew: back to the young end of the queue.
             del register.pending[exchange.ref]
             exchange.at = now
             register.pending[exchange.ref] = exchange
-        else:
-            self._odd_reply(peer, frame, entry)
+
+    def _readable(self, exchange: Exchange, frame: bytes, now: float) -> bool:
+        """Every field of an answer can be read. If not it is no answer: what came of the request nobody knows."""
+        try:
+            exchange.asker.group.spec.decode(frame)
+        except FieldError as error:
+            self._fail(exchange, "E-BCK-06", Delivery.SENT_UNKNOWN, now, problems=_texts(error))
+            return False
+        return True
 
     @staticmethod
-    def _is_part(exchange: Exchange, entry: Entry) -> bool:
-        """It is part of a reply in several parts, the last one or another."""
+    def _is_last_part(exchange: Exchange, frame: bytes) -> bool:
+        """Of a reply in several parts."""
         rule = exchange.entry.message.reply
-        return rule is not None and rule.kind == "until" and rule.message is entry.message
-
-    def _is_last_part(self, exchange: Exchange, frame: bytes, entry: Entry) -> bool:
-        rule = exchange.entry.message.reply
-        if rule is None or rule.current is None or rule.total is None:
-            return False
-        return self._is_part(exchange, entry) and frame[rule.current] == frame[rule.total]
+        return rule is not None and rule.current is not None and rule.total is not None and frame[rule.current] == frame[rule.total]
 
     @staticmethod
     def _restored(exchange: Exchange, frame: bytes) -> bytes:
@@ -566,7 +574,7 @@ class Switch:
         if not exchange.settled:
             self._fail(exchange, code, delivery, now)
 
-    def _fail(self, exchange: Exchange, code: str, delivery: Delivery, now: float) -> None:
+    def _fail(self, exchange: Exchange, code: str, delivery: Delivery, now: float, **more: object) -> None:
         entry = exchange.entry
         register = self._register_of(exchange)
         frame = exchange.asker.group.spec.error_reply(exchange.frame, code, delivery)
@@ -576,7 +584,7 @@ class Switch:
         entry.target.unknown += unknown
         self._event("failed", code=code, delivery=delivery.value, service=entry.target.name, asker=exchange.asker.name,
                     answerer=exchange.answerer.name if exchange.answerer else None, message=entry.message.name,
-                    after_ms=round((now - exchange.at) * 1000, 1))  # fmt: skip
+                    after_ms=round((now - exchange.at) * 1000, 1), **more)  # fmt: skip
 
     def _end(
         self,
@@ -667,10 +675,10 @@ class Switch:
         register.forget(now)
 
     def _expire_waiting(self, service: Service, now: float) -> None:
-        latest = now - service.policy.pending_timeout
-        overdue = [exchange for since, exchange in service.waiting if since <= latest]
+        patience = service.policy.pending_timeout
+        overdue = [exchange for since, exchange in service.waiting if since + patience <= now]
         if overdue:  # not only at the front: what a lost link gave back stands before what waited longer
-            service.waiting = deque((since, exchange) for since, exchange in service.waiting if since > latest)
+            service.waiting = deque((since, exchange) for since, exchange in service.waiting if since + patience > now)
         for exchange in overdue:
             self._fail(exchange, "E-LIM-01" if service.links else "E-BCK-01", Delivery.NOT_SENT, now)
 
@@ -766,7 +774,7 @@ class Switch:
         self._refuse(peer, frame, "E-DUP-01", entry.message.name, original=state)
 
     def _invalid(self, peer: Peer, frame: bytes, entry: Entry, error: FieldError) -> None:
-        self._refuse(peer, frame, error.code, entry.message.name, problems=[problem.text() for problem in error.problems[:16]])
+        self._refuse(peer, frame, error.code, entry.message.name, problems=_texts(error))
 
     def _odd_reply(self, peer: Peer, frame: bytes, entry: Entry) -> None:
         """A reply that pairs with nothing, or with a request that expects another message. It goes to nobody."""
@@ -851,3 +859,7 @@ class Switch:
             self.events.append(Event(name, fields))
         else:
             self.events_dropped += 1
+
+
+def _texts(error: FieldError) -> list[str]:
+    return [problem.text() for problem in error.problems[:PROBLEMS_TOLD]]

@@ -81,7 +81,7 @@ class HandlerCaller:
         answer = await self._handler(request)
         if not isinstance(answer, Telegram):
             raise TypeError("a handler returns a Telegram")
-        expected = exchange.entry.reply
+        expected = exchange.entry.message.reply.message
         if expected is not None and answer.message is not expected:
             raise ValueError("a handler returns the reply to its request; see Telegram.reply")
         frame = self._service.spec.encode(answer)
