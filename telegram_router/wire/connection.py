@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 RECEIVE = 65_536
 FRAMES_PER_STEP = 64
+FRAMES_OF_A_FLOOD = 16  # for a session that sends more than a step takes: short turns are what the others feel of it
 ENCRYPT_AHEAD = 16_384
 WRITE_AT_ONCE = 262_144
 SALVAGE_READS = 16
@@ -437,9 +438,9 @@ class TelegramConnection(Connection):
 
     def more(self, now: float) -> None:
         """Cut what is whole and hand it to the switch, as much as one step may and the session has room for."""
+        limit = FRAMES_OF_A_FLOOD if self.backlogged and self.is_session else FRAMES_PER_STEP
         self.backlogged = False
         peer = self.peer
-        limit = FRAMES_PER_STEP
         if self.stage is not Stage.OPEN or peer is None:
             return
         if self.is_session:
