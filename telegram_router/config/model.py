@@ -205,7 +205,7 @@ class Route(Settings):
     to_listener: str | None = _key(None, "Instead of `service`: the listener whose session owns the telegram and answers it.")
     validation: Literal["header", "full"] = _key(
         "header",
-        "`header` checks framing, key and length; `full` every field. HTTP services and handlers are always `full`.",
+        "`header` checks framing, key and length; `full` every field, of the request and of its answer. HTTP services and handlers are always `full`.",
         alias="validate",
     )
 
