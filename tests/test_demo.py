@@ -207,7 +207,7 @@ def test_a_falsified_book_is_found(name: str):
     assert claim in wrong(found)
 
 
-def test_the_routers_own_count_is_held_against_the_books():
+def test_the_routers_own_count_and_end_are_held_against_the_books():
     found = books()
     assert wrong(Books(found.companies, found.ledger, found.credit, found.notices, found.nobody, 3)) == {
         "unknown: the router counts as many"
@@ -218,7 +218,7 @@ def record() -> screen.Record:
     spec = shipped("firmbanking")
     request = transfer(spec, "TESTCO000001", "000001", 1000, "홍길동", "급여")
     frames = spec.encode(request), spec.encode(request.reply({"balance_after": 1}, response_code=OK))
-    return screen.Record(books(), [], 0, frames, ({}, {}), 0, 1.0)
+    return screen.Record(books(), [], 0, frames, ({}, {}), 1.0)
 
 
 def test_books_that_do_not_agree_are_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

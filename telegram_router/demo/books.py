@@ -89,6 +89,7 @@ class Books:
     notices: Mapping[Key, Notice]  # of the bank that reports deposits
     nobody: frozenset[str] = frozenset()  # companies that are not connected
     unknown_by_router: int | None = None  # the router's own count of transfers and credits that ended unknown
+    router_exit: int | None = 0  # the exit code of its process
 
     def asked(self, kind: str) -> list[Asked]:
         return [each for company in self.companies for each in company.asked.values() if each.kind == kind]
@@ -162,6 +163,7 @@ def _rest(books: Books) -> Iterator[Check]:
     if books.unknown_by_router is not None:
         yield Check("unknown: the router counts as many", "its metric", books.unknown_by_router, "unknown", len(unknown))
     yield from _notices(books)
+    yield Check("router: it ended with nothing open", "exit code", -1 if books.router_exit is None else books.router_exit, "expected", 0)
 
 
 def _notices(books: Books) -> Iterator[Check]:

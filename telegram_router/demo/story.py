@@ -48,8 +48,13 @@ reconnect_max = "1s"
 [services.credit]                            # 여신: knows JSON over HTTP only
 url = "http://127.0.0.1:{credit}/credit"
 definite = [422]
-request = {{ customer = "header.company_number", number = "header.message_number", action = "body.action", amount = "body.amount" }}
 response = {{ "header.response_code" = "code", "body.loan_balance" = "balance" }}
+
+[services.credit.request]                    # its JSON has names of its own
+customer = "header.company_number"
+number = "header.message_number"
+action = "body.action"
+amount = "body.amount"
 
 [services.deposits]                          # 수신: a host that asks, and the companies answer
 backends = ["127.0.0.1:{deposits}"]
@@ -117,7 +122,6 @@ class Record:
     not_sent_in_burst: int
     sample: tuple[bytes, bytes]  # frames of a request and its answer
     credit_sample: object
-    router_exit: int | None
     seconds: float
     refusals: list[tuple[str, str]] = field(default_factory=list)  # what was tried, response code
 
@@ -205,11 +209,10 @@ class Story:
             self._deposits.notices,
             frozenset({NOBODY}),
             unknown,
+            router.process.returncode,
         )
         sample = next(each.key for each in companies[0].book.asked.values() if each.kind == "transfer" and each.outcome == "done")
-        return Record(
-            books, held, not_sent, companies[0].seen[sample], self._credit.shown, router.process.returncode, self._seconds(), self._refusals
-        )
+        return Record(books, held, not_sent, companies[0].seen[sample], self._credit.shown, self._seconds(), self._refusals)
 
     def _company(self, name: str, number: str, certificate: str) -> Company:
         return Company(self._spec, name, number, client_context(self._folder, certificate))
