@@ -291,7 +291,10 @@ class Hub:
         while switch.commands or switch.dirty or switch.resumed:
             commands, switch.commands = switch.commands, []
             for command in commands:
-                self._contain(None, lambda at, order=command: self._obey(order, at), now)  # type: ignore[misc]
+                try:
+                    self._obey(command, now)
+                except Exception as error:
+                    self._failed(None, error)
             resumed, switch.resumed = switch.resumed, []
             for peer in resumed:
                 connection = self.by_peer.get(peer)
