@@ -73,12 +73,19 @@ async def dial(backend: Backend) -> socket.socket:
     except trio.TooSlowError:
         raise _unreachable(backend, f"no connection within {backend.connect_timeout:g} s") from None
     except OSError as error:
-        raise _unreachable(backend, error.strerror or str(type(error).__name__)) from None
+        raise _unreachable(backend, _reason(error)) from None
     sock = socket.socket(fileno=stream.socket.detach())
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return sock
+
+
+def _reason(error: OSError) -> str:
+    """What the system says. trio wraps it, since a name may stand for several addresses."""
+    cause = error.__cause__ or error
+    each = cause.exceptions if isinstance(cause, BaseExceptionGroup) else (cause,)
+    return "; ".join(dict.fromkeys(getattr(one, "strerror", None) or type(one).__name__ for one in each))
 
 
 def _unreachable(backend: Backend, why: str) -> RouterError:
