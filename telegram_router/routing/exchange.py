@@ -133,15 +133,14 @@ class Register:
     """
 
     __slots__ = (
-        "_high", "_high_width", "_keep", "_low", "_lows", "_thousands", "abandoned", "answering", "carrier_width", "pending", "renumbers",
+        "_high", "_high_width", "_keep", "_low", "_lows", "_thousands", "answering", "carrier_width", "pending", "renumbers",
         "space", "timeout", "tombstones",
     )  # fmt: skip
 
     def __init__(self, timeout: float, keep: float, cap: int, answering: str, *, renumbers: bool = False, carrier_width: int = 0) -> None:
         self.timeout = timeout
         self.renumbers = renumbers
-        self.answering = answering  # name of the service or session, for the log
-        self.abandoned = False  # its session is gone: nothing is added any more
+        self.answering = answering  # name of the service or listener, for the log
         self.pending: dict[Hashable, Exchange] = {}
         self.tombstones: dict[Hashable, Tombstone] = {}
         self.carrier_width = carrier_width
@@ -184,10 +183,9 @@ class Register:
 
     def expired(self, now: float) -> list[Exchange]:
         """Those whose reply timeout has passed, oldest first."""
-        latest = now - self.timeout
         out = []
         for exchange in self.pending.values():
-            if exchange.at > latest:
+            if exchange.at + self.timeout > now:  # the very sum that next_deadline gives: there must be no tick that does nothing
                 break
             out.append(exchange)
         return out

@@ -126,21 +126,13 @@ class Service(Origin, Target):
 
     def choose(self) -> Peer | None:
         """The link with the fewest open requests; of equals the one longest not used. None when none has room."""
-        if self.kind is Kind.HTTP:
-            return self._take_free()
+        if self.kind is Kind.HTTP:  # exclusive links have no request or one; that there may be many of them must cost nothing
+            return self.free[-1] if self.free else None
         best: Peer | None = None
         for link in self.links:
             if link.load < link.limit and (best is None or link.load < best.load or (link.load == best.load and link.last < best.last)):
                 best = link
         return best
-
-    def _take_free(self) -> Peer | None:
-        """Exclusive links have no request or one; that there may be many of them must cost nothing."""
-        while self.free:
-            link = self.free.pop()
-            if not link.retired:
-                return link
-        return None
 
     @property
     def in_flight(self) -> int:
@@ -155,6 +147,11 @@ class Listener(Origin):
     def __init__(self, name: str, spec: Spec, policy: ListenerPolicy, routes: RouteTable | None = None) -> None:
         super().__init__(name, spec, routes or RouteTable(spec, ()))
         self.policy = policy
+        # Of what hosts ask the sessions. One for all of them, so that a number which one session left unknown is reserved in the next.
+        self.register = Register(
+            policy.timeout, policy.tombstone, policy.tombstones, name, renumbers=spec.carrier is not None, carrier_width=spec.carrier_width
+        )
+        self.audience: Audience | None = None
         self.sessions: dict[Peer, None] = {}
         self.bytes_in = self.bytes_out = self.frames_out = 0
         self.by_owner: dict[bytes, dict[Peer, None]] = {}
@@ -167,12 +164,13 @@ class Listener(Origin):
 
 
 class Audience(Target):
-    """The sessions of a listener as the target of a host's own telegrams."""
+    """The sessions of a listener as the target of a host's own telegrams. A listener has one, whoever routes to it."""
 
     def __init__(self, listener: Listener) -> None:
         super().__init__()
         self.listener = listener
         self.name = listener.name
+        listener.audience = self
 
     def choose(self, owner: bytes) -> Peer | None:
         """Of the sessions that carry this owner's telegrams the one with the fewest open requests."""

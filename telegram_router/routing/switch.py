@@ -74,7 +74,6 @@ class Switch:
         self.commands: list[Call | Close | Grow] = []
         self.events: list[Event] = []
         self.events_dropped = 0
-        self._session_registers: dict[Register, Audience] = {}
         self._oneway: dict[Peer, None] = {}  # peers whose `oneway` is not empty
 
     # --- peers come and go -------------------------------------------------------------------------------------
@@ -103,6 +102,8 @@ class Switch:
         if isinstance(service, Service) and link in service.links:
             service.links.remove(link)
             link.retired = True
+            if link in service.free:
+                service.free.remove(link)
 
     def lose_link(self, link: Peer, now: float) -> None:
         """A link is gone: what cannot have left goes elsewhere, everything else ended unknown."""
@@ -138,17 +139,11 @@ class Switch:
         self._orphan_requests(session)
         if session.register is None:
             return
-        asked = [*self._take_oneway(session, now), *session.register.pending.values()]
+        asked = self._take_oneway(session, now)
+        asked += [each for each in session.register.pending.values() if each.answerer is session]
         for exchange in asked:
             unsent = exchange.unsent
             self._fail(exchange, "E-RTE-05" if unsent else "E-BCK-02", Delivery.NOT_SENT if unsent else Delivery.SENT_UNKNOWN, now)
-        session.register.abandoned = True
-        self._forget_register(session.register)
-
-    def _forget_register(self, register: Register) -> None:
-        """A register outlives its session as long as it reserves keys."""
-        if register.abandoned and not register.pending and not register.tombstones:
-            self._session_registers.pop(register, None)
 
     def _orphan_requests(self, asker: Peer) -> None:
         asker.closed = True
@@ -369,7 +364,8 @@ class Switch:
             if answerer is None:
                 self._refuse(peer, frame, "E-RTE-05", entry.message.name)
                 return
-            register = self._session_register(answerer, target)
+            register = target.listener.register
+            answerer.register = register  # from now on what it answers is looked at
         else:
             register = target.register
         lane = peer.lanes[entry.lane]
@@ -377,7 +373,7 @@ class Switch:
         if key in lane.open or key in lane.reserved:
             self._duplicate(peer, frame, entry, lane.open.get(key))
             return
-        if lane.full or register.full or (answerer is not None and max(answerer.load, len(register.pending)) >= answerer.limit):
+        if lane.full or register.full or (answerer is not None and self._asked_enough(answerer, register)):
             self._refuse(peer, frame, "E-LIM-01", entry.message.name)
             return
         ref = register.number() if register.renumbers else key
@@ -405,6 +401,11 @@ class Switch:
             register.pending[ref] = exchange
         if self.journal is not None:
             self.journal.request(exchange)
+
+    def _asked_enough(self, session: Peer, register: Register) -> bool:
+        if self.journal is None:
+            return session.load >= session.limit
+        return max(session.load, sum(each.answerer is session for each in register.pending.values())) >= session.limit
 
     @staticmethod
     def _asked(peer: Peer, frame: bytes) -> Exchange | None:
@@ -518,6 +519,8 @@ class Switch:
             answerer.last = target.sends
         if call is not None:
             self.commands.append(call)
+            if target.kind is Kind.HTTP:
+                target.free.pop()
             return
         if entry.untracked:
             answerer.oneway.append(exchange)
@@ -621,7 +624,7 @@ class Switch:
         if exchange.offset != NOT_YET and exchange.answerer is not None:
             answerer = exchange.answerer
             answerer.load -= 1
-            if answerer.limit == 1 and type(entry.target) is Service and entry.target.kind is Kind.HTTP:
+            if answerer.limit == 1 and type(entry.target) is Service and entry.target.kind is Kind.HTTP and not answerer.retired:
                 entry.target.free.append(answerer)
         if tombstone is not None:
             register.tombstones[exchange.ref] = tombstone
@@ -644,8 +647,8 @@ class Switch:
         target = exchange.entry.target
         if type(target) is Service:
             return target.register
-        assert exchange.answerer is not None and exchange.answerer.register is not None
-        return exchange.answerer.register
+        assert type(target) is Audience
+        return target.listener.register
 
     # --- time ---------------------------------------------------------------------------------------------------
 
@@ -655,9 +658,8 @@ class Switch:
         for service in self.services.values():
             self._expire(service.register, now)
             self._expire_waiting(service, now)
-        for register in list(self._session_registers):
-            self._expire(register, now)
-            self._forget_register(register)
+        for listener in self.listeners.values():
+            self._expire(listener.register, now)
 
     def _expire(self, register: Register, now: float) -> None:
         for exchange in register.expired(now):
@@ -689,7 +691,7 @@ class Switch:
             due.append(service.register.next_deadline())
             if service.waiting:
                 due.append(min(since for since, _ in service.waiting) + service.policy.pending_timeout)
-        due += [register.next_deadline() for register in self._session_registers]
+        due += [listener.register.next_deadline() for listener in self.listeners.values()]
         return min((each for each in due if each is not None), default=None)
 
     @property
@@ -697,10 +699,9 @@ class Switch:
         """No exchange is open, and no answer waits for its release."""
         askers = [peer for listener in self.listeners.values() for peer in listener.sessions]
         askers += [link for service in self.services.values() for link in service.links]
-        registers = [*(service.register for service in self.services.values()), *self._session_registers]
         return not (
-            any(register.pending for register in registers)
-            or any(service.waiting for service in self.services.values())
+            any(service.register.pending or service.waiting for service in self.services.values())
+            or any(listener.register.pending for listener in self.listeners.values())
             or any(peer.open for peer in askers)
         )
 
@@ -785,7 +786,8 @@ class Switch:
         ref = frame[spec.carrier] if register.carrier_width and spec.carrier is not None else spec.correlate(frame)
         group = peer.group
         buried = register.tombstones.get(ref)
-        stats = group if isinstance(group, Service) else self._session_registers[register]
+        stats = group if isinstance(group, Service) else group.audience
+        assert stats is not None
         if buried is not None:
             stats.late += 1
             self._event("late_reply", code="E-BCK-07", peer=peer.name, service=register.answering, message=entry.message.name)
@@ -841,16 +843,6 @@ class Switch:
         if owner not in peer.owners and isinstance(listener, Listener):
             peer.owners.add(owner)
             listener.by_owner.setdefault(owner, {})[peer] = None
-
-    def _session_register(self, session: Peer, audience: Audience) -> Register:
-        if session.register is None:
-            policy, spec = audience.listener.policy, audience.listener.spec
-            session.register = Register(
-                policy.timeout, policy.tombstone, policy.tombstones, session.name,
-                renumbers=spec.carrier is not None, carrier_width=spec.carrier_width,
-            )  # fmt: skip
-            self._session_registers[session.register] = audience
-        return session.register
 
     # --- for the log --------------------------------------------------------------------------------------------
 

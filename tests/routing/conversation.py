@@ -278,6 +278,16 @@ class Talk:
     def listener(self, name: str = "branches") -> Listener:
         return self.switch.listeners[name]
 
+    @staticmethod
+    def ended(origin: Listener | Service) -> dict[str, int]:
+        """How the requests of an origin ended, over all its routes."""
+        origin.add_up()
+        sums: dict[str, int] = {}
+        for score in (route.score for route in origin.routes.routes):
+            for result, count in {"ok": score.ok, **score.failed}.items():
+                sums[result] = sums.get(result, 0) + count
+        return {result: count for result, count in sums.items() if count}
+
     @property
     def open(self) -> int:
         """Exchanges that somebody still waits for."""
@@ -290,7 +300,7 @@ class Talk:
             "pending": sum(len(each.register.pending) for each in switch.services.values()),
             "tombstones": sum(len(each.register.tombstones) for each in switch.services.values()),
             "waiting": sum(len(each.waiting) for each in switch.services.values()),
-            "asked of sessions": sum(len(each.pending) + len(each.tombstones) for each in switch._session_registers),
+            "asked of sessions": sum(len(each.register.pending) + len(each.register.tombstones) for each in switch.listeners.values()),
             "reserved": sum(len(lane.reserved) for speaker in self.speakers for lane in speaker.peer.lanes),
             "open": self.open,
             "load": sum(speaker.peer.load for speaker in self.speakers if not speaker.peer.closed),

@@ -298,6 +298,7 @@ class Conversations(RuleBasedStateMachine):
             assert len(service.waiting) <= service.policy.pending + self.returned
             register = service.register
             assert len(register.pending) + len(register.tombstones) <= register.space
+            assert len(service.free) <= len(service.links)
             for link in service.links:
                 assert 0 <= link.load <= link.limit
         for speaker in self.sessions:
@@ -360,7 +361,7 @@ def counted(switch: Switch) -> tuple[int, int]:
 
 def open_requests(talk: Talk) -> int:
     switch = talk.switch
-    registers = [service.register for service in switch.services.values()] + list(switch._session_registers)
+    registers = [service.register for service in switch.services.values()] + [listener.register for listener in switch.listeners.values()]
     one_way = sum(exchange.entry.untracked for service in switch.services.values() for _, exchange in service.waiting)
     one_way += sum(len(speaker.peer.oneway) for speaker in talk.speakers)
     for lane in (lane for speaker in talk.speakers for lane in speaker.peer.lanes):

@@ -348,12 +348,13 @@ class World:
     def assert_books_agree(self) -> None:
         """What is written down in two places is the same in both."""
         pending = [each for service in self.switch.services.values() for each in service.register.pending.values()]
-        pending += [each for register in self.switch._session_registers for each in register.pending.values()]
+        pending += [each for listener in self.switch.listeners.values() for each in listener.register.pending.values()]
         assert all(not exchange.settled for exchange in pending)
         for peer in self.peers:
             if not peer.closed:
                 assert peer.queued - peer.accepted == sum(map(len, peer.outbox)), peer.name
-                assert peer.load == sum(each.answerer is peer for each in pending), peer.name
+                given = sum(each.answerer is peer for each in pending) + len(peer.oneway)
+                assert peer.load == given, peer.name
         lanes = [each for peer in self.peers for lane in peer.lanes for each in lane.open.values()]
         assert sorted(map(id, lanes)) == sorted(map(id, pending))
 
@@ -370,7 +371,7 @@ class World:
         assert self.net.open == 0, "a socket was left open"
         assert not (hub.connections or hub.by_peer or hub._leftover or hub._handshakes or hub._entered)
         assert not self.net.poller._interest
-        assert not (switch.dirty or switch.resumed or switch.commands or switch._session_registers or switch.events)
+        assert not (switch.dirty or switch.resumed or switch.commands or self.listener.register.pending or switch.events)
         assert not (self.listener.sessions or self.listener.by_owner)
         for service in switch.services.values():
             assert service.kind is Kind.HANDLER or not service.links, service.name
