@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from telegram_router.errors import FramingError, RouterError
 from telegram_router.telegrams.diagnosis import diagnose, foreign_protocol
-from telegram_router.wire.poller import HANGUP, READ, WRITE
+from telegram_router.wire.poller import GONE, HANGUP, READ, WRITE
 
 if TYPE_CHECKING:
     from telegram_router.routing import Peer
@@ -34,6 +34,7 @@ FRAMES_OF_A_FLOOD = 16  # for a session that sends more than a step takes: short
 ENCRYPT_AHEAD = 16_384
 WRITE_AT_ONCE = 262_144
 SALVAGE_READS = 16
+UNREAD_WORDS = 4096  # frames of our own that may wait on a link; a link is never paused, both sides might wait for each other
 LINGER = 1.0
 HANDSHAKE_IN_ALL = 4  # times handshake_timeout: the end of a handshake however long it waited for us
 
@@ -151,12 +152,15 @@ class Connection:
         """One step of a turn: at most one receive, at most one write."""
         if events & WRITE:
             self.flush(now)
-        if events & ~WRITE and self.stage is not Stage.CLOSED:
+        if self.stage is Stage.CLOSED:
+            return
+        if self.events & READ:
             self.read(now)
+        else:  # paused or finishing: only the end of the peer was waited for
+            self.hung_up(events)
 
     def read(self, now: float) -> None:
-        if self.events & READ == 0:  # paused or finishing: only the end of the peer was waited for
-            self.hung_up(now)
+        if self.events & READ == 0:  # it was ready when this turn began, and has been paused or finished since
             return
         if self.shaking:  # what came before waits for its handshake step; the kernel keeps the rest
             return
@@ -177,11 +181,11 @@ class Connection:
         else:
             self.ended(now)
 
-    def hung_up(self, now: float) -> None:
-        """RDHUP or worse while nothing is read. A half-closed peer may still want its answers; a reset one may not."""
-        if self.stage is Stage.FINISHING or not self.events & HANGUP:
+    def hung_up(self, events: int) -> None:
+        """The end of the peer while nothing is read. A half-closed peer may still want its answers; a reset one may not."""
+        if events & GONE:
             self.hub.drop(self, self.finish_code or "reset by the peer")
-        else:
+        elif events & HANGUP:
             self.hub.watch(self, self.events & ~HANGUP)
 
     def unwrap(self, data: bytes, now: float) -> None:
@@ -197,8 +201,13 @@ class Connection:
             self.hub.queue_handshake(self, now)
             return
         self.decrypt(now)
-        if not data and self.stage is Stage.OPEN and not tls.more:
+        if not data and self.reads_on and not tls.more:
             self.ended(now)
+
+    @property
+    def reads_on(self) -> bool:
+        """All that was plain has been handed on, and there is room for more."""
+        return self.stage is Stage.OPEN and not self.backlogged and self.events & READ != 0
 
     def decrypt(self, now: float) -> None:
         tls = self.tls
@@ -211,7 +220,7 @@ class Connection:
             return
         if plain:
             self.arrived(plain, now)
-        if self.stage is not Stage.OPEN:
+        if not self.reads_on:  # then `go_on` comes here again
             return
         if tls.more:
             self.hub.again(self)
@@ -221,7 +230,7 @@ class Connection:
     def go_on(self, now: float) -> None:
         """The next step with bytes that were received earlier: first what is plain already."""
         self.more(now)
-        if self.tls is not None and self.stage is Stage.OPEN and self.events & READ and not self.backlogged:
+        if self.tls is not None and self.reads_on:
             self.decrypt(now)
 
     def shake(self, now: float) -> None:
@@ -242,7 +251,7 @@ class Connection:
             self.decrypt(now)
 
     def send_alert(self) -> None:
-        """Tell the peer why, if the kernel takes it at once."""
+        """Tell the peer why, or that this is the end, if the kernel takes it at once."""
         assert self.tls is not None
         try:
             self.send(self.cipher + self.tls.outgoing())
@@ -344,6 +353,8 @@ class Connection:
                 self.arrived(data, now)
             else:
                 self.unwrap(data, now)
+            while self.backlogged or (self.tls is not None and self.tls.more and self.reads_on):
+                self.go_on(now)
         if self.stage is not Stage.CLOSED:
             self.hub.drop(self, _reason(error))
 
@@ -363,10 +374,10 @@ class Connection:
         if peer is not None and (peer.outbox or peer.open or self.cipher):
             return
         # Closing with unread bytes in the kernel sends RST, which can overtake our last answers: shut, then drain.
+        if self.tls is not None:
+            self.tls.goodbye()
+            self.send_alert()
         try:
-            if self.tls is not None:
-                self.tls.goodbye()
-                self.send(self.tls.outgoing())
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:
             self.hub.drop(self, self.finish_code)
@@ -378,6 +389,8 @@ class Connection:
     def due(self, now: float) -> tuple[str, RouterError | None] | None:
         """Why this connection must be closed now, if it must."""
         limits = self.limits
+        if self.stage is Stage.FINISHING:  # what was open may have ended without a word to write
+            self.close_when_done(now)
         if self.stage is Stage.HANDSHAKE and now >= (self.handshake_end if self.shaking else self.handshake_due):
             assert self.tls is not None
             return "E-TLS-08", self.tls.late(limits.handshake_timeout)
@@ -452,6 +465,9 @@ class TelegramConnection(Connection):
             if limit <= 0 or peer.queued - peer.accepted > self.limits.unread:
                 self.pause()
                 return
+        elif peer.queued - peer.accepted > self.limits.unread and self.is_deaf(peer):
+            self.hub.drop(self, "E-LIM-06", RouterError("E-LIM-06", "it asks and does not read the answers", where=self.name))
+            return
         try:
             frames, stop = self.cut(self.buffer, self.start, limit)
             if frames:
@@ -476,6 +492,11 @@ class TelegramConnection(Connection):
             self.partial_since = None
         elif frames or self.partial_since is None:
             self.partial_since = now
+
+    @staticmethod
+    def is_deaf(peer: Peer) -> bool:
+        """More waits to be written to this link than its requests and the answers it asked for: refusals and answers to polls."""
+        return len(peer.outbox) > peer.limit + sum(lane.limit for lane in peer.lanes) + UNREAD_WORDS
 
     def pause(self) -> None:
         """This session has no room: stop reading it, notice only that it hangs up."""
