@@ -45,12 +45,13 @@ class HttpPolicy:
 class HttpConnection(Connection):
     """One connection with an HTTP service: at most one exchange at a time."""
 
-    __slots__ = ("exchange", "heard_at", "pool", "reply")
+    __slots__ = ("asked", "exchange", "heard_at", "pool", "reply")
 
     def __init__(self, sock: Socket, name: str, limits: Limits, pool: HttpPool, tls: TlsLayer | None) -> None:
         super().__init__(sock, name, limits, tls)
         self.pool = pool
         self.exchange: Exchange | None = None
+        self.asked = False  # it was good for a request at least once
         self.heard_at = 0.0  # when bytes last came
         self.reply = HttpReply(pool.policy.max_header, pool.policy.max_body)
 
@@ -178,24 +179,25 @@ class HttpPool:
             self._dialling -= 1
             self._outcomes.failed += 1
             self._log.warning("connect_failed", code=error.code, service=self._service.name, **error.parts())
-            await self._hold()
+            self._hold()
             return
         connection = HttpConnection(sock, f"{self._service.name}#{next(self.numbers)}", self._limits, self, self._backend.layer())
         connection.on_open, connection.on_closed = self._opened, self._closed
         self._hub.enter(lambda now: self._hub.add(connection, now))
 
-    async def _hold(self) -> None:
+    def _hold(self) -> None:
         """After a failure one attempt at a time, with growing pauses, as long as requests wait."""
         now = self._hub.clock()
-        if now < self._held_until:
-            return
-        pause = self._pauses.next()
-        self._held_until = now + pause
+        if now >= self._held_until:
+            pause = self._pauses.next()
+            self._held_until = now + pause
+            self._nursery.start_soon(self._grow_after, pause)
+
+    async def _grow_after(self, pause: float) -> None:
         await trio.sleep(pause)
         self._hub.enter(lambda _: self.grow())
 
     def _opened(self, connection: Connection) -> None:
-        self._pauses.reset()
         self._dialling -= 1
         self._outcomes.connected += 1
         self._outcomes.up += 1
@@ -211,7 +213,9 @@ class HttpPool:
         else:
             self._dialling -= 1
             self._outcomes.failed += 1
-        if self._service.waiting:
+        if not connection.asked and self._service.waiting:  # a handshake that failed, or a door that shuts at once
+            self._hold()
+        elif self._service.waiting:
             self._hub.enter(lambda _: self.grow())
 
     # --- requests -----------------------------------------------------------------------------------------------
@@ -224,6 +228,9 @@ class HttpPool:
         connection = self._hub.by_peer[command.link]
         assert isinstance(connection, HttpConnection)
         if connection.idle_and_sound:
+            if not connection.asked:
+                connection.asked = True
+                self._pauses.reset()
             connection.ask(exchange, self._request(exchange, self._hub.clock()))
         else:
             self._hub.drop(connection, "closed by the service")  # which puts the exchange, unsent, back into the queue

@@ -16,6 +16,7 @@ from authority import CLIENT, DAY, SERVER, Authority, Pair
 from running_router import (
     Client,
     Host,
+    HostOfBytes,
     HttpService,
     Running,
     answer_to,
@@ -339,7 +340,25 @@ async def test_an_https_service_without_a_good_certificate_is_sent_nothing(files
         assert await client.asks(credit(1)) == answer_to(credit(1), "SB07")
         line, *_ = await router.logged("E-TLS-10")
         assert why in line["what"] and line["connection"].startswith("rest#")
+        assert len(router.log.of("E-TLS-10")) < 15  # with pauses between: a handshake costs both sides
     assert rest.requests == []
+
+
+async def test_a_backend_that_never_speaks_tls_is_given_up_and_was_sent_nothing(files: SimpleNamespace):
+    """Rows 60 and 62: our side of a stalled handshake."""
+    keys = f'tls = {{ ca = "{files.ca}" }}\npending_timeout = "150ms"\nconnect_timeout = "60ms"'
+    async with (
+        HostOfBytes() as silent,
+        Host() as steady,
+        running(config(silent, steady, service=keys, more=https(files, silent, 'connect_timeout = "60ms"\n'))) as router,
+        good_neighbour(router),
+    ):
+        client = await router.connect()
+        assert await client.asks(transfer(1)) == answer_to(transfer(1), "SB07")
+        assert await client.asks(credit(2)) == answer_to(credit(2), "SB07")
+        named = {line["connection"].partition("#")[0] for line in router.log.of("E-TLS-08")}
+        assert named == {"core", "rest"}
+    assert silent.got[:2] == b"\x16\x03"
 
 
 @BOTH_VERSIONS
@@ -362,8 +381,8 @@ async def test_an_https_service_with_a_good_certificate_is_asked_again_and_again
     assert len(rest.lines) == 1 and len(rest.requests) == 3
 
 
-def https(files: SimpleNamespace, rest: HttpService) -> str:
-    own = f'[services.rest]\nurl = "https://{rest.address}/credit"\ntimeout = "200ms"\npending_timeout = "100ms"\ntls = {{ ca = "{files.ca}" }}\n'
+def https(files: SimpleNamespace, rest: HttpService | HostOfBytes, keys: str = "") -> str:
+    own = f'[services.rest]\nurl = "https://{rest.address}/credit"\ntimeout = "200ms"\npending_timeout = "150ms"\n{keys}tls = {{ ca = "{files.ca}" }}\n'
     return own + '[[routes]]\nlistener = "companies"\nservice = "rest"\nmatch = { message_type = "5000", business_code = "100" }\n'
 
 

@@ -272,7 +272,7 @@ async def running(config: str, folder: Path | None = None) -> AsyncIterator[Runn
 
 
 def config(
-    core: Host | None = None,
+    core: Host | HostOfBytes | None = None,
     steady: Host | None = None,
     *,
     spec: str = "firmbanking",
@@ -304,7 +304,7 @@ def config(
     return text
 
 
-def _service(name: str, host: Host, keys: str = "") -> str:
+def _service(name: str, host: Host | HostOfBytes, keys: str = "") -> str:
     usual = _unless_given(keys, timeout="200ms", reconnect_min="10ms", reconnect_max="50ms", frame_timeout="150ms", write_timeout="200ms")
     return f'[services.{name}]\nbackends = ["{host.address}"]\n{usual}\n{keys}\n'
 

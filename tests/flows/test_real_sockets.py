@@ -110,7 +110,7 @@ async def test_a_host_that_never_reads_is_given_up_in_time_and_its_requests_are_
             await trio.sleep_forever()
 
     async with Deaf() as core:
-        text = config(core, spec="binary", service='timeout = "2s"\npending = 1000', listener="open_exchanges = 2000")  # type: ignore[arg-type]
+        text = config(core, spec="binary", service='timeout = "2s"\npending = 1000', listener="open_exchanges = 2000")
         async with running(text) as router:
             client = await router.connect()
             async with trio.open_nursery() as nursery:
