@@ -78,7 +78,9 @@ class Peer:
         self.lanes = [Lane(each) for each in lane_limits]
         self.register: Register | None = None
         self.owners: set[bytes] = set()
-        self.oneway: deque[Exchange] = deque()  # given to it, nothing answers them, not yet known to be taken; part of `load`
+        self.oneway: deque[Exchange] = (
+            deque()
+        )  # given to it, nothing answers them, not yet known to be taken; bounded by the limit of `load`
         self.paused = False
         self.closed = False
         self.retired = False  # is given nothing more

@@ -191,7 +191,7 @@ def _no_message(spec: Spec) -> FieldProblem:
     path = ", ".join(f"header.{name}" for name in spec.family.key)
     offset = min(spec.header_fields[name][0] for name in spec.family.key)
     return FieldProblem(
-        "E-RTE-02", spec.name, "", path, offset, 0, "key", f"one of {len(spec.by_key)} declared keys", "no message of the spec has this key"
+        "E-RTE-01", spec.name, "", path, offset, 0, "key", f"one of {len(spec.by_key)} declared keys", "no message of the spec has this key"
     )
 
 

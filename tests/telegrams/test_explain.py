@@ -98,7 +98,7 @@ def test_bytes_beyond_the_layout_have_a_row_of_their_own():
 
 def test_a_key_that_no_message_has_leaves_the_header():
     told = explain(SPEC, patched("header.type", b"9999"))
-    assert (told.message, [problem.code for problem in told.problems]) == ("", ["E-RTE-02"])
+    assert (told.message, [problem.code for problem in told.problems]) == ("", ["E-RTE-01"])
     assert [row.path for row in told.rows][-1] == "body"
     assert "header.type" in told.problems[0].path
     assert rows(patched("header.type", b"9999"))["header.type"].shown == "9999"
