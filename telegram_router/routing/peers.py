@@ -78,9 +78,8 @@ class Peer:
         self.lanes = [Lane(each) for each in lane_limits]
         self.register: Register | None = None
         self.owners: set[bytes] = set()
-        self.oneway: deque[Exchange] = (
-            deque()
-        )  # given to it, nothing answers them, not yet known to be taken; bounded by the limit of `load`
+        # One-way telegrams given to it and not known to be taken yet; part of `load`.
+        self.oneway: deque[Exchange] = deque()  # bounded by `limit`
         self.paused = False
         self.closed = False
         self.retired = False  # is given nothing more
