@@ -34,6 +34,9 @@ FOREIGN = [
         for word in (b"GET", b"POST", b"HEAD", b"OPTIONS")
     ),
     pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "E-FRM-12", id="row-17-http2"),
+    pytest.param(b"SSH-2.0-OpenSSH_9.6\r\n", "E-FRM-13", id="row-18-ssh"),
+    pytest.param(b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n" + transfer(), "E-FRM-13", id="row-18-proxy-v1"),
+    pytest.param(b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + bytes(12) + transfer(), "E-FRM-13", id="row-18-proxy-v2"),
     pytest.param(b"\xf0\xf3\xf0\xf0" + TELEGRAM.decode("ascii", "replace").encode("cp037", "replace"), "E-FRM-14", id="row-19-ebcdic"),
 ]
 
@@ -61,7 +64,7 @@ async def ends(router: Running, client: Client, code: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(("sent", "code"), FOREIGN)
 async def test_a_client_of_another_protocol_is_cut_off_and_named(sent: bytes, code: str):
-    """Rows 16, 17 and 19."""
+    """Rows 16, 17, 18 and 19."""
     async with companies() as (router, core):
         client = await router.connect()
         await client.sends(sent)

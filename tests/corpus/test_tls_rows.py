@@ -6,7 +6,7 @@ import shutil
 import ssl
 import subprocess
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import SimpleNamespace
 
@@ -18,8 +18,10 @@ from running_router import (
     Host,
     HostOfBytes,
     HttpService,
+    Line,
     Running,
     answer_to,
+    answers,
     config,
     credit,
     field,
@@ -126,6 +128,46 @@ async def test_a_company_over_its_window_gets_everything_in_the_end(files: Simpl
         await client.sends(b"".join(asked))
         assert [await client.got() for _ in asked] == [answer_to(frame) for frame in asked]
         assert router.router.hub.pauses and router.log.codes == []
+
+
+@BOTH_VERSIONS
+async def test_a_company_that_says_goodbye_still_gets_its_answers(files: SimpleNamespace, version: ssl.TLSVersion):
+    """Row 54: close_notify behind the last request, which is TLS's FIN."""
+
+    async def answers_late(line: Line, frame: bytes) -> None:
+        await trio.sleep(0.03)
+        await answers(line, frame)
+
+    asked = [transfer(number) for number in range(1, 6)]
+    async with bank(files) as (router, core):
+        core.behave = answers_late
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = client_tls(files, files.company, version).wrap_bio(incoming, outgoing, server_hostname="router.example")
+        client = await router.connect()
+
+        async def until_done(step: Callable[[], object]) -> object:
+            while True:
+                try:
+                    done = step()
+                except ssl.SSLWantReadError:
+                    await client.sends(outgoing.read())
+                    incoming.write(await client.stream.receive_some())
+                else:
+                    await client.sends(outgoing.read())
+                    return done
+
+        await until_done(tls.do_handshake)
+        tls.write(b"".join(asked))
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.unwrap()
+        got = b""
+        while len(got) < 304 * len(asked):
+            part = await until_done(lambda: tls.read(65_536))
+            assert isinstance(part, bytes) and part
+            got += part
+        assert got == b"".join(answer_to(frame) for frame in asked)
+        core.behave = answers
+        assert router.log.codes == []
 
 
 @BOTH_VERSIONS
