@@ -6,13 +6,16 @@ Most tests turn the hub by hand and set the clock: a conversation is then a list
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import trio
+import trio.testing
 from construct import Struct
 
+from telegram_router.errors import RouterError
 from telegram_router.routing import Among, Audience, Kind, Listener, ListenerPolicy, Peer, Route, RouteTable, Service, ServicePolicy, Switch
 from telegram_router.telegrams import (
     OUR_CODE,
@@ -30,6 +33,7 @@ from telegram_router.telegrams import (
 )
 from telegram_router.wire.connection import Connection, Limits, Reader, TelegramConnection
 from telegram_router.wire.hub import Hub
+from telegram_router.wire.links import Backend
 from telegram_router.wire.memory import Far, MemoryNet, MemorySocket
 from telegram_router.wire.tls import TlsLayer
 
@@ -409,8 +413,48 @@ class SteppedClock:
 
 
 async def settled() -> None:
-    """All tasks wait: what could happen now has happened. Keeps a MockClock from jumping meanwhile."""
-    await trio.testing.wait_all_tasks_blocked(0.0)
+    """All tasks wait: what could happen now has happened."""
+    await trio.testing.wait_all_tasks_blocked()
+
+
+@asynccontextmanager
+async def running(world: World) -> AsyncIterator[trio.Nursery]:
+    """The hub and its ticker at work; what else the test starts ends with them."""
+    async with trio.open_nursery() as nursery:
+        await nursery.start(world.hub.run)
+        nursery.start_soon(world.hub.keep_time, 0.1)
+        yield nursery
+        world.hub.stop()
+        await settled()
+        nursery.cancel_scope.cancel()
+
+
+class Network:
+    """Stands in for `dial`: who can be reached, who was dialled when, and the far ends of what was connected."""
+
+    def __init__(self, world: World) -> None:
+        self.reachable: set[str] = set()
+        self.dialled: list[tuple[float, str]] = []
+        self.ends: dict[str, list[End]] = {}
+        self.window = 65_536
+        self._world = world
+
+    async def dial(self, backend: Backend) -> MemorySocket:
+        await trio.lowlevel.checkpoint()
+        self.dialled.append((trio.current_time(), backend.name))
+        if backend.name not in self.reachable:
+            raise RouterError("E-BCK-10", "cannot connect: refused", where=backend.name)
+        sock, _ = self._world.net.pair(self.window)
+        end = End(self._world, sock, None, None)  # type: ignore[arg-type]
+        count_writes(sock, end.writes)
+        self.ends.setdefault(backend.name, []).append(end)
+        return sock
+
+    def last(self, name: str) -> End:
+        return self.ends[name][-1]
+
+    def times(self, name: str) -> list[float]:
+        return [at for at, dialled in self.dialled if dialled == name]
 
 
 def numbers(telegrams: Iterable[Seen]) -> list[int]:
