@@ -38,6 +38,7 @@ from telegram_router.wire.hub import Hub
 from telegram_router.wire.links import Backend, LinkKeeper, Outcomes, Pauses
 from telegram_router.wire.listeners import Acceptor, bind
 from telegram_router.wire.poller import EpollPoller, Poller
+from telegram_router.wire.slow_steps import SlowSteps
 
 EXIT_OK, EXIT_CUT, EXIT_CANNOT_BIND, EXIT_BUG, EXIT_CONFIG = 0, 1, 69, 70, 78
 LOG_TICK = 1.0
@@ -189,7 +190,7 @@ class Router:
             nursery.start_soon(hurry)
             cut = await self.hub.drain(patience)
             nursery.cancel_scope.cancel()
-        return cut if cut >= 0 else sum(len(service.register.pending) for service in self.switch.services.values())
+        return cut if cut >= 0 else self.hub.unanswered
 
     def _bind(self, config: Config) -> None:
         bound: list[socket.socket] = []
@@ -247,6 +248,7 @@ async def serve(plan: Plan, log: logs.Log) -> int:
     _allow_many_files()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         router = Router(plan, log)
+        trio.lowlevel.add_instrument(SlowSteps(router.hub, log))
         async with trio.open_nursery() as nursery:
 
             async def listen() -> None:

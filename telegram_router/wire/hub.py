@@ -34,7 +34,6 @@ JUST_POLLED = 0.001
 LINGER = 0.001  # what epoll can wait at least
 READY_AT_ONCE = 1024
 HANDSHAKES_PER_TURN = 4
-SLOW_STEP = 0.02
 TICK = 0.01
 GO_ON = 0  # no event of the poller: the connection has received bytes that were not looked at yet
 SWEEP = 0.25
@@ -396,17 +395,25 @@ class Hub:
         with trio.move_on_after(patience):
             while not (self.switch.idle and self._all_written()):  # noqa: ASYNC110 - read off tables, which tell nobody
                 await trio.sleep(TICK)
-        cut = sum(len(service.register.pending) for service in self.switch.services.values())
+        cut = self.unanswered
         self.enter(self._part)
         with trio.move_on_after(2.0):
-            while any(self._is_session(connection) for connection in self.connections.values()):  # noqa: ASYNC110
+            while self._sessions():  # noqa: ASYNC110
                 await trio.sleep(TICK)
         return cut
 
+    @property
+    def unanswered(self) -> int:
+        """Requests that are open, whoever asked."""
+        registers = [service.register for service in self.switch.services.values()]
+        registers += [connection.peer.register for connection in self._sessions() if connection.peer and connection.peer.register]
+        return sum(len(register.pending) for register in registers)
+
+    def _sessions(self) -> list[Connection]:
+        return [connection for connection in self.connections.values() if self._is_session(connection)]
+
     def _part(self, now: float) -> None:
-        for connection in list(self.connections.values()):
-            if not self._is_session(connection):
-                continue
+        for connection in self._sessions():
             if connection.stage is Stage.OPEN:
                 connection.finish("stopped", now)
             elif connection.stage is Stage.HANDSHAKE:
@@ -417,8 +424,10 @@ class Hub:
         return isinstance(connection, TelegramConnection) and connection.is_session
 
     def _all_written(self) -> bool:
+        """No outbox holds anything, and every telegram that was received has been looked at."""
         return not any(
-            connection.cipher or (connection.peer is not None and connection.peer.outbox) for connection in self.connections.values()
+            connection.cipher or connection.backlogged or (connection.peer is not None and connection.peer.outbox)
+            for connection in self.connections.values()
         )
 
     def connection_counts(self) -> Mapping[str, int]:

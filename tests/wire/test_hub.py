@@ -17,11 +17,14 @@ from hub_kit import (
     World,
     answered,
     asked,
+    not_sent,
     numbers,
     replies,
     reply,
     request,
     requests,
+    running,
+    settled,
     unknown,
 )
 
@@ -492,3 +495,85 @@ def check_outcomes(world: World, fault: Fault, end: dict[str, Any], number: int)
                 assert wanted not in both, (number, wanted, "was sent")
         told = [each.number for each in end["got"][index] if each.code not in ("E-DUP-01", "E-RTE-01")]
         assert len(told) == len(set(told)), (number, "answered twice")
+
+
+# -- stopping
+
+
+async def test_a_drain_answers_what_is_open_refuses_what_is_new_and_then_parts(
+    make_world: MakeWorld, autojump_clock: trio.testing.MockClock
+) -> None:
+    world = make_world(clock=trio.current_time)
+    async with running(world) as nursery:
+        host, client, idle = world.host(), world.client(), world.client()
+        client.says(requests(1, 2))
+        await settled()
+        left: list[int] = []
+
+        async def drain() -> None:
+            left.append(await world.hub.drain(30))
+
+        nursery.start_soon(drain)
+        await trio.sleep(1)
+        client.says(request(3))
+        idle.says(request(4, company="C002"))
+        idle.says(POLL)
+        await settled()
+        assert client.got() == not_sent("E-LIM-04", 3)
+        assert idle.got_frames()[0][4:8] == b"0299"
+        assert not idle.far.ended
+        host.says(replies(2, 1))
+        await trio.sleep(0.1)
+        assert client.got() == answered(2, 1)
+        assert client.far.ended
+        assert idle.far.ended
+        assert not client.far.closed  # our FIN first, then the client's
+        client.far.close()
+        idle.far.close()
+        await trio.sleep(0.1)
+        assert left == [0]
+        assert not client.far.was_reset
+        assert not host.far.closed  # links go last
+        world.assert_at_rest()
+
+
+async def test_a_drain_looks_at_every_telegram_that_was_received(make_world: MakeWorld, autojump_clock: trio.testing.MockClock) -> None:
+    world = make_world(clock=trio.current_time, open_exchanges=10)
+    async with running(world) as nursery:
+        host, client = world.host(), world.client()
+        client.says(requests(*range(300)))
+        await settled()
+        assert numbers(host.got()) == list(range(10))
+        nursery.start_soon(world.hub.drain, 30)
+        await trio.sleep(1)
+        host.says(replies(*range(10)))
+        await trio.sleep(0.1)
+        assert sorted(client.got()) == sorted(answered(*range(10)) + not_sent("E-LIM-04", *range(10, 300)))
+        assert client.far.ended
+        world.assert_at_rest()
+
+
+async def test_a_drain_that_loses_its_patience_says_how_many_were_cut(
+    make_world: MakeWorld, autojump_clock: trio.testing.MockClock
+) -> None:
+    world = make_world(clock=trio.current_time)
+    async with running(world):
+        host, client = world.host(), world.client()
+        client.says(requests(1, 2))
+        await settled()
+        host.says(request(7))  # the other way round: the host asks, the session owes the answer
+        await settled()
+        assert client.got() == asked(7)
+        began = trio.current_time()
+        assert await world.hub.drain(3) == 3
+        assert trio.current_time() - began == pytest.approx(5, abs=0.1)
+
+
+async def test_a_drain_does_not_wait_for_a_client_that_never_closes(make_world: MakeWorld, autojump_clock: trio.testing.MockClock) -> None:
+    world = make_world(clock=trio.current_time)
+    async with running(world):
+        client = world.client()
+        began = trio.current_time()
+        assert await world.hub.drain(30) == 0
+        assert trio.current_time() - began <= 1.5
+        assert client.far.closed
