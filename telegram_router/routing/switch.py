@@ -27,7 +27,10 @@ NOTHING: dict[Hashable, Exchange] = {}
 
 
 class Journal(Protocol):
-    """What makes an exchange durable before a byte leaves. It calls `release` / `release_answer` when that is done."""
+    """What makes an exchange durable before a byte leaves. It calls `release` / `release_answer` when that is done.
+
+    Both methods only note what is to be written, and do not raise: a journal that cannot write ends the process.
+    """
 
     def request(self, exchange: Exchange) -> None: ...
 
@@ -193,7 +196,10 @@ class Switch:
 
     def _receive_one(self, peer: Peer, frame: bytes, now: float) -> None:
         """What becomes of a frame, whatever it is. `_receive_fast` is this for the common case, written out."""
-        entry = peer.group.memo.get(peer.group.head(frame))
+        group = peer.group
+        if type(group) is Service and group.waiting:
+            self._feed(group)  # replies that `_receive_fast` took before this frame may have made room
+        entry = group.memo.get(group.head(frame))
         if entry is None:
             entry = self._meet(peer, frame)
             if entry is None:
@@ -380,7 +386,7 @@ class Switch:
         if ref is key and (key in register.pending or key in register.tombstones):
             self._duplicate(peer, frame, entry, register.pending.get(key))
             return
-        if answerer is None and len(target.waiting) >= target.policy.pending:
+        if answerer is None and len(target.waiting) >= target.policy.pending and (target.waiting or target.choose() is None):
             self._refuse(peer, frame, "E-LIM-01" if target.links else "E-BCK-01", entry.message.name)
             return
         telegram = None
@@ -634,11 +640,11 @@ class Switch:
             entry.ok += 1
         elif route is not None:
             route.score.failed[result] = route.score.failed.get(result, 0) + 1
+        if told and self.journal is not None:
+            self.journal.answer(exchange)
         # Whatever is left out from here on makes nothing wrong.
         if took is not None:
             self._count_answers(target, took, 1)
-        if told and self.journal is not None:
-            self.journal.answer(exchange)
         if type(target) is Service and target.waiting:
             self._feed(target)
 

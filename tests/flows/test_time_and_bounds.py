@@ -16,6 +16,7 @@ from conversation import (
     transfer,
 )
 
+from telegram_router.errors import Delivery
 from telegram_router.routing import Close, Grow, Kind, Route, RouteTable
 
 
@@ -235,8 +236,6 @@ def test_an_http_link_whose_request_timed_out_is_closed():
 
 
 def test_a_failed_call_is_answered_in_the_familys_words_once():
-    from telegram_router.errors import Delivery
-
     talk = one_service(firmbanking(), kind=Kind.HANDLER, full=True)
     bank = talk.session()
     talk.link()
@@ -273,8 +272,6 @@ def test_a_rest_service_of_a_carrier_family_sees_the_askers_own_numbers():
 
 
 def test_a_one_way_telegram_to_a_called_service_holds_its_link_until_the_call_is_over():
-    from telegram_router.errors import Delivery
-
     talk = one_service(small(), kind=Kind.HTTP)
     bank, link = talk.session(), talk.link()
     bank.sends(ask(1, "first", kind="0400"), ask(2, "second", kind="0400"))

@@ -1,0 +1,174 @@
+"""The written-out loop of the switch and the general way end in the same state, whatever is said in whatever batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conversation import ImmediateJournal, Speaker, Talk, answer_to, ask, exactly, listing, reply_to, service_of, small, transfer
+from conversation import firm as firm_talk
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from telegram_router.routing import Audience, Listener, ListenerPolicy, Route, RouteTable, Switch
+from telegram_router.routing.exchange import Lane, Register
+
+WIDTH = 2
+COMPANIES = ("AA", "BB", "CC")
+
+one_ask = st.tuples(
+    st.just("ask"), st.sampled_from(["0200", "0200", "0200", "0300", "0400", "0999"]), st.integers(0, 9), st.sampled_from(COMPANIES)
+)
+one_answer = st.tuples(st.just("answer"), st.integers(0, 5), st.sampled_from(["good", "good", "good", "again", "other", "short"]))
+batches = st.tuples(st.just("batch"), st.integers(0, 9), st.lists(st.one_of(one_ask, one_answer, one_answer), min_size=1, max_size=8))
+steps = st.lists(
+    st.one_of(
+        batches,
+        batches,
+        batches,
+        st.tuples(st.just("take"), st.integers(0, 9), st.integers(1, 60)),
+        st.tuples(st.just("take all")),
+        st.tuples(st.just("take all")),
+        st.tuples(st.just("tick"), st.sampled_from([0.1, 0.7, 3.0, 6.0, 30.0])),
+        st.tuples(st.just("die"), st.integers(0, 9)),
+        st.tuples(st.just("join"), st.sampled_from(["session", "transfer", "other"])),
+    ),
+    max_size=25,
+)
+
+
+class Played:
+    """One switch under a script. Whatever it does depends on the script and on the frames that came out, on nothing else."""
+
+    def __init__(self, journal: ImmediateJournal | None, carrier: bool, in_flight: int, pending: int) -> None:
+        spec = small(WIDTH, carrier=carrier, owner=True)
+        switch = Switch(journal)
+        if journal is not None:
+            journal.switch = switch
+        policy: dict[str, Any] = {"in_flight": in_flight, "pending": pending, "timeout": 5.0, "tombstone": 20.0}
+        first, other = service_of(switch, "transfer", spec, **policy), service_of(switch, "other", spec, **policy)
+        listener = Listener("branches", spec, ListenerPolicy(open_exchanges=8, timeout=5.0, tombstone=20.0))
+        listener.set_routes(RouteTable(spec, [Route("b", exactly(company="BB"), other), Route("rest", {}, first)]))
+        switch.listeners["branches"] = listener
+        audience = Audience(listener)
+        for service in (first, other):
+            service.set_routes(RouteTable(spec, [Route("back", {}, audience)]))
+        self.talk = Talk(switch)
+        self.arrived: dict[Speaker, list[bytes]] = {}
+        self.alive: list[Speaker] = []
+        for who in ("session", "session", "transfer", "other", "transfer"):
+            self.join(who)
+
+    def join(self, who: str) -> None:
+        speaker = self.talk.session(f"bank{len(self.talk.speakers)}") if who == "session" else self.talk.link(who)
+        self.arrived[speaker] = []
+        self.alive.append(speaker)
+
+    def play(self, script: list[Any]) -> None:
+        for step in script:
+            getattr(self, step[0].replace(" ", "_"))(*step[1:])
+
+    def batch(self, who: int, items: list[Any]) -> None:
+        speaker = self.alive[who % len(self.alive)]
+        frames = [frame for item in items for frame in (self.asking(*item[1:]) if item[0] == "ask" else self.answering(speaker, *item[1:]))]
+        speaker.sends(*frames)
+
+    @staticmethod
+    def asking(kind: str, number: int, company: str) -> list[bytes]:
+        return [ask(number, "text", company, kind=kind, width=WIDTH)]
+
+    def answering(self, speaker: Speaker, which: int, how: str) -> list[bytes]:
+        arrived = self.arrived[speaker]
+        if not arrived:
+            return []
+        frame = arrived[which % len(arrived)]
+        if how in ("good", "short"):
+            arrived.remove(frame)
+        if frame[4:8] == b"0300":
+            number, company = int(frame[8 : 8 + WIDTH]), frame[8 + WIDTH : 10 + WIDTH].decode()
+            whole = listing(number, 1 + (how == "good"), 2, width=WIDTH, company=company)
+            return [b"%04d" % (len(whole) - 6) + whole[4:-2] if how == "short" else whole]
+        good = answer_to(frame, width=WIDTH)
+        return {"again": [good, good], "other": [answer_to(frame.replace(b"text", b""), width=WIDTH)[:8] + b"99" + good[8 + WIDTH :]]}.get(
+            how, [good]
+        )
+
+    def take(self, who: int, size: int) -> None:
+        speaker = self.alive[who % len(self.alive)]
+        speaker.accepts(min(size, speaker.peer.unwritten))
+        frames, speaker.looked = speaker.cut(speaker.history, speaker.looked)
+        self.arrived[speaker] += [frame for frame in frames if frame[4:8] in (b"0200", b"0300")]
+
+    def take_all(self) -> None:
+        for index in range(len(self.alive)):
+            self.take(index, 1 << 20)
+
+    def tick(self, step: float) -> None:
+        self.talk.tick(self.talk.clock + step)
+
+    def die(self, who: int) -> None:
+        if len(self.alive) > 2:
+            self.alive.pop(who % len(self.alive)).dies()
+
+    def state(self) -> dict[str, Any]:
+        """All that there is to see, in names and bytes."""
+        switch = self.talk.switch
+        groups: list[Any] = [*switch.listeners.values(), *switch.services.values()]
+        targets = [*switch.services.values(), switch.listeners["branches"].audience]
+        return {
+            "peers": [peer_state(speaker) for speaker in self.talk.speakers],
+            "registers": [register_state(group.register) for group in groups],
+            "waiting": [[(since, each.frame) for since, each in service.waiting] for service in switch.services.values()],
+            "received": [group.received for group in groups],
+            "ended": [self.talk.ended(group) for group in groups],
+            "refused": [group.refused for group in groups],
+            "counts": [(t.latency, t.late, t.unmatched, t.duplicates, t.unknown, t.undelivered) for t in targets],
+            "seconds": [round(t.latency_sum, 6) for t in targets],
+            "events": [(event.name, event.fields) for event in switch.events],
+            "dirty": {peer.name for peer in switch.dirty},
+            "deadline": switch.next_deadline(),
+        }
+
+
+def peer_state(speaker: Speaker) -> tuple[Any, ...]:
+    peer = speaker.peer
+    stream = speaker.history + b"".join(peer.outbox)
+    return peer.name, stream, peer.queued, peer.accepted, peer.load, peer.last, [lane_state(lane) for lane in peer.lanes], peer.owners
+
+
+def lane_state(lane: Lane) -> tuple[Any, ...]:
+    return [(key, each.frame, each.at, each.offset) for key, each in lane.open.items()], list(lane.reserved)
+
+
+def register_state(register: Register) -> tuple[Any, ...]:
+    pending = [(ref, each.frame, each.answerer and each.answerer.name, each.offset) for ref, each in register.pending.items()]
+    return pending, [(ref, stone.expires) for ref, stone in register.tombstones.items()], register._low
+
+
+@given(steps, st.booleans(), st.integers(1, 4), st.integers(0, 3))
+@example(
+    [("batch", 0, [("ask", "0200", 1, "AA"), ("ask", "0200", 2, "AA")]), ("take all",), ("batch", 2, [("answer", 0, "again")])], False, 1, 3
+)
+@settings(max_examples=250, deadline=None)
+def test_both_ways_end_in_the_same_state(script: list[Any], carrier: bool, in_flight: int, pending: int):
+    fast, general = Played(None, carrier, in_flight, pending), Played(ImmediateJournal(), carrier, in_flight, pending)
+    fast.play(script)
+    general.play(script)
+    assert fast.state() == general.state()
+
+
+def test_the_usual_conversation_never_leaves_the_loop(monkeypatch: Any):
+    """Else the equality above would compare the general way with itself."""
+    talk = firm_talk()
+    bank, host = talk.session(), talk.link()
+    bank.sends(transfer(0))
+    host.got()
+    slow: list[bytes] = []
+    monkeypatch.setattr(Switch, "_receive_one", lambda switch, peer, frame, now: slow.append(frame))
+    host.sends(reply_to(transfer(0)))
+    assert slow == [reply_to(transfer(0))]  # the first reply of its kind is looked up
+    monkeypatch.undo()
+    host.sends(reply_to(transfer(0)))
+    monkeypatch.setattr(Switch, "_receive_one", lambda switch, peer, frame, now: slow.append(frame))
+    bank.sends(*(transfer(number) for number in range(1, 20)))
+    host.sends(*(reply_to(frame) for frame in host.got()))
+    assert len(bank.got()) == 20 and len(slow) == 1
