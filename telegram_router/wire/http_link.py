@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import trio
 
 from telegram_router.errors import BackendError, Delivery, FieldError, RouterError
-from telegram_router.routing import Call, Exchange, Service
+from telegram_router.routing import Call, Exchange, Peer, Service
 from telegram_router.telegrams.json_mapping import JsonMapping
 from telegram_router.wire.connection import Connection, Limits, Socket, Stage
 from telegram_router.wire.http import HttpReply, HttpRequestTemplate, status_error
@@ -45,14 +45,14 @@ class HttpPolicy:
 class HttpConnection(Connection):
     """One connection with an HTTP service: at most one exchange at a time."""
 
-    __slots__ = ("asked", "exchange", "heard_at", "pool", "reply")
+    __slots__ = ("exchange", "heard_at", "link", "pool", "reply")
 
     def __init__(self, sock: Socket, name: str, limits: Limits, pool: HttpPool, tls: TlsLayer | None) -> None:
         super().__init__(sock, name, limits, tls)
         self.pool = pool
         self.exchange: Exchange | None = None
-        self.asked = False  # it was good for a request at least once
-        self.heard_at = 0.0  # when bytes last came
+        self.link: Peer | None = None  # kept when the connection is closed
+        self.heard_at = 0.0  # when it was opened, or bytes last came
         self.reply = HttpReply(pool.policy.max_header, pool.policy.max_body)
 
     @property
@@ -101,12 +101,22 @@ class HttpConnection(Connection):
             return
         assert exchange is not None
         self.exchange = None
-        if response.keep_alive:
+        if response.keep_alive and not self.unwritten:
             self.pool.answered(exchange, response.status, response.body, now)
             return
         self.retire()
         self.pool.answered(exchange, response.status, response.body, now)
         self.hub.drop(self, "closed after the answer")
+
+    @property
+    def unwritten(self) -> bool:
+        """The answer came before the request was out: its rest would stand in front of the next one."""
+        return bool(self.cipher or (self.peer is not None and self.peer.outbox))
+
+    @property
+    def was_of_use(self) -> bool:
+        """It has carried at least the first byte of a request."""
+        return self.link is not None and self.link.accepted > 0
 
     def ended(self, now: float) -> None:
         try:
@@ -198,11 +208,13 @@ class HttpPool:
         self._hub.enter(lambda _: self.grow())
 
     def _opened(self, connection: Connection) -> None:
+        assert isinstance(connection, HttpConnection)
         self._dialling -= 1
         self._outcomes.connected += 1
         self._outcomes.up += 1
         self._live.add(connection)
-        connection.peer = self._hub.switch.add_link(self._service, connection.name, self._backend.name)
+        connection.heard_at = connection.opened_at
+        connection.peer = connection.link = self._hub.switch.add_link(self._service, connection.name, self._backend.name)
 
     def _closed(self, connection: Connection, reason: str) -> None:
         assert isinstance(connection, HttpConnection)
@@ -213,9 +225,11 @@ class HttpPool:
         else:
             self._dialling -= 1
             self._outcomes.failed += 1
-        if not connection.asked and self._service.waiting:  # a handshake that failed, or a door that shuts at once
+        if connection.was_of_use:
+            self._pauses.reset()
+        elif self._service.waiting:  # a handshake that failed, or a door that shuts at once
             self._hold()
-        elif self._service.waiting:
+        if self._service.waiting:
             self._hub.enter(lambda _: self.grow())
 
     # --- requests -----------------------------------------------------------------------------------------------
@@ -228,9 +242,6 @@ class HttpPool:
         connection = self._hub.by_peer[command.link]
         assert isinstance(connection, HttpConnection)
         if connection.idle_and_sound:
-            if not connection.asked:
-                connection.asked = True
-                self._pauses.reset()
             connection.ask(exchange, self._request(exchange, self._hub.clock()))
         else:
             self._hub.drop(connection, "closed by the service")  # which puts the exchange, unsent, back into the queue

@@ -245,7 +245,9 @@ class Hub:
                 self._again = []
         if not (ready or busy):
             return False
-        now = self.polled_at = self.clock()
+        now = self.clock()
+        if ready is not self._leftover:
+            self.polled_at = now
         end = now + TURN
         while self._entered:
             self._contain(None, self._entered.popleft(), now)
