@@ -389,6 +389,8 @@ class Fault:
         caller = frame.f_back.f_code.co_filename if frame.f_back is not None else ""
         if event != "call" or frame.f_code.co_name == "watched" or caller.endswith(("memory.py", "hub_kit.py")):
             return  # a kernel does not fail after it has taken bytes
+        if "hypothesis" in frame.f_code.co_filename:
+            return  # it looks on whenever garbage is collected, and a fault in there reaches nobody
         self.calls += 1
         if self.calls == self.number:
             self.victim = self._step
