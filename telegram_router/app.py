@@ -248,7 +248,6 @@ async def serve(plan: Plan, log: logs.Log) -> int:
     _allow_many_files()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         router = Router(plan, log)
-        trio.lowlevel.add_instrument(SlowSteps(router.hub, log))
         async with trio.open_nursery() as nursery:
 
             async def listen() -> None:
@@ -261,6 +260,7 @@ async def serve(plan: Plan, log: logs.Log) -> int:
                 gc.collect()
                 gc.freeze()
                 gc.set_threshold(GC_THRESHOLD, 50, 100)
+                trio.lowlevel.add_instrument(SlowSteps(router.hub, log))
 
             nursery.start_soon(listen)
             nursery.start_soon(settle)
