@@ -1,9 +1,10 @@
 """What to do with telegrams: switch, exchanges, routes. Pure: no socket, clock or file."""
 
 from telegram_router.routing.exchange import Exchange
+from telegram_router.routing.orders import Call, Close, Event, Grow, Journal
 from telegram_router.routing.peers import Audience, Kind, Listener, ListenerPolicy, Peer, Service, ServicePolicy, Target
 from telegram_router.routing.routes import Among, Between, Prefix, Route, RouteTable
-from telegram_router.routing.switch import Call, Close, Event, Grow, Journal, Switch
+from telegram_router.routing.switch import Switch
 
 __all__ = [
     "Among",

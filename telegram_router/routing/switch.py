@@ -13,55 +13,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple, Protocol
 
 from telegram_router.errors import CODES, Delivery, FieldError
 from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
+from telegram_router.routing.near_miss import nearest_miss
+from telegram_router.routing.orders import Call, Close, Event, Grow, Journal
 from telegram_router.routing.peers import LATENCY_BUCKETS, OWNERS_PER_SESSION, Audience, Kind, Listener, Peer, Service, Target
 from telegram_router.routing.routes import Entry
 
 EVENTS_PER_FLUSH = 100
-NEAR_MISS_SEARCH = 256
 PROBLEMS_TOLD = 16
 NOTHING: dict[Hashable, Exchange] = {}
-
-
-class Journal(Protocol):
-    """What makes an exchange durable before a byte leaves. It calls `release` / `release_answer` when that is done.
-
-    Both methods only note what is to be written, and do not raise: a journal that cannot write ends the process.
-    """
-
-    def request(self, exchange: Exchange) -> None: ...
-
-    def answer(self, exchange: Exchange) -> None: ...
-
-
-class Call(NamedTuple):
-    """Have this exchange's request given to the HTTP link or handler that was chosen for it."""
-
-    exchange: Exchange
-    link: Peer
-
-
-class Close(NamedTuple):
-    """Close this peer's connection."""
-
-    peer: Peer
-    code: str
-
-
-class Grow(NamedTuple):
-    """Requests wait and every link is busy: dial one more if the service's policy allows it."""
-
-    service: Service
-
-
-class Event(NamedTuple):
-    """Something a person may want to read in the log. Never a field's value."""
-
-    name: str
-    fields: dict[str, object]
 
 
 class Switch:
@@ -800,34 +762,17 @@ class Switch:
             return
         stats.unmatched += 1
         if len(self.events) < EVENTS_PER_FLUSH:  # the search is only worth it when somebody will read it
-            near = self._nearest(register, frame, peer, entry)
-            self._event("unmatched_reply", code="E-BCK-07", peer=peer.name, service=register.answering, message=entry.message.name, **near)
+            near = nearest_miss(register, frame, peer, entry)
+            self._event(
+                "unmatched_reply",
+                code="E-BCK-07",
+                peer=peer.name,
+                service=register.answering,
+                message=entry.message.name,
+                nearest_differs_in=near,
+            )
         else:
             self.events_dropped += 1
-
-    @staticmethod
-    def _nearest(register: Register, frame: bytes, peer: Peer, entry: Entry) -> dict[str, object]:
-        """Names the parts in which the nearest open request differs. Names only: a key may hold what is not clear."""
-        places = peer.group.spec.correlation_fields
-        best: tuple[int, list[str]] | None = None
-        for _, exchange in zip(range(NEAR_MISS_SEARCH), reversed(register.pending.values()), strict=False):
-            sent = exchange.frame
-            differ = [
-                name
-                for name, place in places
-                if frame[place] != (exchange.ref if register.carrier_width and place == peer.group.spec.carrier else sent[place])
-            ]
-            fields = len(differ)
-            if exchange.answerer is not peer:
-                differ.append("(asked on another link)")
-            elif exchange.unsent:
-                differ.append("(not sent yet)")
-            rule = exchange.entry.message.reply
-            if rule is None or rule.message is not entry.message:
-                differ.append("(another message)")
-            if best is None or (fields, len(differ)) < (best[0], len(best[1])):
-                best = fields, differ
-        return {"nearest_differs_in": best[1] if best is not None else None}
 
     # --- owners -------------------------------------------------------------------------------------------------
 
