@@ -123,6 +123,18 @@ def test_requests_go_to_the_link_with_the_fewest_open_ones_and_in_turns_when_equ
     assert links[1].got() == [transfer(7), transfer(8)]
 
 
+def test_links_with_nothing_to_do_take_turns():
+    talk = firm()
+    bank, links = talk.session(), [talk.link() for _ in range(3)]
+    served = []
+    for number in range(1, 7):
+        bank.sends(transfer(number))
+        (index,) = [index for index, link in enumerate(links) if link.got()]
+        links[index].sends(reply_to(transfer(number)))
+        served.append(index)
+    assert served == [0, 1, 2, 0, 1, 2]
+
+
 def test_a_retired_link_gets_nothing_more_and_may_still_answer():
     talk = firm()
     bank, old, new = talk.session(), talk.link(), talk.link()

@@ -148,6 +148,18 @@ def register_state(register: Register) -> tuple[Any, ...]:
 @example(
     [("batch", 0, [("ask", "0200", 1, "AA"), ("ask", "0200", 2, "AA")]), ("take all",), ("batch", 2, [("answer", 0, "again")])], False, 1, 3
 )
+@example(  # room that a reply makes is used before the next telegram of the batch
+    [
+        ("batch", 0, [("ask", "0200", number, "BB") for number in (1, 2, 3)]),
+        ("take all",),
+        ("batch", 3, [("answer", 0, "good")]),
+        ("take all",),
+        ("batch", 3, [("answer", 0, "good"), ("ask", "0200", 5, "CC")]),
+    ],
+    False,
+    1,
+    3,
+)
 @settings(max_examples=250, deadline=None)
 def test_both_ways_end_in_the_same_state(script: list[Any], carrier: bool, in_flight: int, pending: int):
     fast, general = Played(None, carrier, in_flight, pending), Played(ImmediateJournal(), carrier, in_flight, pending)
