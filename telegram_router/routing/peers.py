@@ -157,6 +157,14 @@ class Listener(Origin):
         self.bytes_in = self.bytes_out = self.frames_out = 0
         self.by_owner: dict[bytes, dict[Peer, None]] = {}
 
+    def part_with(self, session: Peer) -> None:
+        """No telegram of a host goes to this session any more: it is gone, or nobody would read its answer."""
+        for owner in session.owners:
+            sessions = self.by_owner.get(owner, {})
+            sessions.pop(session, None)
+            if not sessions:
+                self.by_owner.pop(owner, None)
+
     def lane_limits(self) -> list[int]:
         """One service may hold at most half of a session's open exchanges when there are several."""
         targets = max(1, len(self.routes.targets))

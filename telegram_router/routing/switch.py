@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 from telegram_router.errors import CODES, Delivery, FieldError
 from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
@@ -39,6 +40,7 @@ class Switch:
         self.commands: list[Call | Close | Grow] = []
         self.events: list[Event] = []
         self.events_dropped = 0
+        self._refusals: dict[tuple[Peer, str, str], dict[str, Any]] = {}  # fields of the refusals among the events
         self._oneway: dict[Peer, None] = {}  # peers whose `oneway` is not empty
 
     # --- peers come and go -------------------------------------------------------------------------------------
@@ -96,11 +98,7 @@ class Switch:
         session.closed = True
         session.outbox.clear()
         listener.sessions.pop(session, None)
-        for owner in session.owners:
-            sessions = listener.by_owner.get(owner, {})
-            sessions.pop(session, None)
-            if not sessions:
-                listener.by_owner.pop(owner, None)
+        listener.part_with(session)
         self._orphan_requests(session)
         if session.register is None:
             return
@@ -712,7 +710,15 @@ class Switch:
         if answer is not None:
             self._put(peer, answer)
         group.refused[code] = group.refused.get(code, 0) + 1
-        self._event("refused", code=code, reason=CODES[code].title, peer=peer.name, origin=group.name, message=message, **more)
+        # Who floods is refused thousands of times a second: told once a turn, and how often.
+        alike = (peer, code, message)
+        told = self._refusals.get(alike)
+        if told is None:
+            told = self._refusals[alike] = {
+                "code": code, "reason": CODES[code].title, "peer": peer.name, "origin": group.name, "message": message, **more, "count": 0,
+            }  # fmt: skip
+            self._tell(Event("refused", told))
+        told["count"] += 1
 
     def _no_target(self, peer: Peer, frame: bytes, entry: Entry) -> None:
         if entry.target is None and isinstance(peer.group, Service):
@@ -798,10 +804,20 @@ class Switch:
     # --- for the log --------------------------------------------------------------------------------------------
 
     def _event(self, name: str, **fields: object) -> None:
+        self._tell(Event(name, fields))
+
+    def _tell(self, event: Event) -> None:
         if len(self.events) < EVENTS_PER_FLUSH:
-            self.events.append(Event(name, fields))
+            self.events.append(event)
         else:
             self.events_dropped += 1
+
+    def take_events(self) -> tuple[list[Event], int]:
+        """What has happened since this was last asked, and how many events there was no room for."""
+        taken = self.events, self.events_dropped
+        self.events, self.events_dropped = [], 0
+        self._refusals = {}
+        return taken
 
 
 def _texts(error: FieldError) -> list[str]:

@@ -334,8 +334,7 @@ class Hub:
             self.switch.fail(exchange, "E-INT-01", Delivery.NOT_SENT if exchange.unsent else Delivery.SENT_UNKNOWN, now)
 
     def _tell(self) -> None:
-        events, self.switch.events = self.switch.events, []
-        dropped, self.switch.events_dropped = self.switch.events_dropped, 0
+        events, dropped = self.switch.take_events()
         for event in events:
             self.log.warning(event.name, **event.fields)
         if dropped:
@@ -408,7 +407,7 @@ class Hub:
     def unanswered(self) -> int:
         """Requests that are open, whoever asked."""
         registers = [service.register for service in self.switch.services.values()]
-        registers += [connection.peer.register for connection in self._sessions() if connection.peer and connection.peer.register]
+        registers += [listener.register for listener in self.switch.listeners.values()]
         return sum(len(register.pending) for register in registers)
 
     def _sessions(self) -> list[Connection]:

@@ -93,7 +93,7 @@ def test_a_full_queue_refuses_at_once():
     bank, host = talk.session(), talk.link()
     bank.sends(*map(transfer, range(1, 6)))
     assert bank.got() == [reply_to(transfer(4), "SB05"), reply_to(transfer(5), "SB05")]
-    assert [event["code"] for event in talk.events("refused")] == ["E-LIM-01", "E-LIM-01"]
+    assert [(event["code"], event["count"]) for event in talk.events("refused")] == [("E-LIM-01", 2)]
     host.got()
     host.sends(reply_to(transfer(1)))
     assert host.got() == [transfer(2)]
@@ -194,10 +194,21 @@ def test_a_stopping_router_takes_nothing_new_and_finishes_what_is_open():
 
 def test_an_event_storm_is_cut_and_counted():
     talk = firm()
+    link = talk.link()
+    link.sends(*(reply_to(transfer(number)) for number in range(150)))  # nobody has asked
+    events, dropped = talk.switch.take_events()
+    assert (len(events), dropped) == (100, 50)
+    assert talk.switch.take_events() == ([], 0)
+
+
+def test_refusals_of_one_kind_are_told_once_a_turn_with_their_number():
+    talk = firm()
     bank = talk.session()
-    bank.sends(*(credit(number, company="C001") for number in range(1)))
-    bank.sends(*(b"0300" + b"X" * 300 for _ in range(150)))
-    assert len(talk.switch.events) == 100 and talk.switch.events_dropped == 50
+    bank.sends(*(b"0300" + b"X" * 300 for _ in range(150)), transfer(1), transfer(1))
+    told = [(event["code"], event["count"]) for event in talk.events("refused")]
+    assert told == [("E-RTE-01", 150), ("E-DUP-01", 1)]
+    bank.sends(b"0300" + b"X" * 300)
+    assert [event["count"] for event in talk.events("refused")] == [150, 1, 1]
 
 
 # --- services that are called instead of written to ---------------------------------------------------------------------

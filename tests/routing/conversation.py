@@ -12,6 +12,7 @@ from construct import Struct
 from telegram_router.routing import (
     Among,
     Audience,
+    Event,
     Exchange,
     Kind,
     Listener,
@@ -246,8 +247,11 @@ class Talk:
         self.switch = switch
         self.clock = 0.0
         self.speakers: list[Speaker] = []
+        self.told: list[Event] = []  # in the turns before this one
 
     def now(self, at: float | None = None) -> float:
+        """The time; whatever asks for it begins a turn."""
+        self.told += self.switch.take_events()[0]
         if at is not None:
             assert at >= self.clock, "time does not go back"
             self.clock = at
@@ -270,7 +274,7 @@ class Talk:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """What the log was told under this name since the switch began."""
-        return [event.fields for event in self.switch.events if event.name == name]
+        return [event.fields for event in [*self.told, *self.switch.events] if event.name == name]
 
     def service(self, name: str = "transfer") -> Service:
         return self.switch.services[name]
