@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from telegram_router.errors import FramingError, RouterError
+from telegram_router.routing import Listener
 from telegram_router.telegrams.diagnosis import diagnose, foreign_protocol
 from telegram_router.wire.poller import GONE, HANGUP, READ, WRITE
 
@@ -364,10 +365,16 @@ class Connection:
         """Read no more; close when what is open has been answered and written."""
         if self.stage is not Stage.OPEN:
             return
+        self.read_no_more(code)
+        self.close_when_done(now)
+
+    def read_no_more(self, code: str) -> None:
+        """Answers still go out; what hosts ask goes to other sessions."""
         self.stage = Stage.FINISHING
         self.finish_code = code
         self.hub.watch(self, self.events & WRITE)
-        self.close_when_done(now)
+        if self.peer is not None and isinstance(self.peer.group, Listener):
+            self.peer.group.part_with(self.peer)
 
     def close_when_done(self, now: float) -> None:
         peer = self.peer
@@ -531,9 +538,7 @@ class TelegramConnection(Connection):
         """FIN after the last frame: the answers still go out."""
         peer = self.peer
         if peer is not None and (peer.open or peer.outbox or self.cipher):
-            self.stage = Stage.FINISHING
-            self.finish_code = "closed by the client"
-            self.hub.watch(self, self.events & WRITE)
+            self.read_no_more("closed by the client")
         else:
             self.hub.drop(self, "closed by the client")
 

@@ -112,6 +112,8 @@ _OUTCOMES = {b"N": "not_sent", b"U": "sent_unknown"}
 
 def seen(frame: bytes) -> Seen:
     telegram = frame[4:]
+    if telegram == POLL_ANSWER[4:]:
+        return Seen("poll", 999_999)
     number, body = int(telegram[10:16]), telegram[16:]
     if telegram[:4] == b"0299":
         return Seen(_OUTCOMES[body[:1]], number, body[1:].decode().strip())

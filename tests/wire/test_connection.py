@@ -670,3 +670,34 @@ def test_a_handshake_that_fails_is_told_by_an_alert_and_costs_nobody_else(world:
     client.sends(request(1))
     host.sends(reply(1))
     assert client.got() == answered(1)
+
+
+# -- what hosts ask
+
+
+@pytest.mark.parametrize("how", ["fin", "garbage", "drain"])
+def test_a_session_that_is_on_its_way_out_is_asked_nothing_by_a_host(world: World, how: str) -> None:
+    """Nobody would read its answer; another session of the same owner may be there."""
+    host, leaving = world.host(), world.client()
+    leaving.sends(request(1))
+    if how == "fin":
+        leaving.far.fin()
+    elif how == "garbage":
+        leaving.says(b"no digits here, whatever they are")
+    else:
+        world.hub.enter(lambda now: leaving.connection.finish("stopped", now))
+    world.settle()
+    host.got()
+    host.sends(request(70))
+    assert host.got() == not_sent("E-RTE-05", 70)
+    staying = world.client()
+    staying.sends(request(2))
+    host.sends(request(71))
+    assert host.got() == asked(2)
+    assert staying.got() == asked(71)
+    staying.sends(reply(71))
+    assert host.got() == answered(71)
+    host.sends(replies(1, 2))
+    assert leaving.got() == answered(1)
+    assert staying.got() == answered(2)
+    world.assert_at_rest()
