@@ -69,7 +69,7 @@ def read_plan(path: Path) -> Plan:
 def read_text(path: Path) -> str:
     """The text of a file. Raises ConfigError E-CFG-01 when it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # Windows editors put a mark in front of a file
     except OSError as error:
         raise ConfigError(
             [ConfigProblem("E-CFG-01", str(path), 0, "", error.strerror or "cannot be read", do="check path and permissions")]

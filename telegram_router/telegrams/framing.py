@@ -153,6 +153,8 @@ class Framing:
             yield "framing `before` and `after` need a prefix: inside the telegram declare Fixed fields"
 
     def _size_problems(self, telegram_sizes: Sequence[int]) -> Iterator[str]:
+        if telegram_sizes and self.header > min(telegram_sizes):
+            yield f"framing header {self.header} is above the smallest telegram, which has {min(telegram_sizes)} bytes"
         if self.max is not None and self.max < self.length.smallest:
             yield f"framing max {self.max} is below the smallest frame, {self.length.smallest}"
         for size in sorted({*telegram_sizes, self.header} - {0}):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from construct import Renamed, Struct
+from construct import Construct, Renamed, Struct
 from construct.lib import Container
 
 from telegram_router.errors import FieldProblem
@@ -88,6 +88,11 @@ def lay_out(struct: Any, section: str, start: int, encoding: str) -> Section:
     for number, subcon in enumerate(_members(struct, section, done)):
         name, label, inner, hooked = _unwrap(subcon)
         line = getattr(subcon, "line", 0)
+        if isinstance(getattr(subcon, "name", None), Construct):  # "a" / Code(1) * "label" "b" / Code(2), to Python one field
+            before = _unwrap(subcon.name)[0]
+            what = "this field and the next are one: a comma is missing between them"
+            done.problems.append(LayoutProblem("E-CFG-20", section, before, line, what, "put a comma behind each field"))
+            continue
         if hooked:
             done.problems.append(_cannot(section, name, line, "has a parsed hook, which only interpreted construct would run"))
         if not isinstance(inner, Kind):

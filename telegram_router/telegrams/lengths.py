@@ -135,7 +135,7 @@ class LengthField:
     @property
     def uncounted(self) -> int:
         """Frame size minus the number in the field."""
-        start = {"payload": self.head, "self": self.offset, "all": 0}[self.counts]
+        start = {"payload": self.head, "self": self.offset, "all": 0}.get(self.counts, 0)  # another word is told by `problems`
         return start + self.add
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import traceback
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 from telegram_router.errors import ConfigProblem, SpecError
@@ -44,7 +46,7 @@ def compile_family(family: Family, filename: str = "", lines: Lines | None = Non
 
 
 def _all_of(found: list[ConfigProblem]) -> SpecError:
-    return SpecError(sorted(set(found), key=lambda problem: (problem.line, problem.code, problem.key)))
+    return SpecError(sorted(set(found), key=lambda problem: (problem.line, problem.code, problem.key, problem.what)))
 
 
 def _parsed(source: str, filename: str) -> ast.Module:
@@ -61,8 +63,8 @@ def _family(tree: ast.Module, filename: str, problems: list[ConfigProblem]) -> F
     namespace: dict[str, Any] = {"__name__": "telegram_spec", "__file__": filename, SPEC_MARK: True}
     try:
         exec(compile(tree, filename, "exec"), namespace)  # noqa: S102  # a spec file is Python by design
-    except Exception as error:
-        raise SpecError([*problems, _crash(error, filename)]) from None
+    except (Exception, SystemExit) as error:  # a spec that exits must not end the router with an exit code of its own
+        raise SpecError([*problems, _crash(error, filename, namespace)]) from None
     families = {name for name, value in namespace.items() if isinstance(value, Family) and name != "spec"}
     family = namespace.get("spec")
     if not isinstance(family, Family):
@@ -76,7 +78,9 @@ def _family(tree: ast.Module, filename: str, problems: list[ConfigProblem]) -> F
     return family
 
 
-def _crash(error: Exception, filename: str) -> ConfigProblem:
+def _crash(error: BaseException, filename: str, known: Iterable[str]) -> ConfigProblem:
     """Where in the spec file its own code failed."""
     lines = [frame.lineno or 0 for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]
-    return ConfigProblem("E-CFG-20", filename, lines[-1] if lines else 0, "", f"{type(error).__name__}: {error}")
+    near = get_close_matches(error.name or "", known, 1) if isinstance(error, NameError) else []
+    do = f"did you mean {near[0]}?" if near else ""
+    return ConfigProblem("E-CFG-20", filename, lines[-1] if lines else 0, "", f"{type(error).__name__}: {error}", do=do)

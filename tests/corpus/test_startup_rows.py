@@ -211,6 +211,13 @@ def test_what_cannot_be_posted_is_found_before_the_first_telegram(config: Path):
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
+def test_a_byte_order_mark_of_a_windows_editor_is_no_part_of_a_file(config: Path):
+    (config.parent / "own.py").write_text(SPEC, "utf-8-sig")
+    text = f'specs = "."\n{GOOD.replace("firmbanking", "own").replace(CODES_OF_GOOD, "")}'
+    config.write_text(text, "utf-8-sig")
+    assert told("check", str(config)).code == 0
+
+
 @pytest.mark.parametrize("what", ["missing", "a-folder", "not-UTF-8"])
 def test_a_configuration_that_cannot_be_read_is_one_message(config: Path, what: str):
     """Row 63: the file itself."""
