@@ -1,11 +1,11 @@
-"""One socket of the hub: bytes in, frames to the switch, one write for all that a turn left in its outbox."""
+"""One socket of the hub: bytes in, through TLS where it is spoken, and one write for all that a turn left in its outbox."""
 
 # Rules this file keeps:
 #
 # 1. `peer.accepted` grows by what the kernel has taken; under TLS by what has been encrypted, so at most
 #    ENCRYPT_AHEAD bytes are encrypted before the kernel has taken what was encrypted before.
-# 2. Once framing is lost no byte of this connection is looked at again.
-# 3. Bytes that wait are bounded: one receive of RECEIVE bytes that are not cut yet, and the outbox by the switch.
+# 2. Bytes that wait are bounded: one receive of RECEIVE bytes that were not looked at yet, and the outbox by the switch.
+# 3. A connection's stage only goes forward. What is closed is touched by nobody again.
 
 from __future__ import annotations
 
@@ -16,26 +16,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from telegram_router.errors import FramingError, RouterError
+from telegram_router.errors import RouterError
 from telegram_router.routing import Listener
-from telegram_router.telegrams.diagnosis import diagnose, foreign_protocol
 from telegram_router.wire.poller import GONE, HANGUP, READ, WRITE
 
 if TYPE_CHECKING:
     from telegram_router.routing import Peer
-    from telegram_router.telegrams import Spec
-    from telegram_router.telegrams.diagnosis import When
-    from telegram_router.telegrams.lengths import Cut
     from telegram_router.wire.hub import Hub
     from telegram_router.wire.tls import TlsLayer
 
 RECEIVE = 65_536
-FRAMES_PER_STEP = 64
-FRAMES_OF_A_FLOOD = 16  # for a session that sends more than a step takes: short turns are what the others feel of it
 ENCRYPT_AHEAD = 16_384
 WRITE_AT_ONCE = 262_144
 SALVAGE_READS = 16
-UNREAD_WORDS = 4096  # frames of our own that may wait on a link; a link is never paused, both sides might wait for each other
 LINGER = 1.0
 HANDSHAKE_IN_ALL = 4  # times handshake_timeout: the end of a handshake however long it waited for us
 
@@ -73,25 +66,6 @@ class Limits:
     handshake_timeout: float = 5.0
     unread: int = 262_144  # unwritten answers at which a session is read no more
     max_frame: int = 65_536
-
-
-class Reader:
-    """How telegrams of one spec are cut out of a stream, and how a stream that cannot be cut is explained."""
-
-    def __init__(self, spec: Spec, max_frame: int) -> None:
-        self.framing = spec.framing
-        self._message_of = spec.message_of
-        self._least = spec.header_size
-        self._most = max_frame
-        self.cut: Cut = spec.framing.cutter(self._least, max_frame=max_frame)
-
-    def meet(self, first: bytes) -> None:
-        """Look at the first frame of a connection: where any bytes can be cut, it may be of another protocol. Raises FramingError."""
-        if foreign_protocol(first) is not None and self._message_of(first) is None:
-            raise self.diagnose(first, None, "bad", 0, 0.0)
-
-    def diagnose(self, rest: bytes, previous: bytes | None, when: When, good: int, seconds: float) -> FramingError:
-        return diagnose(self.framing, rest, previous, at=when, good=good, seconds=seconds, min_telegram=self._least, max_frame=self._most)
 
 
 class Connection:
@@ -170,7 +144,7 @@ class Connection:
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            self.hub.drop(self, _reason(error))
+            self.hub.drop(self, reason_of(error))
             return
         if self.stage is Stage.LINGERING:
             if not data:
@@ -357,7 +331,7 @@ class Connection:
             while self.backlogged or (self.tls is not None and self.tls.more and self.reads_on):
                 self.go_on(now)
         if self.stage is not Stage.CLOSED:
-            self.hub.drop(self, _reason(error))
+            self.hub.drop(self, reason_of(error))
 
     # --- ending -------------------------------------------------------------------------------------------------
 
@@ -409,154 +383,6 @@ class Connection:
         return (error.code, error) if error is not None else None
 
 
-class TelegramConnection(Connection):
-    """A session or a telegram link: cuts frames for the switch."""
-
-    __slots__ = ("buffer", "cut", "frames", "is_session", "partial_since", "previous", "reader", "start")
-
-    def __init__(self, sock: Socket, name: str, limits: Limits, reader: Reader, *, is_session: bool, tls: TlsLayer | None = None) -> None:
-        super().__init__(sock, name, limits, tls)
-        self.reader = reader
-        self.cut = reader.cut
-        self.is_session = is_session
-        self.buffer = b""
-        self.start = 0
-        self.previous: bytes | None = None
-        self.frames = 0
-        self.partial_since: float | None = None
-
-    def arrived(self, data: bytes, now: float) -> None:
-        self.buffer = self.buffer[self.start :] + data if self.start < len(self.buffer) else data
-        self.start = 0
-        if self.peer is not None:
-            self.peer.group.bytes_in += len(data)
-        if not self.backlogged:
-            self.more(now)
-
-    def read(self, now: float) -> None:
-        if self.backlogged:  # what was received goes first; the kernel keeps the rest
-            return
-        peer = self.peer
-        if self.tls is not None or peer is None or self.stage is not Stage.OPEN or not self.events & READ:
-            super().read(now)
-            return
-        # The usual case of `Connection.read` and `arrived`, in one piece: at one telegram a read, calls show.
-        try:
-            data = self.recv(RECEIVE)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self.hub.drop(self, _reason(error))
-            return
-        if not data:
-            self.ended(now)
-            return
-        peer.group.bytes_in += len(data)
-        self.buffer = self.buffer[self.start :] + data if self.start < len(self.buffer) else data
-        self.start = 0
-        self.more(now)
-
-    def more(self, now: float) -> None:
-        """Cut what is whole and hand it to the switch, as much as one step may and the session has room for."""
-        limit = FRAMES_OF_A_FLOOD if self.backlogged and self.is_session else FRAMES_PER_STEP
-        self.backlogged = False
-        peer = self.peer
-        if self.stage is not Stage.OPEN or peer is None:
-            return
-        if self.is_session:
-            room = peer.limit
-            for lane in peer.lanes:
-                room -= len(lane.open)
-            if room < limit:
-                limit = room
-            if limit <= 0 or peer.queued - peer.accepted > self.limits.unread:
-                self.pause()
-                return
-        elif peer.queued - peer.accepted > self.limits.unread and self.is_deaf(peer):
-            self.hub.drop(self, "E-LIM-06", RouterError("E-LIM-06", "it asks and does not read the answers", where=self.name))
-            return
-        try:
-            frames, stop = self.cut(self.buffer, self.start, limit)
-            if frames:
-                if not self.frames:
-                    self.reader.meet(frames[0])
-                self.start = stop
-                self.frames += len(frames)
-                self.previous = frames[-1]
-                self.hub.switch.receive(peer, frames, now)
-            left = len(self.buffer) - self.start
-            if left and len(frames) == limit:
-                self.backlogged = True
-                self.hub.again(self)
-            elif left and frames:
-                self.cut(self.buffer, self.start, 1)  # raises at once if what comes next is no frame
-        except FramingError:
-            self.lost_framing("bad", now)
-            return
-        if left == 0:
-            self.buffer = b""
-            self.start = 0
-            self.partial_since = None
-        elif frames or self.partial_since is None:
-            self.partial_since = now
-
-    @staticmethod
-    def is_deaf(peer: Peer) -> bool:
-        """More waits to be written to this link than its requests and the answers it asked for: refusals and answers to polls."""
-        return len(peer.outbox) > peer.limit + sum(lane.limit for lane in peer.lanes) + UNREAD_WORDS
-
-    def pause(self) -> None:
-        """This session has no room: stop reading it, notice only that it hangs up."""
-        assert self.peer is not None
-        self.peer.paused = True
-        self.partial_since = None
-        if self.events & READ:
-            self.hub.watch(self, (self.events & ~READ) | HANGUP)
-            self.hub.pauses += 1
-
-    def resume(self, now: float) -> None:
-        """There is room again: first what was received, then the socket."""
-        peer = self.peer
-        if peer is None or not peer.paused or self.stage is not Stage.OPEN:
-            return
-        peer.paused = False
-        self.more(now)
-        if not peer.paused and self.stage is Stage.OPEN:
-            self.hub.watch(self, (self.events & ~HANGUP) | READ)
-            if self.tls is not None:
-                self.hub.again(self)
-
-    def ended(self, now: float) -> None:
-        if self.start < len(self.buffer):
-            self.lost_framing("eof", now)
-        elif self.is_session:
-            self.half_closed(now)
-        else:
-            self.hub.drop(self, "closed by the host")
-
-    def half_closed(self, now: float) -> None:
-        """FIN after the last frame: the answers still go out."""
-        peer = self.peer
-        if peer is not None and (peer.open or peer.outbox or self.cipher):
-            self.read_no_more("closed by the client")
-        else:
-            self.hub.drop(self, "closed by the client")
-
-    def lost_framing(self, moment: When, now: float) -> None:
-        told = self.reader.diagnose(self.buffer[self.start :], self.previous, moment, self.frames, self.limits.frame_timeout)
-        self.buffer, self.start, self.partial_since = b"", 0, None
-        self.hub.framing_lost(self, told)
-        if self.is_session and moment != "eof":
-            self.finish(told.code, now)
-        else:
-            self.hub.drop(self, told.code)
-
-    def overdue(self, now: float) -> RouterError | None:
-        if self.partial_since is not None and now >= self.partial_since + self.limits.frame_timeout and self.stage is Stage.OPEN:
-            self.lost_framing("timeout", now)
-        return None
-
-
 def cut_front(outbox: list[bytes], sent: int) -> int:
     """Drop the first `sent` bytes of the frames in an outbox; returns how many frames went whole."""
     index = 0
@@ -582,7 +408,7 @@ def take_front(outbox: list[bytes], size: int) -> bytes:
     return data
 
 
-def _reason(error: OSError) -> str:
+def reason_of(error: OSError) -> str:
     if error.errno in (errno.ECONNRESET, errno.EPIPE):
         return "reset by the peer"
     return errno.errorcode.get(error.errno or 0, "lost")

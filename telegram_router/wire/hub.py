@@ -25,8 +25,9 @@ import trio
 
 from telegram_router.errors import Delivery, FramingError, RouterError
 from telegram_router.routing import Call, Close, Grow, Listener, Peer, Service, Switch
-from telegram_router.wire.connection import HANDSHAKE_IN_ALL, Connection, Stage, TelegramConnection
+from telegram_router.wire.connection import HANDSHAKE_IN_ALL, Connection, Stage
 from telegram_router.wire.poller import READ, WRITE, Poller
+from telegram_router.wire.telegram_connection import TelegramConnection
 
 TURN = 0.005
 TURNS_AT_ONCE = 64

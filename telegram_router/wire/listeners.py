@@ -12,8 +12,9 @@ import trio
 
 from telegram_router.errors import RouterError
 from telegram_router.routing import Listener
-from telegram_router.wire.connection import Connection, Limits, Reader, TelegramConnection
+from telegram_router.wire.connection import Connection, Limits
 from telegram_router.wire.hub import Hub, Log
+from telegram_router.wire.telegram_connection import Reader, TelegramConnection
 from telegram_router.wire.tls import TlsLayer
 
 BACKLOG = 1024

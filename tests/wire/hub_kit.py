@@ -31,10 +31,11 @@ from telegram_router.telegrams import (
     Spec,
     compile_family,
 )
-from telegram_router.wire.connection import Connection, Limits, Reader, TelegramConnection
+from telegram_router.wire.connection import Connection, Limits
 from telegram_router.wire.hub import Hub
 from telegram_router.wire.links import Backend
 from telegram_router.wire.memory import Far, MemoryNet, MemorySocket
+from telegram_router.wire.telegram_connection import Reader, TelegramConnection
 from telegram_router.wire.tls import TlsLayer
 
 ANY = Struct("content" / Opaque())

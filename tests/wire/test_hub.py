@@ -30,8 +30,9 @@ from hub_kit import (
 
 from telegram_router.routing import ServicePolicy
 from telegram_router.wire import hub as hub_module
-from telegram_router.wire.connection import FRAMES_OF_A_FLOOD, FRAMES_PER_STEP, Limits, Stage, TelegramConnection
+from telegram_router.wire.connection import Limits, Stage
 from telegram_router.wire.hub import TURN
+from telegram_router.wire.telegram_connection import FRAMES_OF_A_FLOOD, FRAMES_PER_STEP, TelegramConnection
 
 MakeWorld = Callable[..., World]
 
