@@ -33,9 +33,9 @@ from telegram_router.routing import Prefix as BeginsWith
 from telegram_router.routing.routes import Test
 from telegram_router.telegrams import Spec, load_spec
 from telegram_router.telegrams.json_mapping import JsonMapping
+from telegram_router.wire.certificates import certificate_facts, client_context, server_context
 from telegram_router.wire.handlers import Handler, is_handler
 from telegram_router.wire.http import HttpRequestTemplate
-from telegram_router.wire.tls import certificate_facts, client_context, server_context
 
 SHIPPED = (Path(__file__).parent / "specs", Path(__file__).parent.parent / "specs")
 

@@ -19,7 +19,7 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 
 from telegram_router import __version__
 from telegram_router.errors import CODES, BackendError, Delivery
-from telegram_router.wire.tls import looks_like
+from telegram_router.wire.tls_errors import looks_like
 
 MAX_HEADER: Final = 16 * 1024  # of one answer, all 1xx before it included
 MAX_BODY: Final = 1024 * 1024

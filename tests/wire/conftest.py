@@ -1,4 +1,4 @@
-"""Worlds for the tests of the hub; each is looked through for leaks when its test is over."""
+"""Worlds for the tests of the hub, each looked through for leaks when its test is over; and certificates for those of TLS."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import trustme
 from hub_kit import World
+from tls_kit import Authority
+
+from telegram_router.wire.certificates import client_context, server_context
 
 
 @pytest.fixture
@@ -39,3 +42,29 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     authority.configure_trust(client)
     server.num_tickets = 0
     return server, client
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls"), "ours")
+
+
+@pytest.fixture(scope="module")
+def strangers(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls"), "strangers")
+
+
+@pytest.fixture(scope="module")
+def own(ours: Authority) -> tuple[str, str]:
+    return ours.issue("router", "router.example", "127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def bank(ours: Authority) -> tuple[str, str]:
+    return ours.issue("bank", "bank.example", "urn://institution/088")
+
+
+@pytest.fixture(scope="module")
+def mutual(ours: Authority, own: tuple[str, str], bank: tuple[str, str]) -> dict[str, ssl.SSLContext]:
+    """Our contexts for both ends; each shows the other its certificate."""
+    return {"client": client_context(ours.file, *bank), "server": server_context(*own, ours.file)}

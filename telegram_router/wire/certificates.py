@@ -1,0 +1,301 @@
+"""The TLS contexts of listeners and links, made from PEM files that are looked through at start: all that is wrong is told at once."""
+
+# Rules this file keeps, all of them tested:
+#
+# 1. Certificates are always verified where a CA is named; there is no switch that turns this off.
+# 2. A wrong file is found at start, with every other wrong file of its table, and a password is never asked for.
+# 3. A key that suits no cipher is found at start too: every own certificate is tried in a handshake with itself.
+
+from __future__ import annotations
+
+import os
+import ssl
+import stat
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from telegram_router.errors import CODES, ConfigError, ConfigProblem
+from telegram_router.wire.tls import TlsLayer
+from telegram_router.wire.tls_errors import TlsError, openssl_reason
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+Profile = Literal["intermediate", "modern"]
+ClientCertificate = Literal["required", "optional"]
+
+# ECDHE for forward secrecy, AEAD because CBC has a history; with these OpenSSL offers six suites, and TLS 1.3's own three.
+_CIPHERS = "@SECLEVEL=2:ECDHE+AESGCM:ECDHE+CHACHA20"
+_LARGEST_PEM = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class CertificateFacts:
+    """What the operator may want to know of an own certificate. Times are seconds since 1970."""
+
+    valid_from: float
+    expires_at: float
+    names: tuple[str, ...]  # DNS, URI and IP names; the common name is not a name
+
+
+def server_context(
+    certificate: str,
+    key: str,
+    client_ca: str | None = None,
+    client_certificate: ClientCertificate = "required",
+    profile: Profile = "intermediate",
+    *,
+    where: str = "tls",
+    now: float | None = None,
+) -> ssl.SSLContext:
+    """A context for a listener. Raises ConfigError with every problem of every file; `where` is the key of the `tls` table."""
+    files = _Files(where, time.time() if now is None else now)
+    files.own_pair(certificate, key)
+    files.authorities(client_ca, "client_ca")
+    files.raise_problems()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _harden(context, profile)
+    files.load_pair(context, certificate, key)
+    files.handshake_with_itself(context, certificate)
+    if client_ca is not None:
+        files.load_authorities(context, client_ca, "client_ca")
+        context.verify_mode = ssl.CERT_OPTIONAL if client_certificate == "optional" else ssl.CERT_REQUIRED
+        # No TLS 1.3 ticket, so that no resumption outlives a client certificate. OP_NO_TICKET would do the same for
+        # TLS 1.2 only in name: OpenSSL then keeps sessions itself, 11.7 KiB for every reconnect, and resumes from those.
+        # TLS 1.2 resumption is checked in TlsLayer instead.
+        context.num_tickets = 0
+    files.raise_problems()
+    return context
+
+
+def client_context(
+    ca: str | None = None, certificate: str | None = None, key: str | None = None, *, where: str = "tls", now: float | None = None
+) -> ssl.SSLContext:
+    """A context for links to backends; without `ca` the system's CAs are trusted. Raises ConfigError as `server_context` does."""
+    files = _Files(where, time.time() if now is None else now)
+    if (certificate is None) != (key is None):
+        missing = "key" if key is None else "certificate"
+        files.add("E-CFG-07", "", missing, "certificate and key are given together or not at all")
+    if certificate is not None and key is not None:
+        files.own_pair(certificate, key)
+    files.authorities(ca, "ca")
+    files.raise_problems()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.hostname_checks_common_name = False
+    _harden(context, "intermediate")
+    if certificate is not None and key is not None:
+        files.load_pair(context, certificate, key)
+        files.key_can_sign(certificate, key)
+    if ca is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        files.load_authorities(context, ca, "ca")
+    files.raise_problems()
+    return context
+
+
+def certificate_facts(certificate: str, *, where: str = "tls") -> CertificateFacts:
+    """When the first certificate of a PEM file begins and ends, and for which names it stands. Raises ConfigError."""
+    files = _Files(where, 0.0)
+    chain = files.certificates(certificate, "certificate")
+    files.raise_problems()
+    own = chain[0]
+    return CertificateFacts(own.not_valid_before_utc.timestamp(), own.not_valid_after_utc.timestamp(), _names_of(own))
+
+
+def _harden(context: ssl.SSLContext, profile: Profile) -> None:
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if profile == "modern" else ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE  # all are good: let a client without AES hardware choose ChaCha20
+    # STRICT: refuse certificates that break RFC 5280. PARTIAL_CHAIN: an issuing CA, or one certificate, may be named as
+    # trusted without also trusting everything else below its root.
+    context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+
+
+def _names_of(certificate: x509.Certificate) -> tuple[str, ...]:
+    from cryptography import x509
+
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):  # ValueError: some other extension cannot be parsed
+        return ()
+    dns: list[str] = names.get_values_for_type(x509.DNSName)
+    uris: list[str] = names.get_values_for_type(x509.UniformResourceIdentifier)
+    addresses = [str(address) for address in names.get_values_for_type(x509.IPAddress)]
+    return (*dns, *uris, *addresses)
+
+
+class _KeyIsEncrypted(Exception):
+    """Raised instead of answering OpenSSL's question for a password."""
+
+
+def _no_password() -> str:
+    raise _KeyIsEncrypted
+
+
+class _Files:
+    """Reads the files of one `tls` table and collects what is wrong with them."""
+
+    def __init__(self, where: str, now: float) -> None:
+        self._where = where
+        self._now = now
+        self._problems: list[ConfigProblem] = []
+
+    def add(self, code: str, file: str, key: str, what: str, expected: str = "", do: str = "") -> None:
+        self._problems.append(ConfigProblem(code, file, 0, f"{self._where}.{key}", what, expected, do or CODES[code].do))
+
+    def raise_problems(self) -> None:
+        if self._problems:
+            raise ConfigError(self._problems)
+
+    # -- looking at files
+
+    def own_pair(self, certificate: str, key: str) -> None:
+        chain = self.certificates(certificate, "certificate")
+        private = self._private_key(key)
+        if chain:
+            self._check_dates(chain[0], certificate)
+        if chain and private is not None:
+            self._check_match(chain, private, key)
+
+    def authorities(self, path: str | None, key: str) -> None:
+        if path is not None:
+            self.certificates(path, key)
+
+    def certificates(self, path: str, key: str) -> list[x509.Certificate]:
+        """All certificates of a PEM file; an empty list when there is a problem, which then has been noted."""
+        from cryptography import x509
+
+        pem = self._read(path, key)
+        if pem is None:
+            return []
+        try:
+            return x509.load_pem_x509_certificates(pem)
+        except ValueError:
+            what = "the certificate in it cannot be parsed" if b"-----BEGIN CERTIFICATE-----" in pem else "no PEM certificate in it"
+            self.add("E-CFG-15", path, key, what, "a file with -----BEGIN CERTIFICATE-----")
+            return []
+
+    def _read(self, path: str, key: str) -> bytes | None:
+        try:
+            # A FIFO or a device would block the start for ever, hence the look before the open.
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                self.add("E-CFG-01", path, key, "is not a regular file")
+                return None
+            with open(path, "rb") as file:
+                pem = file.read(_LARGEST_PEM + 1)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a path"
+            self.add("E-CFG-01", path, key, f"cannot be read ({reason})")
+            return None
+        if len(pem) > _LARGEST_PEM:
+            self.add("E-CFG-15", path, key, "is larger than 1 MiB, so it is not a PEM file")
+            return None
+        return pem
+
+    def _private_key(self, path: str) -> PrivateKeyTypes | None:
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        pem = self._read(path, "key")
+        if pem is None:
+            return None
+        self._check_mode(path)
+        try:
+            return load_pem_private_key(_key_block(pem), password=None)
+        except TypeError:
+            self.add("E-CFG-13", path, "key", "the key is encrypted, and nobody is there to type a password")
+        except (ValueError, UnsupportedAlgorithm):
+            what = "the private key in it cannot be parsed" if b"PRIVATE KEY-----" in pem else "no PEM private key in it"
+            self.add("E-CFG-13", path, "key", what, "a file with -----BEGIN PRIVATE KEY-----", "give the key as a PEM file")
+        return None
+
+    def _check_mode(self, path: str) -> None:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        if mode & 0o077:
+            self.add("E-CFG-14", path, "key", f"mode is {mode:04o}: others than the owner have access", "mode 0600 or 0400")
+
+    def _check_dates(self, own: x509.Certificate, path: str) -> None:
+        if own.not_valid_after_utc.timestamp() <= self._now:
+            self.add("E-CFG-12", path, "certificate", f"expired at {own.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}")
+        elif own.not_valid_before_utc.timestamp() > self._now:
+            when = f"{own.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}"
+            self.add("E-CFG-12", path, "certificate", f"is not valid before {when}", do="check the clock, or wait")
+
+    def _check_match(self, chain: list[x509.Certificate], private: PrivateKeyTypes, path: str) -> None:
+        public = _public_bytes(private)
+        matches = [number for number, certificate in enumerate(chain, 1) if _public_bytes(certificate) == public]
+        if not matches:
+            self.add("E-CFG-11", path, "key", "the key is not the key of the certificate")
+        elif matches[0] != 1:
+            what = f"the key belongs to certificate {matches[0]} of the file, not to the first"
+            self.add("E-CFG-11", path, "key", what, do="put the own certificate first, then its issuers")
+
+    # -- loading them
+
+    def load_pair(self, context: ssl.SSLContext, certificate: str, key: str) -> None:
+        try:
+            context.load_cert_chain(certificate, key, password=_no_password)
+        except _KeyIsEncrypted:
+            self.add("E-CFG-13", key, "key", "the key is encrypted, and nobody is there to type a password")
+        except (ssl.SSLError, OSError) as error:
+            self.add("E-CFG-15", certificate, "certificate", f"OpenSSL refuses certificate or key ({openssl_reason(error)})")
+        self.raise_problems()
+
+    def load_authorities(self, context: ssl.SSLContext, path: str, key: str) -> None:
+        try:
+            context.load_verify_locations(cafile=path)
+        except (ssl.SSLError, OSError) as error:
+            self.add("E-CFG-15", path, key, f"OpenSSL refuses the file ({openssl_reason(error)})")
+
+    def key_can_sign(self, certificate: str, key: str) -> None:
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        _harden(server, "intermediate")
+        self.load_pair(server, certificate, key)
+        self.handshake_with_itself(server, certificate)
+
+    def handshake_with_itself(self, context: ssl.SSLContext, certificate: str) -> None:
+        """Some keys load and then suit no cipher suite: find that now, not at the first client."""
+        try:
+            _shake_hands(context)
+        except TlsError as error:
+            self.add("E-CFG-15", certificate, "certificate", f"a test handshake with this certificate fails ({error.what})")
+
+
+def _key_block(pem: bytes) -> bytes:
+    """The private key of a PEM file that may hold certificates and EC parameters too."""
+    begin = pem.find(b"-----BEGIN ")
+    while begin >= 0:
+        label_end = pem.find(b"-----", begin + 11)
+        label = pem[begin + 11 : label_end]
+        if label.endswith(b"PRIVATE KEY"):
+            return pem[begin:]
+        begin = pem.find(b"-----BEGIN ", begin + 11)
+    return pem
+
+
+def _public_bytes(owner: x509.Certificate | PrivateKeyTypes) -> bytes:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    try:
+        return owner.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm):
+        return b""
+
+
+def _shake_hands(server: ssl.SSLContext) -> None:
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE  # this end of the test is ours, and the question is the key, not the trust
+    _harden(client, "intermediate")
+    asker, answerer = TlsLayer(client, "client"), TlsLayer(server, "server")
+    while not (asker.handshake() and answerer.handshake()):
+        answerer.feed(asker.outgoing())
+        answerer.handshake()
+        asker.feed(answerer.outgoing())
