@@ -16,9 +16,12 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from telegram_router import __version__, app, cli
 from telegram_router.cli import main
+from telegram_router.cli.shown import widths
 from telegram_router.telegrams.explain import display_width
 
 ROOT = Path(__file__).parent.parent
@@ -174,6 +177,46 @@ def test_whoever_reads_half_of_the_output_gets_no_complaint(tmp_path: Path):
         assert process.wait(60) == 141
 
 
+def test_output_that_cannot_be_written_is_one_line():
+    sample = SAMPLES / "transfer.request.telegram"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "decode", "--spec", "firmbanking", str(sample)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "Error: the output cannot be written: No space left on device\n")
+
+
+def test_output_that_is_closed_is_wanted_by_nobody():
+    command = " ".join([*COMMAND, "spec list >&- 2>&-"])
+    assert subprocess.run(["sh", "-c", command], timeout=60, check=False).returncode == 0
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.integers(1, 8).flatmap(lambda count: st.lists(st.lists(st.text("a 가", max_size=20), min_size=count, max_size=count), min_size=1)),
+    st.integers(0, 120),
+)
+def test_columns_share_a_terminals_width_and_break_no_word_that_fits(rows: list[list[str]], room: int):
+    columns = list(zip(*rows, strict=True))
+    natural = [max(display_width(cell) for cell in column) for column in columns]
+    words = [max(display_width(word) for cell in column for word in [*cell.split(), ""]) for column in columns]
+    found = [-1 if width is None else width for width in widths(rows, room)]
+    if -1 in found:
+        assert sum(natural) > room and found == [-1] * len(columns)
+        return
+    assert sum(found) <= room
+    assert all(width <= most for width, most in zip(found, natural, strict=True))
+    if sum(words) <= room:
+        assert all(width >= word for width, word in zip(found, words, strict=True))
+    if sum(natural) <= room:
+        assert found == natural
+
+
 # --- decode and encode
 
 
@@ -201,6 +244,12 @@ def test_decode_shows_every_value_and_masks_when_asked():
     assert masked["body"]["withdrawal_account"] == "[15 bytes]"  # type: ignore[index]
     assert masked["body"]["amount"] == "1234500"  # type: ignore[index]
     assert lines_of(call("decode", "--spec", "firmbanking", "--masked", given=POLL)) == [{"$poll": "[20 bytes]"}]
+
+
+def test_a_masked_line_is_no_telegram_again():
+    masked = call("decode", "--spec", "firmbanking", "--masked", given=TRANSFER).stdout_bytes
+    result = call("encode", "--spec", "firmbanking", given=masked)
+    assert (result.exit_code, result.stdout_bytes) == (1, b"") and "masked" in result.stderr
 
 
 def test_hex_may_stand_on_the_command_line_or_in_a_file(tmp_path: Path):

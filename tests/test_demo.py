@@ -108,16 +108,29 @@ def test_nothing_of_the_demo_outlives_it(folder: Path):
     assert not [process for process in Path("/proc").glob("[0-9]*") if str(folder).encode() in arguments(process)]
 
 
-def test_ctrl_c_ends_it_with_130_and_leaves_nothing(tmp_path: Path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_130_and_leaves_nothing(tmp_path: Path, number: signal.Signals):
     with subprocess.Popen(
         COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}
     ) as process:
         assert process.stdout is not None
         while "listens on port" not in process.stdout.readline():
             pass
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, complaints = process.communicate(timeout=30)
     assert (process.returncode, complaints) == (130, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_whoever_reads_half_of_it_gets_no_complaint(tmp_path: Path):
+    with subprocess.Popen(
+        COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 141
     assert list(tmp_path.iterdir()) == []
 
 

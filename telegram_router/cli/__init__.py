@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterable
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
 
 EXIT_FAILED, EXIT_CANNOT_BIND, EXIT_BUG, EXIT_CONFIG = 1, 69, 70, 78
 EXIT_INTERRUPTED, EXIT_PIPE = 128 + 2, 128 + 13  # what a shell shows for SIGINT and SIGPIPE
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # to a file or terminal
 
 
 class CommandLine(click.Group):
     """Every way a command can end, as one message and one exit code."""
 
     def invoke(self, ctx: click.Context) -> NoReturn:
+        _have_streams()
         try:
             code = super().invoke(ctx)
             sys.stdout.flush()
@@ -48,12 +51,8 @@ class CommandLine(click.Group):
             code = EXIT_FAILED
         except (KeyboardInterrupt, click.Abort):
             code = EXIT_INTERRUPTED
-        except BrokenPipeError:
-            _let_go_of_stdout()
-            code = EXIT_PIPE
         except (Exception, BaseExceptionGroup) as error:
-            tell(_faults(error))
-            code = EXIT_BUG
+            code = _failed(error)
         ctx.exit(code or 0)
 
 
@@ -61,6 +60,30 @@ def tell(lines: Iterable[str]) -> None:
     """Say on stderr what is wrong."""
     for line in lines:
         click.echo(line, err=True)
+
+
+def _have_streams() -> None:
+    """A shell or a service manager may start a program with its output closed. Then nobody wants to read it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # it stays open
+
+
+def _failed(error: BaseException) -> int:
+    """The exit code of an exception that no command expected, told on stderr unless nobody is to blame."""
+    from telegram_router.ops.logs import leaves
+
+    found = list(leaves(error))
+    if any(isinstance(each, BrokenPipeError) for each in found):  # whoever reads has gone
+        _let_go_of_stdout()
+        return EXIT_PIPE
+    full = next((each for each in found if isinstance(each, OSError) and each.errno in CANNOT_WRITE), None)
+    if full is not None:
+        _let_go_of_stdout()
+        tell([f"Error: the output cannot be written: {full.strerror}"])
+        return EXIT_FAILED
+    tell(_faults(error))
+    return EXIT_BUG
 
 
 def _faults(error: BaseException) -> Iterable[str]:

@@ -18,10 +18,11 @@ import msgspec
 from telegram_router.cli import EXIT_FAILED, tell
 from telegram_router.cli.inputs import MAX_FRAME, chunks, frames, opened, progress, record
 from telegram_router.errors import FieldError, FramingError, RouterError
-from telegram_router.telegrams import Spec, from_object, masked_object, to_object
+from telegram_router.telegrams import Spec, Telegram, from_object, masked_object, to_object
 from telegram_router.telegrams.json_form import read_json
 
 POLL: Final = "$poll"  # a poll has no fields: its telegram as hex
+MASKED: Final = "$masked"  # a line whose values are left out, so that nobody takes "[16 bytes]" for an account
 LONGEST_LINE: Final = 8 * MAX_FRAME
 
 _encode = msgspec.json.Encoder().encode
@@ -51,7 +52,7 @@ class Tally:
 def decode_input(spec: Spec, source: str, as_hex: bool, unframed: bool, masked: bool) -> int:
     """Write a JSON line for each telegram of the input. Returns the exit code."""
     out, tally, offset, number = sys.stdout.buffer, Tally(), 0, 0
-    shape = masked_object if masked else to_object
+    shape = _masked if masked else to_object
     with progress(source) as advance:
         pieces = chunks(source, as_hex, advance)
         try:
@@ -73,6 +74,10 @@ def _frames(spec: Spec, pieces: Iterator[bytes], unframed: bool) -> Iterator[byt
         yield spec.framing.wrap(b"".join(pieces))
     else:
         yield from frames(spec.framing, pieces)
+
+
+def _masked(telegram: Telegram) -> dict[str, Any]:
+    return {MASKED: True} | masked_object(telegram)
 
 
 def _poll(spec: Spec, frame: bytes, masked: bool) -> dict[str, str]:
@@ -115,6 +120,8 @@ def _lines(source: str) -> Iterator[tuple[int, bytes]]:
 
 def _frame(spec: Spec, line: bytes) -> bytes:
     given = read_json(line, strict=True)
+    if isinstance(given, dict) and MASKED in given:
+        raise RouterError("E-FLD-12", "the line is masked: its values are not in it", do="decode the telegram without --masked")
     if isinstance(given, dict) and given.keys() == {POLL}:
         return _poll_frame(spec, given[POLL])
     return spec.encode(from_object(spec, given))

@@ -20,8 +20,9 @@ from telegram_router.telegrams import Spec
 from telegram_router.telegrams.explain import HEADINGS, Explanation, Row, cells, explain
 
 LARGEST: Final = 64 * MAX_FRAME  # more than anybody reads
-NARROW: Final = ("offset", "length", "rule", "field", "label", "value", "meaning")
-HEX_FROM: Final = 180  # columns of a terminal that has room for the bytes too
+NARROW: Final = ("offset", "length", "field", "label", "value", "meaning")
+RULE_FROM: Final = 100  # columns of a terminal that has room for the rule too
+HEX_FROM: Final = 180  # and for the bytes
 RULER_REACH: Final = 12  # bytes beside a bad field
 RULER_FIELD: Final = 60  # bytes of a bad field
 
@@ -58,12 +59,24 @@ class Explainer:
     plan: Plan | None
     origin: Listener | Service | None
 
-    def explained(self, data: bytes) -> Iterator[Explained]:
-        """Every telegram of an input; the last one is what is left when the framing is lost."""
+    def explained(self, data: bytes, only: int | None = None) -> Iterator[Explained]:
+        """Every telegram of an input, or the one of that number; the last one is what is left when the framing is lost.
+
+        Raises click.ClickException when there are fewer.
+        """
+        number = 0
         for number, (offset, frame, lost) in enumerate(self._cut(data), 1):
+            if only not in (None, number):
+                continue
             told = explain(self.spec, frame, framed=not self.unframed, show=self.show)
             telegram = frame if self.unframed else self.spec.framing.telegram(frame)
             yield Explained(number, offset, telegram, told, self._way(frame, told), lost)
+            if only == number:
+                return
+        if only is not None or not number:
+            raise click.ClickException(
+                f"the input has {number} telegram{'' if number == 1 else 's'} only" if number else "the input is empty"
+            )
 
     def _cut(self, data: bytes) -> Iterator[tuple[int, bytes, FramingError | None]]:
         if self.unframed:
@@ -91,19 +104,13 @@ class Explainer:
 
 def explain_input(explainer: Explainer, source: str, as_hex: bool, number: int | None, as_json: bool) -> int:
     """Explain the telegrams of an input, or the one of that number. Returns the exit code."""
-    code = met = shown = 0
-    for each in explainer.explained(_whole(source, as_hex)):
-        met = each.number
-        if number not in (None, met):
-            continue
+    code = 0
+    for shown, each in enumerate(explainer.explained(_whole(source, as_hex), number)):
         if as_json:
             say_json(each.as_object(), indent=False)
         else:
             _show(each, first=not shown)
-        shown += 1
         code = code if each.ok else EXIT_FAILED
-    if not shown:
-        raise click.ClickException(f"the input has {met} telegram{'' if met == 1 else 's'} only" if met else "the input is empty")
     return code
 
 
@@ -140,8 +147,9 @@ def _show(each: Explained, *, first: bool) -> None:
 
 
 def _table(told: Explanation) -> None:
-    wide = not on_terminal() or shutil.get_terminal_size().columns >= HEX_FROM
-    chosen = [place for place, heading in enumerate(HEADINGS) if wide or heading in NARROW]
+    columns = shutil.get_terminal_size().columns if on_terminal() else HEX_FROM
+    wanted = HEADINGS if columns >= HEX_FROM else (*NARROW, "rule") if columns >= RULE_FROM else NARROW
+    chosen = [place for place, heading in enumerate(HEADINGS) if heading in wanted]
     rows = [["!" if row.problems else "", *(cells(row)[place] for place in chosen)] for row in told.rows]
     if not on_terminal():
         say()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
 import click
 import msgspec
 
 from telegram_router.telegrams.explain import display_width, printable
+
+_NARROW: Final = 6  # columns of a text that must be folded within its words
 
 
 def on_terminal() -> bool:
@@ -48,9 +50,34 @@ def _drawn(headings: Sequence[str], rows: list[list[str]], bad: frozenset[int]) 
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for heading in headings:
-        drawn.add_column(heading, overflow="fold")
+    console = Console(markup=False, emoji=False, highlight=False)
+    drawn = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    room = console.width - 2 * len(headings) - 1  # a blank and the line that is not drawn behind each column, and one in front
+    for heading, width in zip(headings, widths([headings, *rows], room), strict=True):
+        drawn.add_column(heading, overflow="fold", width=width)
     for number, row in enumerate(rows):
         drawn.add_row(*row, style="red" if number in bad else "")
-    Console(markup=False, emoji=False, highlight=False).print(drawn)
+    console.print(drawn)
+
+
+def widths(rows: Sequence[Sequence[str]], room: int) -> list[int | None]:
+    """What each column gets of `room`. Where not all fits, texts are folded between words; names and codes only where there is no other way."""
+    columns = list(zip(*rows, strict=True))
+    whole = [max(display_width(cell) for cell in column) for column in columns]
+    words = [max(display_width(word) for cell in column for word in [*cell.split(), ""]) for column in columns]
+    texts = [any(" " in cell for cell in column[1:]) for column in columns]
+    below = [max(display_width(cell) for cell in [*column[1:], ""]) for column in columns]  # a heading may be folded
+    least = [min(word, _NARROW) if text else min(word, max(name, _NARROW)) for word, text, name in zip(words, texts, below, strict=True)]
+    for low, high in ((words, whole), (least, words)):
+        if sum(low) <= room:
+            return [*_between(low, high, room)]
+    return [None] * len(columns)  # whatever rich makes of it
+
+
+def _between(low: Sequence[int], high: Sequence[int], room: int) -> Iterator[int]:
+    """Widths from `low` up to `high`, each column's share of the room that is left by what it lacks."""
+    lacking, spare = sum(high) - sum(low), room - sum(low)
+    for least, most in zip(low, high, strict=True):
+        share = (most - least) * spare // lacking if spare < lacking else most - least
+        lacking, spare = lacking - (most - least), spare - share
+        yield least + share

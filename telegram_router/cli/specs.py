@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -14,6 +15,9 @@ from telegram_router.cli.shown import on_terminal, say, say_json, table
 from telegram_router.errors import ConfigError, ConfigProblem
 from telegram_router.plan import known_specs, read_spec, spec_folders
 from telegram_router.telegrams import MessageLayout, PlannedField, Spec
+
+FIELD_HEADINGS: Final = ("offset", "bytes", "length", "rule", "field", "label", "log", "values")
+BYTES_FROM: Final = 100  # columns of a terminal that has room for what offset and length say already
 
 
 def list_specs(folders: Iterable[Path], as_json: bool) -> int:
@@ -51,7 +55,7 @@ def show_spec(spec: Spec, as_json: bool) -> int:
     if as_json:
         say_json(_spec_object(spec))
         return 0
-    say(f"{spec.name} {spec.version}: {spec.title}", bold=True)
+    say(f"{' '.join(filter(None, (spec.name, spec.version)))}: {spec.title}", bold=True)
     for name, value in _facts(spec).items():
         say(f"  {name:<12} {value}")
     say()
@@ -161,19 +165,23 @@ def show_message(spec: Spec, name: str, as_json: bool) -> int:
         )
         return 0
     synthetic = ", synthetic" if message.synthetic else ""
-    say(f"{spec.name} {spec.version} {message.name}: {message.title}, {_size(message)} bytes{synthetic}", bold=True)
+    what = " ".join(filter(None, (spec.name, spec.version, message.name)))
+    say(f"{what}: {message.title}, {_size(message)} bytes{synthetic}", bold=True)
     if _answer(message):
         say(f"answered by {_answer(message)}")
     say(f"offsets count from 0 and from the telegram's first byte, behind {spec.framing.prefix} bytes of framing")
     if not on_terminal():
         say()
-    table(("offset", "bytes", "length", "rule", "field", "label", "log", "values"), [_field_row(planned) for planned in message.fields])
+    rows = [FIELD_HEADINGS, *(_field_row(planned) for planned in message.fields)]
+    if on_terminal() and shutil.get_terminal_size().columns < BYTES_FROM:
+        rows = [(*row[:1], *row[2:]) for row in rows]
+    table(rows[0], rows[1:])
     return 0
 
 
-def _field_row(planned: PlannedField) -> list[str]:
+def _field_row(planned: PlannedField) -> tuple[str, ...]:
     end = "" if planned.is_opaque else str(planned.end)
-    return [
+    return (
         str(planned.offset),
         f"{planned.offset + 1}-{end}" if planned.length != 1 else str(planned.offset + 1),
         "rest" if planned.is_opaque else str(planned.length),
@@ -182,7 +190,7 @@ def _field_row(planned: PlannedField) -> list[str]:
         planned.label,
         planned.log if planned.name else "",
         "; ".join(f"{code} {text}" if text else code for code, text in _values(planned).items()),
-    ]
+    )
 
 
 def _values(planned: PlannedField) -> dict[str, str]:

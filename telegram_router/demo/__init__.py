@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -19,9 +20,11 @@ TIME_LIMIT: Final = 38.0  # seconds; it takes about ten, and this ends it where 
 def show(keep: bool) -> int:
     """Run the demo and show it. Returns the exit code: 1 unless all books agree."""
     folder = Path(tempfile.mkdtemp(prefix="telegram-router-demo-"))
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # it cleans up after itself either way
     try:
         return _play(folder)
     finally:
+        signal.signal(signal.SIGTERM, before)
         if keep:
             _say_where(folder)
         else:
