@@ -11,6 +11,7 @@ from telegram_router.wire.hub import Hub
 from telegram_router.wire.links import Outcomes
 from telegram_router.wire.listeners import Acceptor
 
+ENDS = {"closed by the client": "peer", "stopped": "drain"}  # of sessions, where no error ended them
 INVALID = ("E-FLD", "E-ENC", "E-FRM")  # refused for what they hold; all other codes are rules and bounds
 
 
@@ -38,7 +39,7 @@ def _connections(
 ) -> Iterator[Family]:
     yield "sessions_active", [((name,), each.open) for name, each in acceptors.items()]
     yield "sessions_total", [((name,), each.total) for name, each in acceptors.items()]
-    closed = [((group, reason), count) for (group, reason), count in hub.closed.items() if group in acceptors]
+    closed = [((group, ENDS.get(reason, reason)), count) for (group, reason), count in hub.closed.items() if group in acceptors]
     refused = [((name, "E-LIM-05"), each.turned_away) for name, each in acceptors.items()]
     yield "sessions_closed_total", closed + refused
     yield "links_active", [(key, each.up) for key, each in outcomes.items()]
@@ -55,7 +56,7 @@ def _telegrams(switch: Switch, hub: Hub) -> Iterator[Family]:
     refused: list[Sample] = []
     for name, listener in switch.listeners.items():
         received += [((name, message), count) for message, count in listener.received.items()]
-        received.append(((name, "_OTHER"), listener.refused.get("E-RTE-01", 0)))
+        received.append(((name, "_OTHER"), listener.strangers))
         volume += [((name, "received"), listener.bytes_in), ((name, "sent"), listener.bytes_out)]
         for code, count in listener.refused.items():
             (invalid if code.startswith(INVALID) else refused).append(((name, code), count))

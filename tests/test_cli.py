@@ -448,7 +448,10 @@ def way(config: Path, frame: bytes, *more: str) -> dict[str, object]:
 def test_what_the_router_would_refuse_is_said_with_its_code(config: Path):
     long = b"0301" + TRANSFER[4:] + b" "
     assert (way(config, long)["outcome"], way(config, long)["code"]) == ("refused", "E-FRM-07")
-    assert way(config, patched(24, b"9999"))["code"] == "E-RTE-01"
+    assert way(config, patched(24, b"2999", patched(28, b"999")))["notes"] == [
+        "nothing is answered: it may be an answer itself, and two routers would answer each other for ever"
+    ]
+    assert "SB01" in way(config, patched(28, b"999"))["notes"][0]
     assert way(config, b"HELO" + TRANSFER)["outcome"] == "lost"
     assert way(config, POLL)["outcome"] == "poll"
     credit = (SAMPLES / "credit.request.telegram").read_bytes()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from telegram_router.config import HandlerService, HttpService
-from telegram_router.errors import CODES
+from telegram_router.errors import CODES, Delivery
 from telegram_router.plan import Plan, backends_of
 from telegram_router.routing import Among, Audience, Listener, Prefix, Route, Service
 from telegram_router.routing.routes import Test
@@ -152,6 +152,8 @@ class _Guide:
         errors = self.spec.family.errors
         if errors is None:
             return "the spec has no error telegram, so nothing is answered"
+        if self.spec.error_reply(self.frame, code, Delivery.NOT_SENT) is None:
+            return "nothing is answered: it may be an answer itself, and two routers would answer each other for ever"
         response = errors.codes.get(code, errors.not_sent)
         return f"answered with an error telegram whose {errors.field} is {response} (not_sent: the request did not leave the router)"
 

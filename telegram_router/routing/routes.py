@@ -171,6 +171,7 @@ class Origin:
         self.set_routes(routes)
         self._received = dict.fromkeys(spec.messages, 0)
         self.refused: dict[str, int] = {}  # code -> telegrams
+        self.strangers = 0  # telegrams that are no message of the spec
         self.polls = 0
 
     def set_routes(self, routes: RouteTable) -> None:
@@ -193,6 +194,7 @@ class Origin:
         """The entry of a frame that is at least as long as the header; None when its key is no message of the spec."""
         message = self.spec.message_of(frame)
         if message is None:
+            self.strangers += 1
             return None
         route = self.routes.find(frame) if message.kind != "reply" else None
         entry = self._entries.get((message.name, id(route)))

@@ -22,12 +22,14 @@ from running_router import (
     Line,
     answer_to,
     answers,
+    balance,
     betrayed,
     companies,
     config,
     field,
     good_neighbour,
     keeps_silent,
+    put,
     running,
     spec_named,
     transfer,
@@ -251,3 +253,19 @@ async def test_curl_fetches_the_metrics_and_its_numbers_are_those_of_the_router(
         text = curl.stdout.decode()
         assert 'sessions_active{listener="companies"} 2.0' in text
         assert not betrayed(text)
+
+
+async def test_the_metrics_count_each_telegram_and_each_session_once():
+    async with Host() as steady, running(config(steady=steady)) as router:
+        client = await router.connect()
+        await client.asks(balance(1))
+        await client.asks(transfer(2))  # a message that no route takes
+        await client.sends(put(transfer(3), message_type="9999"))  # no message at all
+        await client.asks(balance(4))
+        await client.hangs_up()
+        await router.until(lambda: not router.router.acceptors["companies"].open)
+        counted = {name: dict(samples) for name, samples in router.router.collect()}
+    received = {message: count for (_, message), count in counted["telegrams_received_total"].items() if count}
+    assert received == {"balance.request": 2, "transfer.request": 1, "_OTHER": 1}
+    assert counted["refused_total"] == {("companies", "E-RTE-01"): 2}
+    assert counted["sessions_closed_total"] == {("companies", "peer"): 1, ("companies", "E-LIM-05"): 0}
