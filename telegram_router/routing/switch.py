@@ -262,8 +262,9 @@ class Switch:
             entry.count += 1
             opened[key] = pending[ref] = Exchange(peer, lane, key, ref, entry, frame, now, link, offset)
             link.load += 1
-            service.sends += 1
-            link.last = service.sends
+            if len(links) > 1:  # where there is no choice nobody asks which was used last
+                service.sends += 1
+                link.last = service.sends
             outbox = link.outbox
             if not outbox:
                 dirty.append(link)
