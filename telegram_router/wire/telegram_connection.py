@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from telegram_router.wire.tls import TlsLayer
 
 FRAMES_PER_STEP = 64
-FRAMES_OF_A_FLOOD = 16  # for a session that sends more than a step takes: short turns are what the others feel of it
+FRAMES_OF_A_FLOOD = 8  # for a session that sends more than a step takes: short turns are what the others feel of it
 UNREAD_WORDS = 4096  # frames of our own that may wait on a link; a link is never paused, both sides might wait for each other
 
 
