@@ -15,26 +15,31 @@ from pathlib import Path
 
 from telegram_router.config import (
     Config,
+    Draft,
     Exact,
     HandlerService,
     HttpService,
     Listener,
+    Party,
     Prefix,
     Route,
     Rule,
     Service,
     TelegramService,
-    parse_config,
+    dotted,
+    draft_config,
 )
 from telegram_router.config.lines import key_lines, line_of
+from telegram_router.config.model import specs_by_party
 from telegram_router.errors import ConfigError, ConfigProblem
+from telegram_router.ops.logs import places
 from telegram_router.routing import Among, Between
 from telegram_router.routing import Prefix as BeginsWith
 from telegram_router.routing.routes import Test
-from telegram_router.telegrams import Spec, load_spec
+from telegram_router.telegrams import Digits, FieldFault, Spec, load_spec
 from telegram_router.telegrams.json_mapping import JsonMapping
 from telegram_router.wire.certificates import certificate_facts, client_context, server_context
-from telegram_router.wire.handlers import Handler, is_handler
+from telegram_router.wire.handlers import Handler, is_handler, takes_a_telegram
 from telegram_router.wire.http import HttpRequestTemplate
 
 SHIPPED = (Path(__file__).parent / "specs", Path(__file__).parent.parent / "specs")
@@ -58,11 +63,10 @@ class Plan:
 def read_plan(path: Path) -> Plan:
     """Check a configuration file and all that it names. Raises ConfigError with every problem found."""
     text = read_text(path)
-    config = parse_config(text, str(path))
-    planner = _Planner(Plan(config, path.parent), str(path), text)
+    planner = _Planner(draft_config(text, str(path)), path, text)
     planner.check()
     if planner.problems:
-        raise ConfigError(planner.problems)
+        raise ConfigError(sorted(planner.problems, key=lambda problem: problem.line if problem.file == str(path) else sys.maxsize))
     return planner.plan
 
 
@@ -109,25 +113,34 @@ def read_spec(path: Path) -> Spec:
 class _Planner:
     """One pass over all that a configuration names. A problem in one part hides none in another."""
 
-    def __init__(self, plan: Plan, filename: str, text: str) -> None:
-        self.plan = plan
-        self.problems: list[ConfigProblem] = []
-        self._filename = filename
+    def __init__(self, draft: Draft, path: Path, text: str) -> None:
+        self.plan = Plan(draft.config, path.parent)
+        self.problems: list[ConfigProblem] = list(draft.problems)
+        self._draft = draft
+        self._all_routes = not any(problem.key.startswith("routes") for problem in draft.problems)
+        self._filename = str(path)
         self._lines = key_lines(text)
 
     def check(self) -> None:
         config = self.plan.config
-        self._load_specs()
+        if self._load_specs():
+            self.problems += self._draft.spec_conflicts
         for name, listener in config.listeners.items():
             self._listener(name, listener)
+        if all([self._route(place, route) for place, route in enumerate(config.routes)]):  # noqa: C419 - every one is to be looked at
+            self.problems += self._draft.overlaps
         for name, service in config.services.items():
             self._service(name, service)
-        for place, route in enumerate(config.routes):
-            self._route(place, route)
 
     def report(self, code: str, path: tuple[str | int, ...], what: str, expected: str = "", do: str = "") -> None:
-        key = ".".join(str(part) for part in path)
-        self.problems.append(ConfigProblem(code, self._filename, line_of(self._lines, path), key, what, expected, do))
+        problem = ConfigProblem(code, self._filename, line_of(self._lines, path), dotted(path), what, expected, do)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def _spec_of(self, party: Party) -> Spec | None:
+        """The spec of a listener or service; None when it has none that can be read."""
+        names = specs_by_party(self.plan.config).get(party, set())
+        return self.plan.specs.get(min(names)) if len(names) == 1 else None
 
     def _gather(self, step: Callable[[], None]) -> None:
         try:
@@ -140,7 +153,8 @@ class _Planner:
 
     # --- specs ----------------------------------------------------------------------------------------------------
 
-    def _load_specs(self) -> None:
+    def _load_specs(self) -> bool:
+        """Read every spec. False when one does not exist."""
         config = self.plan.config
         wanted: dict[str, tuple[str | int, ...]] = {
             listener.spec: ("listeners", name, "spec") for name, listener in config.listeners.items()
@@ -149,22 +163,24 @@ class _Planner:
             if service.spec is not None:
                 wanted.setdefault(service.spec, ("services", name, "spec"))
         folders = spec_folders(config, self.plan.folder)
+        found = {spec: path if (path := find_spec(spec, folders)) and path.is_file() else None for spec in wanted}
         for spec, place in wanted.items():
-            path = find_spec(spec, folders)
+            path = found[spec]
             if path is None:
                 known = sorted(known_specs(folders))
                 self.report("E-CFG-06", place, "no such spec", f"one of {', '.join(known)}" + _nearest(spec, known))
             else:
                 self._gather(lambda name=spec, file=path: self.plan.specs.update({name: read_spec(file)}))  # type: ignore[misc]
+        return None not in found.values()
 
     # --- listeners and services -------------------------------------------------------------------------------------
 
     def _listener(self, name: str, listener: Listener) -> None:
         tls = listener.tls
-        if listener.owners and listener.spec in self.plan.specs and self.plan.specs[listener.spec].owner is None:
-            self.report(
-                "E-CFG-07", ("listeners", name, "owners"), "the spec names no owner field", do="remove `owners`, or set `owner` in the spec"
-            )
+        spec = self.plan.specs.get(listener.spec)
+        if spec is not None:
+            self._owners(("listeners", name, "owners"), listener.owners, spec)
+            self._room(("listeners", name, "max_frame"), listener.max_frame, spec)
         if tls is None:
             return
         where = f"listeners.{name}.tls"
@@ -178,7 +194,28 @@ class _Planner:
 
         self._gather(load)
 
+    def _owners(self, path: tuple[str, ...], owners: Iterable[str], spec: Spec) -> None:
+        """An owner that the field cannot hold would never be met: all of its clients would be turned away."""
+        field = next((field for field in next(iter(spec.messages.values())).fields if field.path == f"header.{spec.family.owner}"), None)
+        if owners and field is None:
+            self.report("E-CFG-07", path, "the spec names no owner field", do="remove `owners`, or set `owner` in the spec")
+        if field is None:
+            return
+        for owner in owners:
+            try:
+                field.kind.write(int(owner) if isinstance(field.kind, Digits) and owner.isdecimal() else owner)
+            except FieldFault as fault:
+                self.report("E-CFG-04", (*path, owner), f"the owner field cannot hold it: {fault.what}", field.kind.expected)
+
+    def _room(self, path: tuple[str, ...], max_frame: int, spec: Spec) -> None:
+        least = max(message.min_frame for message in spec.messages.values())
+        if max_frame < least:
+            self.report("E-CFG-07", path, "is below the size of a telegram of the spec", f"at least {least:,} bytes")
+
     def _service(self, name: str, service: Service) -> None:
+        spec = self._spec_of(("service", name))
+        if isinstance(service, TelegramService) and spec is not None:
+            self._room(("services", name, "max_frame"), service.max_frame, spec)
         if isinstance(service, HandlerService):
             self._handler(name, service)
             return
@@ -191,8 +228,8 @@ class _Planner:
                 self.plan.client_tls[name] = client_context(self._path(ca), self._path(certificate), self._path(key), where=where)
 
             self._gather(load)
-        if isinstance(service, HttpService):
-            self._mapping(name, service)
+        if isinstance(service, HttpService) and spec is not None and self._all_routes:
+            self._mapping(name, service, spec)
 
     def _handler(self, name: str, service: HandlerService) -> None:
         module, _, function = service.handler.partition(":")
@@ -202,11 +239,11 @@ class _Planner:
             sys.path.insert(0, folder)  # handlers live beside the configuration, or are installed
         try:
             found = getattr(importlib.import_module(module), function, None)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.report(
                 "E-CFG-08",
                 place,
-                f"importing the module fails with {type(error).__name__}",
+                f"importing the module fails with {type(error).__name__}{_where(error)}",
                 do="see that it can be imported beside this file",
             )
             return
@@ -214,15 +251,16 @@ class _Planner:
             self.report("E-CFG-08", place, "the module has no such function")
         elif not is_handler(found):
             self.report("E-CFG-08", place, "is not an async def", "async def NAME(telegram) -> telegram")
+        elif not takes_a_telegram(found):
+            self.report("E-CFG-08", place, "cannot be called with one telegram", "async def NAME(telegram) -> telegram")
         else:
             self.plan.handlers[name] = found
 
-    def _mapping(self, name: str, service: HttpService) -> None:
-        spec = self.plan.specs.get(self.plan.config.spec_of(name))
-        if spec is None:
-            return
+    def _mapping(self, name: str, service: HttpService, spec: Spec) -> None:
         response = service.response if "response" in service.model_fields_set else None
         messages = self._messages_for(name, spec)
+        if not messages:  # what its routes are wrong in has been told, or it has none
+            return
         self._requests(name, service, messages)
         mapping = JsonMapping(spec, messages, request=service.request, response=response, literals=service.set)
         for problem in mapping.problems:
@@ -240,48 +278,52 @@ class _Planner:
 
     def _messages_for(self, service: str, spec: Spec) -> list[str]:
         """Messages that some route may lead to this service, by the key values that its matches allow."""
-        key = spec.family.key
-        found = []
-        for message in spec.messages.values():
-            values = dict(zip(key, message.key, strict=True))
-            for route in self.plan.config.routes:
-                rules = {name: rule for name, rule in route.match.items() if name in values}
-                if (
-                    message.kind != "reply"
-                    and route.service == service
-                    and all(_allows(rule, values[name]) for name, rule in rules.items())
-                ):
-                    found.append(message.name)
-                    break
-        return found
+        taken = {name for route in self.plan.config.routes if route.service == service for name in _taken(route.match, spec)}
+        return [name for name in spec.messages if name in taken]
 
     # --- routes -----------------------------------------------------------------------------------------------------
 
-    def _route(self, place: int, route: Route) -> None:
-        for kind, name in route.sources:
-            spec_name = self.plan.config.listeners[name].spec if kind == "listener" else self.plan.config.spec_of(name)
-            spec = self.plan.specs.get(spec_name)
+    def _route(self, place: int, route: Route) -> bool:
+        """False when its match is not one that could be held against another's."""
+        path = ("routes", self._draft.places[place])
+        sound = True
+        for source in route.sources:
+            spec = self._spec_of(source)
             if spec is None:
                 continue
             if route.to_listener is not None and spec.owner is None:
-                self.report("E-CFG-07", ("routes", place, "to_listener"), "the spec names no owner field, so no session can be chosen")
-            tests = {key: self._test(place, key, rule, spec) for key, rule in route.match.items()}
+                self.report("E-CFG-07", (*path, "to_listener"), "the spec names no owner field, so no session can be chosen")
+            tests = {key: self._test((*path, "match", key), key, rule, spec) for key, rule in route.match.items()}
             self.plan.tests[place] = {key: test for key, test in tests.items() if test is not None}
+            sound = sound and None not in tests.values() and self._reaches((*path, "match"), route.match, spec)
+        return sound
 
-    def _test(self, place: int, key: str, rule: Rule, spec: Spec) -> Test | None:
-        path = ("routes", place, "match", key)
+    def _reaches(self, path: tuple[str | int, ...], match: Mapping[str, Rule], spec: Spec) -> bool:
+        """False for what no message of the spec can have, which is a slip of the pen: the route would never take a telegram."""
+        do = f"compare with `telegram-router spec show {spec.name}`"
+        for key, rule in match.items():
+            for one in _parts(rule) if key in spec.family.key else ():
+                if not _taken({key: one}, spec):
+                    self.report("E-CFG-06", (*path, key), f"no request of {spec.name} has {_named(one)} there", do=do)
+                    return False
+        if not _taken(match, spec):
+            self.report("E-CFG-06", path, f"no request of {spec.name} has these values together", do=do)
+            return False
+        return True
+
+    def _test(self, path: tuple[str | int, ...], key: str, rule: Rule, spec: Spec) -> Test | None:
+        def wire(value: str) -> bytes:
+            return value.encode(spec.encoding, errors="replace")
+
         known = list(spec.header_fields)
         if key not in known:
             self.report("E-CFG-06", path, "no such header field", f"one of {', '.join(known)}" + _nearest(key, known))
             return None
         width = spec.header_fields[key][1]
-
-        def wire(value: str) -> bytes:
-            raw = value.encode(spec.encoding, errors="replace")
-            if len(raw) > width:
-                self.report("E-CFG-04", path, f"a value of {len(raw)} bytes", f"at most {width}, the size of the field")
-            return raw
-
+        longest = max(len(wire(value)) for value in _texts(rule))
+        if longest > width:
+            self.report("E-CFG-04", path, f"a value of {longest} bytes", f"at most {width}, the size of the field")
+            return None
         if isinstance(rule, Exact):
             return Among(frozenset(wire(value).ljust(width) for value in rule.values))
         if isinstance(rule, Prefix):
@@ -292,6 +334,43 @@ class _Planner:
 def _nearest(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, 1)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def _where(error: BaseException) -> str:
+    """Where an import failed, as far as that is no text of the module's own."""
+    if isinstance(error, ModuleNotFoundError):
+        return f": there is no module {error.name}"
+    if isinstance(error, SyntaxError):
+        return f" at {Path(error.filename or '').name}:{error.lineno}"
+    return f" at {places(error)[-1]}"
+
+
+def _taken(match: Mapping[str, Rule], spec: Spec) -> list[str]:
+    """The requests and one-way messages whose key values a match allows."""
+    found = []
+    for message in spec.messages.values():
+        values = dict(zip(spec.family.key, message.key, strict=True))
+        if message.kind != "reply" and all(_allows(rule, values[name]) for name, rule in match.items() if name in values):
+            found.append(message.name)
+    return found
+
+
+def _texts(rule: Rule) -> tuple[str, ...]:
+    if isinstance(rule, Exact):
+        return rule.values
+    return (rule.prefix,) if isinstance(rule, Prefix) else (rule.min, rule.max)
+
+
+def _parts(rule: Rule) -> list[Rule]:
+    """A rule for each value, so that one that is wrong is found among others that are right."""
+    return [Exact((value,)) for value in sorted(rule.values)] if isinstance(rule, Exact) else [rule]
+
+
+def _named(rule: Rule) -> str:
+    """A rule in words. A value of a key field is a code of the spec, nobody's secret."""
+    if isinstance(rule, Exact):
+        return f'"{next(iter(rule.values))}"'
+    return f'anything with the prefix "{rule.prefix}"' if isinstance(rule, Prefix) else f'anything from "{rule.min}" to "{rule.max}"'
 
 
 def _allows(rule: Rule, value: str) -> bool:

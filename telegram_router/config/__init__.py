@@ -16,7 +16,7 @@ from telegram_router.config.model import (
     Service,
     TelegramService,
 )
-from telegram_router.config.reading import parse_config
+from telegram_router.config.reading import Draft, dotted, draft_config, parse_config
 from telegram_router.config.values import Address, Exact, Prefix, Range, Rule, Url
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "AnyService",
     "ClientTls",
     "Config",
+    "Draft",
     "Exact",
     "HandlerService",
     "HttpService",
@@ -40,5 +41,7 @@ __all__ = [
     "Service",
     "TelegramService",
     "Url",
+    "dotted",
+    "draft_config",
     "parse_config",
 ]

@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -40,14 +40,32 @@ from telegram_router.config.values import Address, Exact
 from telegram_router.errors import ConfigError, ConfigProblem
 
 
+class Draft(NamedTuple):
+    """What of a file is sound, and all that is wrong with it. Whoever looks further can tell more of what is wrong at once."""
+
+    config: Config  # without the tables that cannot be read
+    places: Sequence[int]  # of each of its routes: the index in the file
+    problems: Sequence[ConfigProblem]
+    overlaps: Sequence[ConfigProblem]  # E-CFG-05: idle talk where a match names a field that does not exist
+    spec_conflicts: Sequence[ConfigProblem]  # E-CFG-07: idle talk where a spec does not exist
+
+    def raise_if_wrong(self) -> None:
+        """Raises ConfigError with every problem found, in the order of the file's lines."""
+        if found := [*self.problems, *self.overlaps, *self.spec_conflicts]:
+            raise ConfigError(sorted(found, key=lambda problem: problem.line))
+
+
 def parse_config(text: str, filename: str) -> Config:
     """Read a configuration. Raises ConfigError with every problem found, in the order of the file's lines."""
+    draft = draft_config(text, filename)
+    draft.raise_if_wrong()
+    return draft.config
+
+
+def draft_config(text: str, filename: str) -> Draft:
+    """Read a configuration as far as it can be read. Raises ConfigError where it is no TOML."""
     text = text.removeprefix("\ufeff")  # Windows editors put one in front of a file
-    reading = _Reading(_load(text, filename), filename, key_lines(text))
-    config = reading.config()
-    if reading.problems:
-        raise ConfigError(sorted(reading.problems, key=lambda problem: problem.line))
-    return config
+    return _Reading(_load(text, filename), filename, key_lines(text)).draft()
 
 
 def _load(text: str, filename: str) -> dict[str, Any]:
@@ -77,19 +95,22 @@ class _Reading:
         self._places: list[int] = []  # of each route that is sound: its index in the file
 
     def report(self, code: str, path: Path, what: str, expected: str = "", do: str = "") -> None:
-        problem = ConfigProblem(code, self._filename, line_of(self._lines, path), _dotted(path), what, expected, do)
+        problem = ConfigProblem(code, self._filename, line_of(self._lines, path), dotted(path), what, expected, do)
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def config(self) -> Config:
+    def draft(self) -> Draft:
         config = self._sound_part()
         self._check_keys()
         self._check_names()
-        self._check_overlaps(config)
         self._check_values(config)
         self._check_addresses(config)
+        self._check_missing_specs(config)
+        found, self.problems = self.problems, []
+        self._check_overlaps(config)
+        overlaps, self.problems = self.problems, []
         self._check_specs(config)
-        return config
+        return Draft(config, self._places, found, overlaps, self.problems)
 
     # what the models see
 
@@ -171,7 +192,12 @@ class _Reading:
             if one in given and other in given:
                 self.report("E-CFG-07", path, f"has {one} and {other}", do="keep one of them")
             elif one not in given and other not in given:
-                self.report("E-CFG-04", path, f"has neither {one} nor {other}", "one of them" + (" = true" if other == "default" else ""))
+                self.report(
+                    "E-CFG-04",
+                    path,
+                    f"has neither {one} nor {other}",
+                    "one of them" if other != "default" else "match = { FIELD = VALUE }, or default = true",
+                )
 
     def _check_names(self) -> None:
         names = {key: [str(path[1]) for path, _ in _tables(self._raw, key)] for key in ("listeners", "services")}
@@ -193,11 +219,9 @@ class _Reading:
     def _check_overlaps(self, config: Config) -> None:
         routes = self._routes(config)
         for (earlier, one), (later, other) in combinations(routes, 2):
-            if one.name is not None and one.name == other.name:
-                self.report("E-CFG-07", (*later, "name"), "is the name of an earlier route too", do="give each route its own name")
             shared = [name for kind, name in one.sources if (kind, name) in other.sources]
             if shared and _ambiguous(one, other):
-                first = f"{_dotted(earlier)} (line {line_of(self._lines, earlier)})"
+                first = f"{dotted(earlier)} (line {line_of(self._lines, earlier)})"
                 what = f"takes telegrams that {first} takes as well, from {', '.join(shared)}"
                 do = "make them differ; where one is the exception of the other, write the wider one with a prefix or a range: exact ones go first"
                 self.report("E-CFG-05", later, what, do=do)
@@ -216,6 +240,9 @@ class _Reading:
                 self._check_http(("services", name), service)
         for path, route in self._routes(config):
             self._check_route(path, route, config)
+        for (_, one), (later, other) in combinations(self._routes(config), 2):
+            if one.name is not None and one.name == other.name:
+                self.report("E-CFG-07", (*later, "name"), "is the name of an earlier route too", do="give each route its own name")
 
     def _check_http(self, path: Path, service: HttpService) -> None:
         if service.tls is not None and service.url.scheme == "http":
@@ -242,18 +269,22 @@ class _Reading:
         for (earlier, one), (later, other) in combinations(bound, 2):
             same_host = one.host == other.host or {"0.0.0.0", "::"} & {one.host, other.host}
             if one.port == other.port != 0 and same_host:
-                self.report("E-CFG-07", later, f"is the address of {_dotted(earlier[:-1])} too", do="give each its own port")
+                self.report("E-CFG-07", later, f"is the address of {dotted(earlier[:-1])} too", do="give each its own port")
+
+    def _check_missing_specs(self, config: Config) -> None:
+        if self.problems:  # a spec may be unknown only because its route was left out
+            return
+        for (kind, name), found in specs_by_party(config).items():
+            if kind == "service" and not found:
+                self.report("E-CFG-04", ("services", name, "spec"), "is missing, and no route tells it", "the spec that the service speaks")
 
     def _check_specs(self, config: Config) -> None:
-        incomplete = bool(self.problems)  # then a spec may be unknown only because its route was left out
         specs = specs_by_party(config)
         for name in config.services:
             found = sorted(specs["service", name])
             if len(found) > 1:
                 what = f"is reached from listeners of the specs {' and '.join(found)}"
                 self.report("E-CFG-07", ("services", name), what, do="use one service for each spec")
-            elif not found and not incomplete:
-                self.report("E-CFG-04", ("services", name, "spec"), "is missing, and no route tells it", "the spec that the service speaks")
         for path, route in self._routes(config):
             for source in route.sources:
                 one, other = specs.get(source, set()), specs.get(route.target, set())
@@ -374,12 +405,13 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
     return f'did you mean "{near[0]}"?' if near else ""
 
 
-def _dotted(path: Sequence[str | int]) -> str:
+def dotted(path: Sequence[str | int]) -> str:
+    """A path of the file as people write it: `routes[1].match.branch`."""
     text = ""
     for step in path:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            name = step if re.fullmatch(r"[\w-]+", step, re.ASCII) else '"' + step.encode("unicode_escape").decode() + '"'
+            name = step if re.fullmatch(r"[\w-]+", step, re.ASCII) else f'"{step if step.isprintable() else ascii(step)[1:-1]}"'
             text += ("." if text else "") + name
     return text

@@ -20,6 +20,15 @@ def is_handler(found: object) -> bool:
     return inspect.iscoroutinefunction(found)
 
 
+def takes_a_telegram(handler: Handler) -> bool:
+    """Whether it can be called with one telegram and nothing else."""
+    try:
+        inspect.signature(handler).bind(None)
+    except TypeError:
+        return False
+    return True
+
+
 class HandlerCaller:
     """Calls the handler of one service. Its pseudo-link in the switch bounds the calls at a time."""
 

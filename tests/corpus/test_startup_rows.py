@@ -146,8 +146,32 @@ def test_all_that_is_wrong_is_said_at_once(config: Path):
     text = (
         GOOD + '[listeners.more]\naddress = "127.0.0.1:0"\nspec = "own"\n[listeners.last]\naddress = "127.0.0.1:0"\nspec = "firmbankin"\n'
     )
-    lines = refused(config, f'specs = "."\n{text}', "E-CFG-22", "E-CFG-06")
-    assert "did you mean firmbanking?" in lines[1]
+    lines = refused(config, f'specs = "."\n{text}', "E-CFG-06", "E-CFG-22")
+    assert "did you mean firmbanking?" in lines[0]
+
+
+def test_a_wrong_value_hides_no_wrong_file(config: Path):
+    """Rows 44 and 63: what cannot be read of the file itself, and what is wrong with all that it names."""
+    text = (
+        "drian = 1\n"
+        + GOOD.replace('"firmbanking"', '"frimbanking"\ntls = { certificate = "no.pem", key = "no.key" }').replace(
+            'service = "core"', 'service = "coer"'
+        )
+        + '[services.other]\nspec = "firmbanking"\nhandler = "json:load"\ntimeout = 3\n'
+        + '[services.desk]\nspec = "firmbanking"\nhandler = "no_such_module:answer"\n'
+    )
+    lines = refused(config, text, "E-CFG-03", "E-CFG-06", "E-CFG-06", "E-CFG-04", "E-CFG-08", "E-CFG-01", "E-CFG-01")
+    assert "there is no module no_such_module" in lines[4]
+
+
+def test_what_follows_from_a_wrong_name_is_not_told_beside_it(config: Path):
+    """Row 44: routes that overlap only because a match names no field, specs that differ only because one does not exist."""
+    route = '[[routes]]\nlistener = "companies"\nmatch = {{ {} }}\nservice = "core"\n'
+    (line,) = refused(config, GOOD + route.format('mesage_type = "7000"'), "E-CFG-06")
+    assert "routes[1].match.mesage_type" in line and "did you mean message_type?" in line
+    second = '[listeners.more]\naddress = "127.0.0.1:0"\nspec = "firmbankin"\n'
+    (line,) = refused(config, GOOD.replace('listener = "companies"', 'listener = ["companies", "more"]') + second, "E-CFG-06")
+    assert "did you mean firmbanking?" in line
 
 
 # --- routes and values ----------------------------------------------------------------------------------------------
@@ -169,6 +193,23 @@ def test_two_routes_that_take_the_same_telegrams_are_refused(config: Path):
         pytest.param('service = "core"', 'service = "coer"', "E-CFG-06", "core", id="no-such-service"),
         pytest.param("message_type = ", "mesage_type = ", "E-CFG-06", "message_type", id="no-such-header-field"),
         pytest.param('"2000"', '"20000"', "E-CFG-04", "at most 4", id="a-value-that-never-fits"),
+        pytest.param('"2000"', '"200"', "E-CFG-06", 'no request of firmbanking has "200" there', id="a-value-that-is-cut"),
+        pytest.param('"2000"', '"2100"', "E-CFG-06", 'no request of firmbanking has "2100" there', id="a-reply"),
+        pytest.param('"200"]', '"999"]', "E-CFG-06", 'no request of firmbanking has "999" there', id="one-value-of-many-that-nobody-has"),
+        pytest.param('["100", "200"]', '"600"', "E-CFG-06", "these values together", id="values-that-do-not-go-together"),
+        pytest.param('["100", "200"]', '{ prefix = "x" }', "E-CFG-06", 'the prefix "x"', id="a-prefix-that-nobody-has"),
+        pytest.param(
+            'spec = "firmbanking"',
+            'spec = "firmbanking"\nmax_frame = "300B"',
+            "E-CFG-07",
+            "at least 304 bytes",
+            id="no-room-for-a-telegram",
+        ),
+        pytest.param(
+            'backends = ["127.0.0.1:9"]', 'handler = "asyncio.runners:run"', "E-CFG-08", "async def", id="a-function-that-runs-others"
+        ),
+        pytest.param('backends = ["127.0.0.1:9"]', 'handler = "asyncio:sleep_ms"', "E-CFG-08", "no such function", id="no-such-function"),
+        pytest.param('backends = ["127.0.0.1:9"]', 'handler = "asyncio:wait_for"', "E-CFG-08", "one telegram", id="a-function-of-two"),
         pytest.param('[services.core]\nbackends = ["127.0.0.1:9"]', "[services.core]\nbackends = [", "E-CFG-02", "", id="no-TOML"),
         pytest.param('backends = ["127.0.0.1:9"]', 'handler = "no_such_module:answer"', "E-CFG-08", "import", id="no-such-handler"),
         pytest.param('backends = ["127.0.0.1:9"]', 'handler = "json:loads"', "E-CFG-08", "async def", id="a-plain-function"),
@@ -212,6 +253,7 @@ def test_what_cannot_be_posted_is_found_before_the_first_telegram(config: Path):
 
 
 def test_a_byte_order_mark_of_a_windows_editor_is_no_part_of_a_file(config: Path):
+    """Row 44: not a bad file at all."""
     (config.parent / "own.py").write_text(SPEC, "utf-8-sig")
     text = f'specs = "."\n{GOOD.replace("firmbanking", "own").replace(CODES_OF_GOOD, "")}'
     config.write_text(text, "utf-8-sig")
@@ -272,6 +314,17 @@ def test_a_wrong_certificate_or_key_is_one_message(config: Path, authority: Auth
     place = 'spec = "firmbanking"' if side == "listener" else 'backends = ["127.0.0.1:9"]'
     (line,) = refused(config, GOOD.replace(place, f"{place}\ntls = {{ {files} }}"), code)
     assert ".tls." in line and "secret" not in line
+
+
+def test_an_owner_that_the_field_cannot_hold_is_refused(config: Path, authority: Authority):
+    """Row 63: nobody could ever speak for it, and all of its clients would be turned away."""
+    pair = authority.issue("owners")
+    tls = f'tls = {{ certificate = "{pair.certificate}", key = "{pair.key}", client_ca = "{authority.file}" }}'
+    good = GOOD.replace('spec = "firmbanking"', f'spec = "firmbanking"\n{tls}\nowners = {{ TESTCO000001 = ["a.example"] }}')
+    config.write_text(good, "utf-8")
+    assert told("check", str(config)).code == 0
+    (line,) = refused(config, good.replace("TESTCO000001", "TESTCO0000001"), "E-CFG-04")
+    assert "owners.TESTCO0000001" in line and "13 bytes" in line
 
 
 # --- addresses ------------------------------------------------------------------------------------------------------
