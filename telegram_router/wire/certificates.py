@@ -130,6 +130,29 @@ def _names_of(certificate: x509.Certificate) -> tuple[str, ...]:
     return (*dns, *uris, *addresses)
 
 
+def _flaw_of_authority(certificate: x509.Certificate) -> str:
+    """Why VERIFY_X509_STRICT refuses all that a CA has signed; "" when it does not, or when this is no CA but one trusted certificate.
+
+    Found in the handshake, it would be told as the fault of a client's good certificate.
+    """
+    from cryptography import x509
+
+    try:
+        known = certificate.extensions
+        basic = known.get_extension_for_class(x509.BasicConstraints)
+    except (x509.ExtensionNotFound, ValueError):
+        return ""
+    if not basic.value.ca:
+        return ""
+    kinds = {type(extension.value): extension.value for extension in known}
+    usage = kinds.get(x509.KeyUsage)
+    if not basic.critical:
+        return "its basic constraints are not marked critical"
+    if not (isinstance(usage, x509.KeyUsage) and usage.key_cert_sign):
+        return "its key usage does not say that it signs certificates (keyCertSign)"
+    return "" if x509.SubjectKeyIdentifier in kinds else "it has no subject key identifier"
+
+
 class _KeyIsEncrypted(Exception):
     """Raised instead of answering OpenSSL's question for a password."""
 
@@ -164,8 +187,10 @@ class _Files:
             self._check_match(chain, private, key)
 
     def authorities(self, path: str | None, key: str) -> None:
-        if path is not None:
-            self.certificates(path, key)
+        flaws = [_flaw_of_authority(each) for each in self.certificates(path, key)] if path is not None else []
+        if path is not None and flaws and all(flaws):
+            do = "make the CA again with basicConstraints=critical,CA:TRUE and keyUsage=critical,keyCertSign,cRLSign"
+            self.add("E-CFG-15", path, key, f"no certificate of this CA would be accepted: {flaws[0]}", "a CA as RFC 5280 wants it", do)
 
     def certificates(self, path: str, key: str) -> list[x509.Certificate]:
         """All certificates of a PEM file; an empty list when there is a problem, which then has been noted."""

@@ -134,7 +134,9 @@ def _no_agreement(reason: str, first: bytes, side: Side) -> TlsError | None:
 
 def _certificate_refused(error: ssl.SSLCertVerificationError, side: Side) -> TlsError:
     verdict = getattr(error, "verify_code", 0)
-    code, what = _VERDICTS.get(verdict, ("E-TLS-08", f"is refused ({openssl_reason(error)})"))
+    code, what = _VERDICTS.get(verdict, ("", f"is refused ({openssl_reason(error)})"))
+    if side == "server" and not code:  # most of them are flaws that only a strict look finds
+        return TlsError("E-TLS-04", f"client certificate {what}", do="mend what is named, in the peer's certificate or in a CA above it")
     if side == "server":
         return refusal(code, f"client certificate {what}")
     return refusal("E-TLS-10", f"backend certificate {what}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import ssl
 import subprocess
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.x509.oid import NameOID
 from tls_kit import DAY, TLS_1_2, Authority, only, pem_of, talk
 
 from telegram_router.errors import CODES, ConfigError
@@ -51,6 +55,51 @@ def test_an_issuing_ca_may_be_trusted_without_its_root(tmp_path: Path, own: tupl
     client = client_context(ours.file)
     leaf.configure_cert(client)
     assert talk(client, server_context(*own, str(anchor))).server.peer_names() == ("branch.example",)
+
+
+def authority_with(usage: bool | None, critical: bool, identified: bool) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """A CA. `usage`: whether its key usage says that it signs certificates; None for a CA without key usage."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "A CA of the tests")])
+    now = dt.datetime.now(dt.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - DAY, now + DAY)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=critical)
+    if usage is not None:
+        signs = x509.KeyUsage(not usage, False, False, False, False, usage, usage, False, False)
+        builder = builder.add_extension(signs, critical=True)
+    if identified:
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    return builder.sign(key, hashes.SHA256()), key
+
+
+@pytest.mark.parametrize("usage", [True, False, None])
+@pytest.mark.parametrize("critical", [True, False])
+@pytest.mark.parametrize("identified", [True, False])
+def test_a_ca_is_refused_at_start_exactly_when_openssl_would_refuse_its_certificates(
+    tmp_path: Path, ours: Authority, own: tuple[str, str], usage: bool | None, critical: bool, identified: bool
+) -> None:
+    """`openssl req -x509` makes a CA without key usage, unless it is asked for one."""
+    ca, ca_key = authority_with(usage, critical, identified)
+    file = tmp_path / "clients.pem"
+    file.write_bytes(ca.public_bytes(Encoding.PEM))
+    certificate, key = ours.issue("client", "branch.example", ca=(ca, ca_key))
+    strict = server_context(*own, ours.file)
+    strict.load_verify_locations(file)
+    meeting = talk(client_context(ours.file, certificate, key), strict)
+    try:
+        server_context(*own, str(file))
+    except ConfigError as error:
+        (problem,) = error.problems
+        assert (problem.code, problem.file) == ("E-CFG-15", str(file)) and "keyUsage=critical" in problem.do
+        assert meeting.code("server") == "E-TLS-04" and "in a CA above it" in meeting.errors["server"].do
+    else:
+        assert not meeting.errors and (usage, critical, identified) == (True, True, True)
+
+
+def test_one_good_ca_in_a_bundle_is_enough(tmp_path: Path, ours: Authority, own: tuple[str, str]) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(authority_with(None, True, True)[0].public_bytes(Encoding.PEM) + Path(ours.file).read_bytes())
+    assert server_context(*own, str(bundle)).verify_mode is ssl.CERT_REQUIRED
 
 
 def test_without_a_ca_the_systems_are_trusted() -> None:

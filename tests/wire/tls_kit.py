@@ -58,16 +58,19 @@ class Authority:
         purposes: list[x509.ObjectIdentifier] = BOTH_ENDS,
         self_signed: bool = False,
         key: OwnKey | None = None,
+        ca: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None = None,
     ) -> tuple[str, str]:
-        """Write a certificate and its key; returns both paths."""
+        """Write a certificate and its key; returns both paths. `ca` signs it instead of this authority."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "only.in.common.name.example")])
         now = dt.datetime.now(dt.UTC)
-        issuer_key = key if self_signed else self._key
+        issuer, issuer_key = ca or (self._certificate, self._key)
+        if self_signed:
+            issuer_key = key
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
-            .issuer_name(subject if self_signed else self._certificate.subject)
+            .issuer_name(subject if self_signed else issuer.subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now + starts)
