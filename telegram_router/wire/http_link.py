@@ -284,6 +284,14 @@ class HttpPool:
             self._hub.switch.answer(exchange, frame, now)
 
     def refuse(self, exchange: Exchange, error: BackendError, now: float) -> None:
-        """There is no answer, and this is why."""
-        self._log.warning("http_answer_refused", code=error.code, service=self._service.name, **error.parts())
+        """There is no answer, and this is why. Asker, answerer and message are those of the line that tells of the exchange's end."""
+        self._log.warning(
+            "http_answer_refused",
+            code=error.code,
+            service=self._service.name,
+            asker=exchange.asker.name,
+            answerer=exchange.answerer and exchange.answerer.name,
+            message=exchange.entry.message.name,
+            **error.parts(),
+        )
         self._hub.switch.fail(exchange, error.code, error.delivery, now)

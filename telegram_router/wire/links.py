@@ -136,7 +136,8 @@ class LinkKeeper:
         def closed(_: Connection, reason: str) -> None:
             if opened_at:
                 self._outcomes.up -= 1
-                self._log.warning("link_lost", connection=name, service=self._service.name, backend=self._backend.name, reason=reason)
+                tell = self._log.info if reason == "stopped" else self._log.warning  # an end in good order is nothing to wake up for
+                tell("link_lost", connection=name, service=self._service.name, backend=self._backend.name, reason=reason)
             else:
                 self._outcomes.failed += 1
             gone.set()

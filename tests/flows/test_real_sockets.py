@@ -255,6 +255,14 @@ async def test_curl_fetches_the_metrics_and_its_numbers_are_those_of_the_router(
         assert not betrayed(text)
 
 
+async def test_links_that_end_with_the_router_are_nothing_to_wake_up_for():
+    async with Host() as steady, running(config(steady=steady)) as router:
+        await router.linked("steady")
+        log = router.log
+    (lost,) = log.named("link_lost")
+    assert (lost["reason"], lost["level"]) == ("stopped", "info")
+
+
 async def test_the_metrics_count_each_telegram_and_each_session_once():
     async with Host() as steady, running(config(steady=steady)) as router:
         client = await router.connect()
