@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from telegram_router.errors import CODES, ConfigProblem
+from telegram_router.errors import ConfigProblem
 from telegram_router.telegrams.declare import ErrorReply, Family, Message, Plus, Reply, Table
 from telegram_router.telegrams.framing import FixedSize, Framing, LengthField, Poll, Terminated
 
