@@ -39,6 +39,11 @@ FRAME_CAP = 20  # places in the code, of an exception
 LEAF_CAP = 8  # exceptions of one group
 LINES_PER_SECOND = 1_000
 ERRORS_PER_SECOND = 100  # on top, so that a flood of lesser lines does not hide an error
+# What one peer alone can cause as often as it likes may take this much of it: who floods must not hide a delivery that is unknown.
+REPEATED_AT_WILL = frozenset(
+    ("refused", "dead_letter", "late_reply", "unmatched_reply", "framing_lost", "connection_failed", "session_accepted", "session_closed")
+)
+REPEATED_PER_SECOND = 600
 BACKLOG_CAP = 256 * 1024  # bytes that wait for a slow reader
 
 Level = str
@@ -226,6 +231,7 @@ class Log:
         self._clock = clock
         self._second = 0
         self._lines = 0  # in that second
+        self._repeated = 0  # of them, what a peer repeats at will
         self._refused = 0  # by the rate bound
         self._reported = 0
         wrapper = structlog.make_filtering_bound_logger(_LEVELS[level])
@@ -279,11 +285,14 @@ class Log:
         second = int(self._clock())
         if second != self._second:
             self._report()
-            self._second, self._lines = second, 0
-        if self._lines >= LINES_PER_SECOND + (ERRORS_PER_SECOND if level == "error" else 0):
+            self._second, self._lines, self._repeated = second, 0, 0
+        at_will = fields["event"] in REPEATED_AT_WILL
+        full = self._lines >= LINES_PER_SECOND + (ERRORS_PER_SECOND if level == "error" else 0)
+        if full or (at_will and self._repeated >= REPEATED_PER_SECOND):
             self._refused += 1
             raise structlog.DropEvent
         self._lines += 1
+        self._repeated += at_will
         return fields
 
     def _shape(self, _logger: object, level: str, fields: MutableMapping[str, Any]) -> dict[str, Any]:
