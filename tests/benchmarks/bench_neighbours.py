@@ -159,7 +159,12 @@ def scene(folder: Path, tls: bool = False, silent: bytes = b"") -> Iterator[None
     """A router with its hosts, for as long as the block lasts."""
     host = multiprocessing.Process(target=echo_host, args=(silent,), daemon=True)
     host.start()
-    text = (HERE / "lab.toml").read_text().replace('"specs"', f'"{HERE / "specs"}"').replace('spec = "lab"', 'spec = "lab"\nmax_sessions = 8000')
+    text = (
+        (HERE / "lab.toml")
+        .read_text()
+        .replace('"specs"', f'"{HERE / "specs"}"')
+        .replace('spec = "lab"', 'spec = "lab"\nmax_sessions = 8000')
+    )
     if silent:
         text = text.replace("in_flight = 16384\npending = 16384\n", "")  # the bounds a bank would run with
     if tls:
@@ -261,7 +266,12 @@ def silent(folder: Path) -> None:
         time.sleep(0.5)
         quiet_rate = window_rate(b"DP", 3)
     report("a silent service, its client asking on", f"{before:.0f} -> {end_rate:.0f} telegrams/s", before / max(end_rate, 1), None)
-    report("a silent service with all its bounds reached", f"{before:.0f} -> {quiet_rate:.0f} telegrams/s", before / max(quiet_rate, 1), 1 / 0.9)
+    report(
+        "a silent service with all its bounds reached",
+        f"{before:.0f} -> {quiet_rate:.0f} telegrams/s",
+        before / max(quiet_rate, 1),
+        1 / 0.9,
+    )
 
 
 def reconnect(count: int, stop: multiprocessing.synchronize.Event) -> None:
