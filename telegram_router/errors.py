@@ -73,8 +73,7 @@ class FieldProblem:
         where = f"{self.spec}" + (f" {self.message}" if self.message else "")
         span = f"bytes {self.offset + 1}-{self.offset + self.length}" if self.length else f"byte {self.offset + 1}"
         return (
-            f"{self.code}: {self.what}; at {where} {self.path}, offset {self.offset} ({span}), "
-            f"rule {self.rule}; expected {self.expected}"
+            f"{self.code}: {self.what}; at {where} {self.path}, offset {self.offset} ({span}), rule {self.rule}; expected {self.expected}"
         )
 
 
@@ -120,7 +119,13 @@ class FieldError(RouterError):
         self.problems = tuple(problems)
         first = self.problems[0]
         more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
-        RouterError.__init__(self, first.code, first.what + more, where=f"{first.spec} {first.message} {first.path}, offset {first.offset}, length {first.length}", expected=first.expected)
+        RouterError.__init__(
+            self,
+            first.code,
+            first.what + more,
+            where=f"{first.spec} {first.message} {first.path}, offset {first.offset}, length {first.length}",
+            expected=first.expected,
+        )
 
 
 class RefusedError(RouterError):
