@@ -39,10 +39,8 @@ FRAME_CAP = 20  # places in the code, of an exception
 LEAF_CAP = 8  # exceptions of one group
 LINES_PER_SECOND = 1_000
 ERRORS_PER_SECOND = 100  # on top, so that a flood of lesser lines does not hide an error
-# What one peer alone can cause as often as it likes may take this much of it: who floods must not hide a delivery that is unknown.
-REPEATED_AT_WILL = frozenset(
-    ("refused", "dead_letter", "late_reply", "unmatched_reply", "framing_lost", "connection_failed", "session_accepted", "session_closed")
-)
+# What one peer alone can cause with every telegram may take this much of it: who floods must not hide a delivery that is unknown.
+REPEATED_AT_WILL = frozenset(("refused", "dead_letter", "late_reply", "unmatched_reply"))
 REPEATED_PER_SECOND = 600
 BACKLOG_CAP = 256 * 1024  # bytes that wait for a slow reader
 

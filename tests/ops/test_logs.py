@@ -245,11 +245,11 @@ def test_a_flood_of_lesser_lines_does_not_hide_errors(log: Log, sink: Memory):
 def test_who_floods_does_not_hide_what_became_of_others_money(log: Log, sink: Memory, clock: Clock):
     for _ in range(2_000):
         log.warning("refused")
-        log.warning("session_accepted")
+        log.warning("unmatched_reply")
     for _ in range(500):
         log.warning("failed", delivery="sent_unknown")
     events = [line["event"] for line in sink.lines]
-    assert (events.count("refused") + events.count("session_accepted"), events.count("failed")) == (600, 400)
+    assert (events.count("refused") + events.count("unmatched_reply"), events.count("failed")) == (600, 400)
     clock.now += 1
     log.warning("refused")
     assert sink.lines[-1]["event"] == "refused"
