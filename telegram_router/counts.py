@@ -87,7 +87,7 @@ def _requests(switch: Switch) -> Iterator[Family]:
     services = [each for each in targets if isinstance(each, Service)]
     yield "requests_in_flight", [((each.name,), each.in_flight) for each in services]
     yield "requests_pending", [((each.name,), len(each.waiting)) for each in services]
-    yield "overflow_total", [((each.name,), overflow.get(each.name, 0)) for each in targets]
+    yield "overflow_total", [((each.name,), each.overflow + overflow.get(each.name, 0)) for each in targets]
     yield "late_replies_total", [((each.name,), each.late) for each in targets]
     yield "unmatched_replies_total", [((each.name,), each.unmatched) for each in targets]
     yield "duplicates_total", [((each.name,), each.duplicates) for each in targets]

@@ -103,6 +103,7 @@ class Target:
         self.latency = [0] * LATENCY_BUCKETS
         self.latency_sum = 0.0
         self.late = self.unmatched = self.duplicates = self.unknown = self.undelivered = 0
+        self.overflow = 0  # requests refused because there was no room; those that waited in vain count as failed
 
 
 class Service(Origin, Target):

@@ -169,10 +169,16 @@ class Origin:
         self.spec = spec
         self.header_end = spec.framing.prefix + spec.header_size  # a shorter frame has no whole header
         self.set_routes(routes)
+        self._names = [(name, spec.header_slice(name)) for name in _clear_names(spec)]
         self._received = dict.fromkeys(spec.messages, 0)
         self.refused: dict[str, int] = {}  # code -> telegrams
         self.strangers = 0  # telegrams that are no message of the spec
         self.polls = 0
+
+    def names(self, frame: bytes) -> dict[str, str]:
+        """By what a person finds this telegram again: its key and correlation fields, as far as they are clear and readable."""
+        found = ((name, frame[place]) for name, place in self._names)
+        return {name: raw.decode("ascii").strip() for name, raw in found if raw.isascii() and raw.decode("ascii").isprintable()}
 
     def set_routes(self, routes: RouteTable) -> None:
         """Route by these from now on."""
@@ -221,6 +227,14 @@ class Origin:
         """Telegrams that came, by message."""
         self.add_up()
         return self._received
+
+
+def _clear_names(spec: Spec) -> list[str]:
+    """Header fields that name a telegram and may be logged."""
+    clear = {
+        field.name for message in spec.messages.values() for field in message.fields if field.section == "header" and field.log == "clear"
+    }
+    return [name for name in dict.fromkeys((*spec.family.key, *spec.family.correlation)) if name in clear]
 
 
 def head_of(spec: Spec, fields: Sequence[str]) -> Callable[[bytes], Hashable]:

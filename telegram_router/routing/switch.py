@@ -341,6 +341,7 @@ class Switch:
             self._duplicate(peer, frame, entry, lane.open.get(key))
             return
         if lane.full or register.full or (answerer is not None and self._asked_enough(answerer, register)):
+            target.overflow += 1
             self._refuse(peer, frame, "E-LIM-01", entry.message.name)
             return
         ref = register.number() if register.renumbers else key
@@ -348,6 +349,7 @@ class Switch:
             self._duplicate(peer, frame, entry, register.pending.get(key))
             return
         if answerer is None and len(target.waiting) >= target.policy.pending and (target.waiting or target.choose() is None):
+            target.overflow += bool(target.links)
             self._refuse(peer, frame, "E-LIM-01" if target.links else "E-BCK-01", entry.message.name)
             return
         telegram = None
@@ -553,6 +555,7 @@ class Switch:
         self._end(exchange, frame, register, result=code, tombstone=tombstone)
         entry.target.unknown += unknown
         self._event("failed", code=code, delivery=delivery.value, service=entry.target.name, asker=exchange.asker.name,
+                    telegram=exchange.asker.group.names(exchange.frame),
                     answerer=exchange.answerer.name if exchange.answerer else None, message=entry.message.name,
                     after_ms=round((now - exchange.at) * 1000, 1), **more)  # fmt: skip
 
@@ -630,18 +633,31 @@ class Switch:
 
     def _expire(self, register: Register, now: float) -> None:
         for exchange in register.expired(now):
-            unsent, target = exchange.unsent, exchange.entry.target
-            dirty = exchange.answerer if type(target) is Service and target.kind is Kind.HTTP else None
-            if dirty is not None:
-                self.retire(dirty)  # first: its next bytes would belong to the request given up, not to the next one
-            if unsent:
-                self._withdraw(exchange)
-                self._fail(exchange, "E-LIM-01", Delivery.NOT_SENT, now)
-            else:
-                self._fail(exchange, "E-BCK-05", Delivery.SENT_UNKNOWN, now)
-            if dirty is not None:
-                self.commands.append(Close(dirty, "E-BCK-05"))
+            self._abandon(exchange, "E-LIM-01", now)
         register.forget(now)
+
+    def _abandon(self, exchange: Exchange, unsent_code: str, now: float) -> None:
+        """Wait no longer: it never left and never will, or nobody knows."""
+        unsent, target = exchange.unsent, exchange.entry.target
+        dirty = exchange.answerer if type(target) is Service and target.kind is Kind.HTTP else None
+        if dirty is not None:
+            self.retire(dirty)  # first: its next bytes would belong to the request given up, not to the next one
+        if unsent:
+            self._withdraw(exchange)
+            self._fail(exchange, unsent_code, Delivery.NOT_SENT, now)
+        else:
+            self._fail(exchange, "E-BCK-05", Delivery.SENT_UNKNOWN, now)
+        if dirty is not None:
+            self.commands.append(Close(dirty, "E-BCK-05"))
+
+    def give_up(self, now: float) -> None:
+        """The router stops: tell every asker that still waits what is known of its request."""
+        registers = [*(service.register for service in self.services.values()), *(each.register for each in self.listeners.values())]
+        open_ = [exchange for register in registers for exchange in register.pending.values()]
+        # What has not left first: the end of one that has would make room for it, and it would be sent after all.
+        for exchange in sorted(open_, key=lambda each: not each.unsent):
+            if not exchange.settled:
+                self._abandon(exchange, "E-LIM-04", now)
 
     def _expire_waiting(self, service: Service, now: float) -> None:
         patience = service.policy.pending_timeout
@@ -716,7 +732,8 @@ class Switch:
         told = self._refusals.get(alike)
         if told is None:
             told = self._refusals[alike] = {
-                "code": code, "reason": CODES[code].title, "peer": peer.name, "origin": group.name, "message": message, **more, "count": 0,
+                "code": code, "reason": CODES[code].title, "peer": peer.name, "origin": group.name, "message": message,
+                "telegram": group.names(frame) if message else None, **more, "count": 0,
             }  # fmt: skip
             self._tell(Event("refused", told))
         told["count"] += 1
@@ -765,7 +782,14 @@ class Switch:
         assert stats is not None
         if buried is not None:
             stats.late += 1
-            self._event("late_reply", code="E-BCK-07", peer=peer.name, service=register.answering, message=entry.message.name)
+            self._event(
+                "late_reply",
+                code="E-BCK-07",
+                peer=peer.name,
+                service=register.answering,
+                message=entry.message.name,
+                telegram=group.names(frame),
+            )
             return
         stats.unmatched += 1
         if len(self.events) < EVENTS_PER_FLUSH:  # the search is only worth it when somebody will read it

@@ -47,6 +47,8 @@ class HandlerCaller:
 
     def call(self, command: Call) -> None:
         """Begin a call. From here on the request counts as sent."""
+        if command.exchange.settled:
+            return  # given up in this very turn
         link = command.link
         link.queued += 1
         link.accepted = link.queued

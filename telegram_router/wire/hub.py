@@ -398,6 +398,7 @@ class Hub:
             while not (self.switch.idle and self._all_written()):  # noqa: ASYNC110 - read off tables, which tell nobody
                 await trio.sleep(TICK)
         cut = self.unanswered
+        self.enter(self.switch.give_up)
         self.enter(self._part)
         with trio.move_on_after(2.0):
             while self._sessions():  # noqa: ASYNC110

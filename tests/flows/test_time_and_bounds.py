@@ -295,3 +295,35 @@ def test_a_one_way_telegram_to_a_called_service_holds_its_link_until_the_call_is
     assert bank.got() == [] and link.peer.load == 0
     talk.tick(at=301)
     assert talk.leftovers() == {}
+
+
+def test_a_router_that_stops_tells_every_asker_what_is_known_of_its_request():
+    talk = firm(in_flight=1)
+    bank, host = talk.session(), talk.link()
+    bank.sends(transfer(1), transfer(2))
+    assert host.got() == [transfer(1)]  # the other waits for room
+    talk.switch.give_up(talk.now())
+    assert bank.got() == [reply_to(transfer(2), "SB06"), reply_to(transfer(1), "VTIM")]
+    assert host.got() == [] and talk.switch.idle
+
+
+def test_the_log_names_the_telegram_that_failed_by_its_clear_fields():
+    talk = firm()
+    bank, host = talk.session(), talk.link()
+    bank.sends(transfer(7))
+    host.got()
+    talk.tick(at=31)
+    (failed,) = talk.events("failed")
+    assert failed["telegram"] == {
+        "message_type": "2000", "business_code": "100", "company_number": "C001", "bank_code": "088", "sent_date": "20240315",
+        "message_number": "000007",
+    }  # fmt: skip
+    bank.sends(transfer(7))
+    assert talk.events("refused")[0]["telegram"] == failed["telegram"]
+
+
+def test_what_is_refused_for_want_of_room_is_counted_at_its_service():
+    talk = firm(in_flight=1, pending=2)
+    bank, _ = talk.session(), talk.link()
+    bank.sends(*map(transfer, range(1, 6)))
+    assert talk.service().overflow == 2

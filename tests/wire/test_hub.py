@@ -556,7 +556,7 @@ async def test_a_drain_looks_at_every_telegram_that_was_received(make_world: Mak
         world.assert_at_rest()
 
 
-async def test_a_drain_that_loses_its_patience_says_how_many_were_cut(
+async def test_a_drain_that_loses_its_patience_tells_every_asker_that_nobody_knows_and_says_how_many_were_cut(
     make_world: MakeWorld, autojump_clock: trio.testing.MockClock
 ) -> None:
     world = make_world(clock=trio.current_time)
@@ -569,7 +569,10 @@ async def test_a_drain_that_loses_its_patience_says_how_many_were_cut(
         assert client.got() == asked(7)
         began = trio.current_time()
         assert await world.hub.drain(3) == 3
-        assert trio.current_time() - began == pytest.approx(5, abs=0.1)
+        assert trio.current_time() - began == pytest.approx(4, abs=0.1)
+        assert client.got() == unknown("E-BCK-05", 1, 2)
+        assert client.far.ended  # parted with in good order, after the last answer
+        assert unknown("E-BCK-05", 7)[0] in host.got()
 
 
 async def test_a_drain_does_not_wait_for_a_client_that_never_closes(make_world: MakeWorld, autojump_clock: trio.testing.MockClock) -> None:
