@@ -483,10 +483,9 @@ class Switch:
         exchange.answerer = answerer
         exchange.offset = answerer.queued
         answerer.load += 1
-        if type(target) is Service:
-            if len(target.links) > 1:
-                target.sends += 1
-                answerer.last = target.sends
+        if type(target) is Service and len(target.links) > 1:
+            target.sends += 1
+            answerer.last = target.sends
         if call is not None:
             self.commands.append(call)
             if target.kind is Kind.HTTP:
