@@ -119,6 +119,7 @@ class TelegramConnection(Connection):
                     self.reader.meet(frames[0])
                 self.start = stop
                 self.frames += len(frames)
+                self.hub.frames += len(frames)
                 self.previous = frames[-1]
                 self.hub.switch.receive(peer, frames, now)
             left = len(self.buffer) - self.start
