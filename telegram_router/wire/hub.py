@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
@@ -438,11 +438,3 @@ class Hub:
             connection.cipher or connection.backlogged or (connection.peer is not None and connection.peer.outbox)
             for connection in self.connections.values()
         )
-
-    def connection_counts(self) -> Mapping[str, int]:
-        """Open connections by listener or service."""
-        counts: dict[str, int] = {}
-        for connection in self.connections.values():
-            name = self._group_name(connection)
-            counts[name] = counts.get(name, 0) + 1
-        return counts
