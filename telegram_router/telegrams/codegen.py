@@ -55,6 +55,8 @@ class _Writer:
         self.codec = codec
         self.constants: dict[str, object] = {}
         self.opaque = codec.opaque
+        self.codecs: dict[str, str] = {}  # by which fields read the whole telegram, and the name of what that gives
+        self.checked = not any(map(_may_hold_controls, codec.fields))
 
     # -- reading
 
@@ -65,15 +67,18 @@ class _Writer:
         wrong = f"len(b) != {least}" if least == most else f"not {least} <= len(b)" + (f" <= {most}" if most is not None else "")
         yield f"    if {wrong}:"
         yield "        raise FieldError([codec.size_problem(len(b))])"
+        header, body = list(self._entries("header")), list(self._entries("body"))
         front = f"b[:{self.codec.fixed_size}]" if self.opaque else "b"
         yield f"    t = {front}.decode('latin-1')"
-        yield f"    tidy = len({front}.translate(None, CONTROLS)) == {self.codec.fixed_size}"
-        yield "    clean = tidy and t.isascii()"
+        yield from (f"    {name} = {front}.decode({codec!r}, 'replace')" for codec, name in self.codecs.items())
+        if self.checked:
+            yield f"    tidy = len({front}.translate(None, CONTROLS)) == {self.codec.fixed_size}"
+            yield "    clean = tidy and t.isascii()"
         yield "    found = []"
         yield "    telegram = Telegram(spec, message, {"
-        yield from self._entries("header")
+        yield from header
         yield "    }, {"
-        yield from self._entries("body")
+        yield from body
         yield "    }, None, b)"
         yield from self._unnamed()
         yield "    if found:"
@@ -134,17 +139,11 @@ class _Writer:
         yield "            pass"
         yield "        else:"
         # Both: a text that is too long by as many bytes as it has control characters must not pass.
-        controls = "" if self._has_controls() else " == len(raw.translate(None, CONTROLS))"
+        controls = " == len(raw.translate(None, CONTROLS))" if self.checked else ""
         yield f"            if len(raw) == {self.codec.fixed_size}{controls}:"
         yield f"                whole = raw{' + tail' if self.opaque else ''}"
         yield "                return restore(whole, h, b, residue) if residue else whole"
         yield "    return codec.encode(h, b, residue)"
-
-    def _has_controls(self) -> bool:
-        """Whether a constant has control bytes, so that looking for some in the whole telegram says nothing about its texts."""
-        return any(
-            isinstance(f.kind, Fixed) and f.kind.constant.translate(None, CONTROL_BYTES) != f.kind.constant for f in self.codec.fields
-        )
 
     def _expected_names(self, section: str, variable: str) -> str:
         named = [f for f in self.codec.fields if f.section == section and f.name]
@@ -189,11 +188,27 @@ class _Writer:
     # -- constants
 
     def _place(self, number: int, planned: PlannedField) -> Place:
-        plain = "x.isascii() and x.isprintable()" if self._has_controls() else "x.isascii()"
-        return Place(planned.offset, planned.length, f"slow({number}, b, found)", lambda value: f"put({number}, {value})", self._use, plain)
+        return Place(
+            planned.offset,
+            planned.length,
+            f"slow({number}, b, found)",
+            lambda value: f"put({number}, {value})",
+            self._use,
+            self._decoded,
+            self.checked,
+        )
+
+    def _decoded(self, codec: str) -> str:
+        return self.codecs.setdefault(codec, f"t_{len(self.codecs) + 1}")
 
     def _use(self, name: str, value: object) -> str:
         """A name for a constant, the same name for the same constant."""
         while self.constants.setdefault(name, value) is not value and self.constants[name] != value:
             name += "_"
         return name
+
+
+def _may_hold_controls(planned: PlannedField) -> bool:
+    """Whether control bytes are nothing unusual in a field, so that looking for some in the whole telegram says nothing of its texts."""
+    kind = planned.kind
+    return kind.binary or (isinstance(kind, Fixed) and kind.constant.translate(None, CONTROL_BYTES) != kind.constant)

@@ -62,6 +62,7 @@ class Kind(_Construct):
 
     is_named: ClassVar[bool] = True  # whether it stands for a value
     default: ClassVar[object] = MISSING  # written when the value is left out
+    binary: bool = False  # whether bytes below 0x20 and 0x7F are nothing unusual in it: packed, binary, EBCDIC
 
     def __init__(self, length: int, *, log: Log = "masked", json: Json = "string") -> None:
         super().__init__()
@@ -183,10 +184,23 @@ class Kind(_Construct):
 
 @dataclass(frozen=True)
 class Place:
-    """Where the code generator puts a field.
+    """Where the code generator puts a field. Kinds name bytes of the telegram by what this gives, never by `start` themselves.
 
-    In the generated code `t` is the telegram as latin-1 text; `tidy` says that no byte of it is a control byte, `clean` that
-    it is ASCII as well.
+    In the generated code `b` is the telegram and `t` the same as latin-1 text. Three ways to look at the field's bytes, all
+    of them cheap:
+
+    - `slice` and `part(start, end)`: of `t`, for ASCII: `t[12:20]`.
+    - `raw` and `raw_part(start, end)`: of `b`, for what is no text: `b[12:20]`, to be had by `int.from_bytes`, `.hex()`, a table.
+    - `text_in("cp037")`, with `start` and `end` for a part: of the whole telegram decoded once by a codec of one byte per
+      character: `t_1[12:20]`. The decoder gets the line that decodes it only when a field asks. A byte that the codec
+      does not have reads as U+FFFD.
+
+    Writing gives latin-1 text whatever the field is: one character for each byte, `raw.decode('latin-1')`.
+
+    `tidy` says in the generated code that no byte of the telegram is a control byte, `clean` that it is ASCII as well. Where a
+    message has a field whose kind is `binary`, control bytes are nothing unusual and neither name says anything: `checked` is
+    false then, and `text` and `plain` give source that looks at the field's own text instead. Whoever writes source of its
+    own that relies on `tidy` or `clean` asks `checked` first.
     """
 
     start: int
@@ -194,18 +208,43 @@ class Place:
     slow: str  # source that reads the field by `Kind.read`
     slow_write: Callable[[str], str]  # source that writes a value by `Kind.write`
     use: Callable[[str, object], str]  # gives a constant a name inside the generated code
-    plain: str  # source of the test that a text `x` is ASCII that needs no more checking here
+    decoded: Callable[[str], str]  # the name of the whole telegram as that codec decodes it
+    checked: bool = True  # whether the whole telegram is searched for control bytes
+    base: str = ""  # a variable of the generated code to be added to `start`, for what does not stand at a fixed offset
 
     @property
     def slice(self) -> str:
         return self.part(0, self.length)
 
     def part(self, start: int, end: int) -> str:
-        """A slice of the telegram, relative to the field."""
-        return f"t[{self.start + start}:{self.start + end}]"
+        """A slice of the telegram as text, relative to the field."""
+        return f"t{self._span(start, end)}"
+
+    @property
+    def raw(self) -> str:
+        return self.raw_part(0, self.length)
+
+    def raw_part(self, start: int, end: int) -> str:
+        """A slice of the telegram's bytes, relative to the field."""
+        return f"b{self._span(start, end)}"
+
+    def text_in(self, codec: str, start: int = 0, end: int | None = None) -> str:
+        """A slice of the telegram as a codec of one byte per character decodes it, relative to the field."""
+        return f"{self.decoded(codec)}{self._span(start, self.length if end is None else end)}"
+
+    def _span(self, start: int, end: int) -> str:
+        before = f"{self.base}+" if self.base else ""
+        return f"[{before}{self.start + start}:{before}{self.start + end}]"
+
+    @property
+    def plain(self) -> str:
+        """Source of the test that a text `x` to be written is ASCII that needs no more checking here."""
+        return "x.isascii()" if self.checked else "x.isascii() and x.isprintable()"
 
     def text(self, strip: str, blank: str) -> str:
         """Source that reads padded text: `strip` is the call that takes the padding off, `blank` what an empty field gives."""
+        if not self.checked:
+            return f"(x if x.isascii() and x.isprintable() else {self.slow}) if (x := {self.slice}.{strip}) else {blank}"
         if strip == "rstrip(' ')" and blank == "''":
             # In a clean telegram a blank is the only white space there is, and stripping any white space takes half the time.
             careful = f"(x if tidy and x.isascii() else {self.slow}) if (x := {self.slice}.{strip}) else {blank}"
