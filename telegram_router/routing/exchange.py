@@ -27,6 +27,7 @@ class Exchange(msgspec.Struct, eq=False, gc=False):
     at        when the request was received (seconds of the hub's clock); its reply timeout counts from here
     key       correlation key in the asker's own numbers
     ref       correlation key as the answerer sees it: the same, or the number that replaced it
+    frame     as it came; once it stands in an outbox perhaps no more than its header (Spec.kept)
     offset    where its first byte stands in the answerer's outgoing stream; meaningful once `answerer` is set
     telegram  the decoded request, where a converter needed it
     reply     the answer's frame while it waits to be released

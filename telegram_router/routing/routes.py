@@ -158,6 +158,7 @@ Reading: TypeAlias = tuple[
     slice,  # the carrier
     slice,  # behind the carrier
     Callable[[bytes], Hashable] | None,  # the parts of the correlation key beside the carrier
+    slice,  # what is kept of a request
 ]
 
 
@@ -194,7 +195,7 @@ class Origin:
         spec = self.spec
         place = spec.carrier or slice(0, 0)  # never used in a family without one
         front, back = slice(0, place.start), slice(place.stop, None)
-        return self.head, self.memo.get, spec.correlate, spec.owner, front, place, back, self.beside_carrier
+        return self.head, self.memo.get, spec.correlate, spec.owner, front, place, back, self.beside_carrier, spec.kept
 
     def classify(self, frame: bytes) -> Entry | None:
         """The entry of a frame that is at least as long as the header; None when its key is no message of the spec."""

@@ -76,9 +76,10 @@ class Switch:
         """A link is gone: what cannot have left goes elsewhere, everything else ended unknown."""
         self.retire(link)
         link.closed = True
-        link.outbox.clear()
         service = link.group
         assert isinstance(service, Service)
+        unwritten = _unwritten(link) if service.pipes else {}
+        link.outbox.clear()
         self._orphan_requests(link)
         again = self._take_oneway(link, now)
         for exchange in [each for each in service.register.pending.values() if each.answerer is link]:
@@ -87,6 +88,9 @@ class Switch:
             else:
                 self._fail(exchange, "E-BCK-02", Delivery.SENT_UNKNOWN, now)
         for exchange in sorted(again, key=lambda each: each.offset, reverse=True):
+            if exchange.offset in unwritten:  # of the request itself perhaps no more is left than its header
+                sent = unwritten[exchange.offset]
+                exchange.frame = self._restored(exchange, sent) if service.register.carrier_width else sent
             exchange.answerer, exchange.offset = None, NOT_YET
             service.waiting.appendleft((now, exchange))  # beyond the bound of the queue by what one link may hold, never refused
         self._feed(service)
@@ -177,7 +181,7 @@ class Switch:
         # Two thirds of the router's work per telegram happen in this loop, and in Python each call and each attribute
         # shows. It handles a plain request that a link has room for and the one reply that was expected; anything else
         # goes to _receive_one before anything has been changed. A test holds that both ways end in the same state.
-        head, known, correlate, owner_place, front, carrier, back, beside = peer.group.reading
+        head, known, correlate, owner_place, front, carrier, back, beside, kept = peer.group.reading
         lanes = peer.lanes
         mine = peer.register  # where the requests stand that this peer answers
         answers = mine.pending if mine is not None else NOTHING
@@ -260,7 +264,7 @@ class Switch:
                 ref, sent = key, frame
             offset = link.queued
             entry.count += 1
-            opened[key] = pending[ref] = Exchange(peer, lane, key, ref, entry, frame, now, link, offset)
+            opened[key] = pending[ref] = Exchange(peer, lane, key, ref, entry, frame[kept], now, link, offset)
             link.load += 1
             if len(links) > 1:  # where there is no choice nobody asks which was used last
                 service.sends += 1
@@ -843,6 +847,15 @@ class Switch:
         self.events, self.events_dropped = [], 0
         self._refusals = {}
         return taken
+
+
+def _unwritten(peer: Peer) -> dict[int, bytes]:
+    """Whole frames that the kernel has taken nothing of, by where they stand in the peer's outgoing stream."""
+    frames, offset = {}, peer.accepted
+    for frame in peer.outbox:
+        frames[offset] = frame
+        offset += len(frame)
+    return frames
 
 
 def _texts(error: FieldError) -> list[str]:

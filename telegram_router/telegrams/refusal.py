@@ -50,8 +50,13 @@ class Refuser:
         # Refusals come in bursts, when there is least time for them; our codes, and so this memory, are few.
         self._learned: dict[tuple[int, str, Delivery], list[Change]] = {}
 
+    @property
+    def needs_body(self) -> bool:
+        """Whether error telegrams repeat the request's body."""
+        return self._own is None
+
     def error_telegram(self, frame: bytes, code: str, delivery: Delivery) -> bytes | None:
-        """The frame to answer with, None when there must be no answer."""
+        """The frame to answer with, None when there must be no answer. Without `needs_body` the frame may end behind its header."""
         message = self._spec.message_of(frame)
         form = self._of_message.get(message.name) if message else self._form_of_stranger(frame)
         if form is None or len(frame) < self._header_end:

@@ -99,6 +99,9 @@ class Spec:
         self.carrier_width = self.header_fields[family.carrier][1] if family.carrier else 0
         self.owner = self.header_slice(family.owner) if family.owner else None
         self._refuser = Refuser(self, family.errors) if family.errors else None
+        # What must be kept of a request that has left: all that pairs, names and refuses it.
+        whole = self._refuser is not None and self._refuser.needs_body
+        self.kept = slice(None) if whole else slice(self.framing.prefix + self.header_size)
 
     def __repr__(self) -> str:
         return f"<Spec {self.name} {self.version}>"

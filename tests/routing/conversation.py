@@ -114,8 +114,13 @@ PART = Struct("part" / Digits(2, log="clear"), "parts" / Digits(2, log="clear"),
 
 
 @cache
-def small(width: int = 3, *, carrier: bool = True, errors: bool = True, owner: bool = False) -> Spec:
-    """`width` digits of number are the carrier, the company stands beside it in the correlation key."""
+def small(width: int = 3, *, carrier: bool = True, errors: bool = True, owner: bool = False, refusal: bool = False) -> Spec:
+    """`width` digits of number are the carrier, the company stands beside it in the correlation key.
+
+    An error telegram is the reply with a code; with `refusal` it is a message of its own, without the request's body.
+    """
+    codes = {"E-DUP-01": "DUP", "E-LIM-01": "FULL"}
+    told = ErrorReply("code", not_sent="NO", sent_unknown="VTIM", codes=codes, message="refusal" if refusal else None)
     return compile_family(
         Family(
             name="small",
@@ -131,9 +136,7 @@ def small(width: int = 3, *, carrier: bool = True, errors: bool = True, owner: b
             carrier="number" if carrier else None,
             owner="company" if owner else None,
             reply_rule=Plus("type", 10),
-            errors=ErrorReply("code", not_sent="NO", sent_unknown="VTIM", codes={"E-DUP-01": "DUP", "E-LIM-01": "FULL"})
-            if errors
-            else None,
+            errors=told if errors else None,
             messages=[
                 Message("ask.request", key=("0200",), body=Struct("text" / Opaque()), reply=Reply.one("ask.response")),
                 Message("ask.response", key=("0210",), body=Struct("text" / Opaque()), kind="reply"),
@@ -145,6 +148,7 @@ def small(width: int = 3, *, carrier: bool = True, errors: bool = True, owner: b
                 ),
                 Message("list.part", key=("0310",), body=PART, kind="reply"),
                 Message("letter", key=("0400",), body=Struct("text" / Opaque()), kind="oneway", reply=Reply.none()),
+                *([Message("refusal", key=("0900",), kind="reply")] if refusal else []),
             ],
         )
     )
