@@ -238,6 +238,16 @@ def _rows() -> dict[str, Code]:
         ("E-CFG-26", "not_sent and sent_unknown share a response code", start, None, "give unknown a code of its own"),
         ("E-CFG-27", "framing is not possible", start, None, "mend the framing"),
         ("E-CFG-28", "two messages share a key", start, None, "give each message its own key values"),
+        # importing layouts: `spec import` only
+        ("E-IMP-01", "layout cannot be read", start, None, "mend it at the place given"),
+        ("E-IMP-02", "copied text is missing", start, None, "put the text that COPY names beside the copybook, or name its folder"),
+        ("E-IMP-03", "lengths, offsets or totals of the layout disagree", start, None, "find out which is right, and mend the other"),
+        ("E-IMP-04", "part of the layout is not understood", start, None, "check what was made of it in the spec"),
+        ("E-IMP-05", "picture, type or length that is not possible", start, None, "mend it at the place given"),
+        ("E-IMP-06", "name in the layout refers to nothing", start, None, "name something that stands before it"),
+        ("E-IMP-07", "name was changed, since a spec cannot hold it as it is", start, None, "rename the field in the spec if you like"),
+        ("E-IMP-08", "layout leaves a choice, which was made", start, None, "see the message for how to choose otherwise"),
+        ("E-IMP-09", "a spec cannot say what the layout says", start, None, "check what was written in its place"),
         # ours
         ("E-INT-01", "a fault of the router itself", internal, None, "report it with the log lines around it"),
     ]  # fmt: skip
