@@ -4,7 +4,8 @@
 #
 # 1. A request of which a byte may have left is never sent again.
 # 2. A connection is looked at for a waiting end, or stray bytes, just before it is given a request: at most
-#    JUST_POLLED seconds ago by the poller, or now.
+#    JUST_POLLED seconds ago by the poller, or now. A connection that the poller found readable and not ended has been looked
+#    at when a receive has emptied it since.
 # 3. Bytes that belong to no request close the connection and pair with nothing.
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import trio
 from telegram_router.errors import BackendError, Delivery, FieldError, RouterError
 from telegram_router.routing import Call, Exchange, Peer, Service
 from telegram_router.telegrams.json_mapping import JsonMapping
-from telegram_router.wire.connection import Connection, Limits, Socket, Stage
-from telegram_router.wire.http import HttpReply, HttpRequestTemplate, status_error
+from telegram_router.wire.connection import RECEIVE, Connection, Limits, Socket, Stage, reason_of
+from telegram_router.wire.http import Heads, HttpReply, HttpRequestTemplate, status_error
 from telegram_router.wire.hub import Hub, Log
 from telegram_router.wire.links import Backend, Outcomes, Pauses, dial
+from telegram_router.wire.poller import GONE, HANGUP, READ
 from telegram_router.wire.tls import TlsLayer
 
 RANDOM_AT_ONCE = 24 * 256
@@ -45,22 +47,26 @@ class HttpPolicy:
 class HttpConnection(Connection):
     """One connection with an HTTP service: at most one exchange at a time."""
 
-    __slots__ = ("exchange", "heard_at", "link", "pool", "reply")
+    __slots__ = ("emptied", "ending", "exchange", "heard_at", "link", "pool", "reply")
 
     def __init__(self, sock: Socket, name: str, limits: Limits, pool: HttpPool, tls: TlsLayer | None) -> None:
         super().__init__(sock, name, limits, tls)
         self.pool = pool
         self.exchange: Exchange | None = None
         self.link: Peer | None = None  # kept when the connection is closed
+        self.events = READ | HANGUP
         self.heard_at = 0.0  # when it was opened, or bytes last came
-        self.reply = HttpReply(pool.policy.max_header, pool.policy.max_body)
+        self.emptied = False  # the last receive left nothing in the kernel
+        self.ending = False  # the poller has said that the other side will send no more than what it has sent
+        self.reply = HttpReply(pool.policy.max_header, pool.policy.max_body, pool.heads)
 
     @property
     def idle_and_sound(self) -> bool:
         """The other side has neither closed nor sent anything since its last answer."""
-        if not self.reply.reusable or self.stage is not Stage.OPEN:
+        if not self.reply.reusable or self.stage is not Stage.OPEN or self.ending:
             return False
-        if self.heard_at < self.hub.polled_at and self.hub.just_polled:
+        polled_at = self.hub.polled_at
+        if (self.heard_at < polled_at or (self.heard_at == polled_at and self.emptied)) and self.hub.just_polled:
             return True  # the poller has looked since, and saw nothing: a system call and an exception are saved
         try:
             self.sock.recv(1, socket.MSG_PEEK)
@@ -86,6 +92,29 @@ class HttpConnection(Connection):
             self.hub.switch.dirty.append(peer)
         peer.outbox.append(request)
         peer.queued += len(request)
+
+    def ready(self, events: int, now: float) -> None:
+        if events & (HANGUP | GONE):
+            self.ending = True
+        super().ready(events, now)
+
+    def read(self, now: float) -> None:
+        if self.tls is not None or self.stage is not Stage.OPEN or not self.events & READ:
+            super().read(now)
+            return
+        # The usual case of `Connection.read`, in one piece: at one answer a read, calls show.
+        try:
+            data = self.recv(RECEIVE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self.hub.drop(self, reason_of(error))
+            return
+        if not data:
+            self.ended(now)
+            return
+        self.emptied = len(data) < RECEIVE
+        self.arrived(data, now)
 
     def arrived(self, data: bytes, now: float) -> None:
         exchange = self.exchange
@@ -150,6 +179,7 @@ class HttpPool:
         pauses: Pauses, nursery: trio.Nursery, log: Log,
     ) -> None:  # fmt: skip
         self.policy = policy
+        self.heads: Heads = {}
         self._hub = hub
         self._service = service
         self._backend = backend
@@ -269,10 +299,11 @@ class HttpPool:
 
     def answered(self, exchange: Exchange, status: int, body: bytes, now: float) -> None:
         """A whole HTTP answer: what its status and its JSON mean."""
-        error = status_error(status, self.policy.definite)
-        if error is not None:
-            self.refuse(exchange, error, now)
-            return
+        if status != 200:
+            error = status_error(status, self.policy.definite)
+            if error is not None:
+                self.refuse(exchange, error, now)
+                return
         assert exchange.telegram is not None
         try:
             frame = self._service.spec.encode(self._mapping.response(exchange.telegram, body))

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from telegram_router.errors import BackendError, Delivery
-from telegram_router.wire.http import HttpReply, HttpRequestTemplate, Response, header_lines, outcome, status_error
+from telegram_router.wire.http import HEADS_KEPT, HttpReply, HttpRequestTemplate, Response, header_lines, outcome, status_error
 
 OK = b"HTTP/1.1 200 OK\r\n"
 JSON = b"Content-Type: application/json\r\n"
@@ -351,6 +351,97 @@ def test_chunking_never_changes_an_answer(conversation: list[tuple[bytes, Respon
         if not expected.keep_alive:
             assert not reply.reusable
             return
+
+
+class Forgets(dict[bytes, tuple[int, int]]):
+    """A memory of heads that keeps none, so that the parser reads everything."""
+
+    def __setitem__(self, head: bytes, known: tuple[int, int]) -> None:
+        pass
+
+
+@st.composite
+def repeated(draw: st.DrawFn) -> list[list[bytes]]:
+    """Answers of few heads, some with a byte changed, in pieces as they come."""
+    few = draw(st.lists(answers().map(lambda each: each[0]), min_size=1, max_size=2))
+    conversation = []
+    for wire in draw(st.lists(st.sampled_from(few), min_size=2, max_size=6)):
+        if draw(st.integers(0, 3)) == 0:
+            at = draw(st.integers(0, len(wire) - 1))
+            wire = wire[:at] + draw(st.binary(max_size=2)) + wire[at + draw(st.integers(0, 1)) :]
+        cut = draw(st.one_of(st.just(len(wire)), st.integers(0, len(wire))))
+        conversation.append([piece for piece in (wire[:cut], wire[cut:]) if piece])
+    return conversation
+
+
+@settings(max_examples=500, deadline=None)
+@given(conversation=repeated())
+def test_what_is_remembered_of_heads_never_changes_what_comes_of_an_answer(conversation: list[list[bytes]]) -> None:
+    remembers, forgets = HttpReply(), HttpReply(heads=Forgets())
+    for pieces in conversation:
+        for reply in (remembers, forgets):
+            if reply.reusable:
+                reply.expect()
+        for piece in pieces:
+            assert came_of(remembers, piece) == came_of(forgets, piece)
+            assert remembers.expecting == forgets.expecting and remembers.tainted == forgets.tainted
+
+
+def came_of(reply: HttpReply, data: bytes) -> Response | str | None:
+    try:
+        return reply.feed(data)
+    except BackendError as error:
+        return error.text()
+
+
+def test_a_known_head_spares_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    reply = waiting()
+    assert reply.feed(ANSWER) == Response(200, BODY, keep_alive=True)
+    monkeypatch.setattr(HttpReply, "_feed_parser", None)
+    for body in (BODY, b"another of 15 b"):
+        reply.expect()
+        assert reply.feed(ANSWER.replace(BODY, body)) == Response(200, body, keep_alive=True)
+
+
+def test_after_a_known_head_the_body_is_still_counted() -> None:
+    _, reply = read(ANSWER)
+    reply.expect()
+    assert reply.feed(ANSWER[:-1]) is None
+    assert reply.feed(BODY[-1:]) == Response(200, BODY, keep_alive=True)
+    reply.expect()
+    assert reply.feed(ANSWER + b"x") == Response(200, BODY, keep_alive=False)
+    assert reply.tainted
+
+
+def test_the_end_of_a_head_that_came_in_pieces_is_not_taken_for_a_head() -> None:
+    reply = waiting()
+    for _ in range(2):
+        assert reply.feed(OK) is None
+        assert reply.feed(ANSWER[len(OK) :]) == Response(200, BODY, keep_alive=True)
+        reply.expect()
+    with pytest.raises(BackendError, match="not an HTTP answer"):
+        reply.feed(ANSWER[len(OK) :])
+
+
+def test_a_head_with_an_interim_answer_before_it_is_not_remembered() -> None:
+    heads: dict[bytes, tuple[int, int]] = {}
+    reply = HttpReply(heads=heads)
+    reply.expect()
+    assert reply.feed(b"HTTP/1.1 102 Processing\r\n\r\n" + ANSWER) == Response(200, BODY, keep_alive=True)
+    assert not heads
+
+
+def test_few_heads_are_remembered_and_none_that_is_long() -> None:
+    heads: dict[bytes, tuple[int, int]] = {}
+    reply = HttpReply(heads=heads)
+    for number in range(200):
+        reply.expect()
+        reply.feed(OK + JSON + LENGTH + b"X-Request: %d\r\n\r\n" % number + BODY)
+        assert 1 <= len(heads) <= HEADS_KEPT
+    heads.clear()
+    reply.expect()
+    assert reply.feed(OK + JSON + LENGTH + b"X: " + b"x" * 1024 + b"\r\n\r\n" + BODY) == Response(200, BODY, keep_alive=True)
+    assert not heads
 
 
 @settings(max_examples=200, deadline=None)

@@ -19,6 +19,7 @@ from telegram_router.telegrams.json_mapping import JsonMapping
 from telegram_router.wire import http_link
 from telegram_router.wire.http_link import HttpPolicy, HttpPool
 from telegram_router.wire.links import Backend, Outcomes, Pauses
+from telegram_router.wire.memory import MemorySocket
 from telegram_router.wire.tls import TlsLayer
 
 MakeWorld = Callable[..., World]
@@ -206,6 +207,62 @@ async def test_an_end_that_the_poller_has_not_seen_yet_is_found_by_looking(rest:
         rest.ends[1].far.push(done(2))
         await settled()
         assert rest.client.got() == answered(1, 2)
+
+
+async def test_a_connection_is_used_again_in_the_turn_of_its_answer_without_another_look(
+    rest: Rest, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    receive = MemorySocket.recv
+
+    def recv(sock: MemorySocket, size: int, flags: int = 0, /) -> bytes:
+        looks.append(flags)
+        return receive(sock, size, flags)
+
+    monkeypatch.setattr(MemorySocket, "recv", recv)
+    async with rest.serving(connections=1):
+        await rest.ask(1, 2)
+        looks.clear()
+        rest.ends[0].far.push(done(1))
+        await settled()
+        assert rest.asked() == [[1, 2]]
+        assert looks == [0]
+        rest.ends[0].far.push(done(2))
+        await settled()
+        assert rest.client.got() == answered(1, 2)
+        rest.world.assert_at_rest()
+
+
+async def test_a_connection_that_ended_with_its_answer_is_not_used_again_in_the_same_turn(rest: Rest, autojump_clock: MockClock) -> None:
+    async with rest.serving(connections=1):
+        await rest.ask(1, 2)
+        rest.asked()
+        rest.ends[0].far.push(done(1))
+        rest.ends[0].far.fin()
+        await settled()
+        assert rest.client.got() == answered(1)
+        assert rest.asked() == [[], [2]]
+        rest.ends[1].far.push(done(2))
+        await settled()
+        assert rest.client.got() == answered(2)
+        rest.world.assert_at_rest()
+
+
+async def test_a_connection_of_which_a_receive_may_have_left_bytes_is_looked_at_before_it_is_used(
+    rest: Rest, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rest.serving(connections=1):
+        await rest.ask(1, 2)
+        rest.asked()
+        monkeypatch.setattr(http_link, "RECEIVE", len(done(1)))
+        rest.ends[0].far.push(done(1) + b"x")
+        await settled()
+        assert rest.client.got() == answered(1)
+        assert rest.asked() == [[], [2]]
+        rest.ends[1].far.push(done(2))
+        await settled()
+        assert rest.client.got() == answered(2)
+        rest.world.assert_at_rest()
 
 
 @pytest.mark.parametrize("stray", [b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n", b"x", done(2)])
