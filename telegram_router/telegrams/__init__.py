@@ -5,6 +5,7 @@ from telegram_router.telegrams.diagnosis import diagnose, foreign_protocol
 from telegram_router.telegrams.fields import Amount, Code, Date, Digits, FieldFault, Filler, Fixed, Kind, Length, Opaque, Text, Time
 from telegram_router.telegrams.framer import Framer
 from telegram_router.telegrams.framing import FixedSize, Framing, LengthField, Poll, Terminated
+from telegram_router.telegrams.groups import Occurs, Overlay, Redefines, Struct, Versions, between
 from telegram_router.telegrams.json_form import from_json, from_object, masked_object, to_json, to_object
 from telegram_router.telegrams.json_mapping import JsonMapping, MappingProblem
 from telegram_router.telegrams.layout import PlannedField
@@ -33,18 +34,24 @@ __all__ = [
     "MappingProblem",
     "Message",
     "MessageLayout",
+    "Occurs",
     "Opaque",
+    "Overlay",
     "PlannedField",
     "Plus",
     "Poll",
+    "Redefines",
     "Reply",
     "ReplyRule",
     "Spec",
+    "Struct",
     "Table",
     "Telegram",
     "Terminated",
     "Text",
     "Time",
+    "Versions",
+    "between",
     "compile_family",
     "diagnose",
     "foreign_protocol",
