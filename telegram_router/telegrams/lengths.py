@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from telegram_router.errors import FramingError
@@ -88,6 +89,13 @@ _KINDS: dict[str, _Number] = {
     ),
 }
 
+
+@lru_cache(4096)  # frames come in few sizes, and writing a number takes as long as the rest of framing
+def _number_field(kind: Kind, width: int, number: int) -> bytes | None:
+    """None when the field cannot say so."""
+    return _KINDS[kind].write(number, width) if 0 <= number < _KINDS[kind].base ** width else None
+
+
 _COUNTED = {"payload": "what follows it", "self": "itself and what follows", "all": "the whole frame"}
 
 
@@ -132,7 +140,7 @@ class LengthField:
     def suffix(self) -> int:
         return len(self.end)
 
-    @property
+    @cached_property
     def uncounted(self) -> int:
         """Frame size minus the number in the field."""
         start = {"payload": self.head, "self": self.offset, "all": 0}.get(self.counts, 0)  # another word is told by `problems`
@@ -158,12 +166,12 @@ class LengthField:
 
     def write(self, size: int) -> bytes:
         """The length field of a frame of `size` bytes. Raises FramingError when the field cannot say so."""
-        number = size - self.uncounted
-        if not 0 <= number < _KINDS[self.kind].base ** self.width:
+        field = _number_field(self.kind, self.width, size - self.uncounted)
+        if field is None:
             raise FramingError(
                 "E-FRM-03", f"a frame of {size} bytes does not fit its length field", expected=f"at most {self.largest} bytes"
             )
-        return _KINDS[self.kind].write(number, self.width)
+        return field
 
     def wrap(self, telegram: bytes, prefix: int) -> bytes:
         size = prefix + len(telegram) + len(self.end)
