@@ -2,7 +2,24 @@
 
 from telegram_router.telegrams.declare import OUR_CODE, ErrorReply, Family, Message, Plus, Reply, Table
 from telegram_router.telegrams.diagnosis import diagnose, foreign_protocol
-from telegram_router.telegrams.fields import Amount, Code, Date, Digits, FieldFault, Filler, Fixed, Kind, Length, Opaque, Text, Time
+from telegram_router.telegrams.fields import (
+    Amount,
+    Binary,
+    Code,
+    Date,
+    Digits,
+    FieldFault,
+    Filler,
+    Fixed,
+    Float,
+    Kind,
+    Length,
+    Opaque,
+    Packed,
+    Text,
+    Time,
+    Zoned,
+)
 from telegram_router.telegrams.framer import Framer
 from telegram_router.telegrams.framing import FixedSize, Framing, LengthField, Poll, Terminated
 from telegram_router.telegrams.groups import Occurs, Overlay, Redefines, Struct, Versions, between
@@ -16,6 +33,7 @@ from telegram_router.telegrams.telegram import Telegram
 __all__ = [
     "OUR_CODE",
     "Amount",
+    "Binary",
     "Code",
     "Date",
     "Digits",
@@ -25,6 +43,7 @@ __all__ = [
     "Filler",
     "Fixed",
     "FixedSize",
+    "Float",
     "Framer",
     "Framing",
     "JsonMapping",
@@ -37,6 +56,7 @@ __all__ = [
     "Occurs",
     "Opaque",
     "Overlay",
+    "Packed",
     "PlannedField",
     "Plus",
     "Poll",
@@ -51,6 +71,7 @@ __all__ = [
     "Text",
     "Time",
     "Versions",
+    "Zoned",
     "between",
     "compile_family",
     "diagnose",

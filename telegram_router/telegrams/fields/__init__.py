@@ -1,31 +1,48 @@
 """The field kinds a spec is written with: what bytes each accepts, what value they mean, and the way back."""
 
+from telegram_router.telegrams.fields.binary import BINARY_DIALECTS, Binary, binary_length
+from telegram_router.telegrams.fields.charset import ASCII, CharKind, Charset, charset_of
 from telegram_router.telegrams.fields.codes import Code
+from telegram_router.telegrams.fields.floats import Float
 from telegram_router.telegrams.fields.kind import CONTROL_BYTES, MISSING, SPEC_MARK, FieldFault, Kind, Mistake, Place, declared_line
 from telegram_router.telegrams.fields.moments import Date, Time
-from telegram_router.telegrams.fields.numbers import Amount, Digits
+from telegram_router.telegrams.fields.numbers import Amount, Digits, Number, Written
+from telegram_router.telegrams.fields.packed import Packed
 from telegram_router.telegrams.fields.structure import Filler, Fixed, Length, Opaque
 from telegram_router.telegrams.fields.text import BIJECTIVE, Text, encoding_mistakes
+from telegram_router.telegrams.fields.zoned import Zoned
 
 __all__ = [
+    "ASCII",
     "BIJECTIVE",
+    "BINARY_DIALECTS",
     "CONTROL_BYTES",
     "MISSING",
     "SPEC_MARK",
     "Amount",
+    "Binary",
+    "CharKind",
+    "Charset",
     "Code",
     "Date",
     "Digits",
     "FieldFault",
     "Filler",
     "Fixed",
+    "Float",
     "Kind",
     "Length",
     "Mistake",
+    "Number",
     "Opaque",
+    "Packed",
     "Place",
     "Text",
     "Time",
+    "Written",
+    "Zoned",
+    "binary_length",
+    "charset_of",
     "declared_line",
     "encoding_mistakes",
 ]

@@ -15,6 +15,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from types import NoneType
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
@@ -268,6 +269,7 @@ def is_a(value: object, types: tuple[type, ...]) -> bool:
 
 _WORDS: Final = {
     int: "a whole number",
+    Decimal: "a decimal number",
     str: "a text",
     bytes: "bytes",
     bool: "True or False",

@@ -1,0 +1,136 @@
+"""Packed decimals: COBOL's COMP-3, two digits in a byte and the sign in the last half byte, and COMP-6, which has no sign."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from types import NoneType
+from typing import Any, ClassVar, Final, Literal
+
+from telegram_router.telegrams.fields.kind import Json, Log, Mistake, Place, is_a
+from telegram_router.telegrams.fields.numbers import Limit, Number
+
+_PLUS: Final = "acef"  # half bytes that mean plus; f is no sign at all
+_MINUS: Final = "bd"
+
+
+class Packed(Number):
+    """A packed number. `nibble_sign=False` is COMP-6: digits only.
+
+    Every legal sign is read; `c` and `d` are written, `f` where `signed=False`. With an even number of digits one half byte is
+    over, in front; it should be 0, and is kept where it is not. `null="low"`: bytes of 0x00 stand for no value, which is no
+    packed number; `null="blank"`: blanks (0x40 or 0x20) do.
+    """
+
+    binary = True
+    argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {
+        **Number.argument_types,
+        "signed": (bool,),
+        "nibble_sign": (bool,),
+        "null": (str, NoneType),
+    }
+
+    def __init__(
+        self,
+        digits: int,
+        scale: int = 0,
+        signed: bool = True,
+        nibble_sign: bool = True,
+        null: Literal["low", "blank"] | None = None,
+        *,
+        least: Limit = None,
+        most: Limit = None,
+        log: Log = "masked",
+        json: Json = "string",
+    ) -> None:
+        length = (digits // 2 + 1 if nibble_sign else (digits + 1) // 2) if is_a(digits, (int,)) else digits
+        super().__init__(length, digits, scale, least, most, log=log, json=json)
+        self.signed = bool(signed and nibble_sign)
+        self.nibble_sign = nibble_sign
+        self.null = null
+        self._pad = 2 * self.length - digits - bool(nibble_sign) if is_a(digits, (int,)) else 0
+        self._plus = "c" if self.signed else "f"
+
+    @property
+    def rule(self) -> str:
+        return f"{super().rule} {'COMP-3' if self.nibble_sign else 'COMP-6'}"
+
+    @property
+    def expected(self) -> str:
+        sign = (" and a sign" if self.signed else " and a plus or no sign") if self.nibble_sign else ""
+        empty = {"low": ", or low values", "blank": ", or blank"}.get(self.null or "", "")
+        return f"{self.digits} packed digits{sign} in {self.length} bytes{empty}{self.within_words}"
+
+    def read(self, raw: bytes) -> int | Decimal | None:
+        if self._is_empty(raw):
+            return None
+        halves = raw.hex()
+        digits, sign = (halves[self._pad : -1], halves[-1]) if self.nibble_sign else (halves[self._pad :], self._plus)
+        if not digits.isdecimal():
+            at = next(i for i, half in enumerate(digits) if half > "9") + self._pad
+            raise self.fault("E-FLD-01", f"{'left' if at % 2 == 0 else 'right'} half of byte {at // 2 + 1} of the field is not a digit")
+        if sign not in _PLUS and sign not in _MINUS:
+            raise self.fault("E-FLD-01", f"right half of byte {self.length} of the field is not a sign")
+        if sign in _MINUS and not self.signed:
+            raise self.fault("E-FLD-01", "number without sign is negative")
+        return self.limited(self.number(digits, sign in _MINUS))
+
+    def _is_empty(self, raw: bytes) -> bool:
+        if self.null == "low":
+            return not raw.strip(b"\0")
+        return self.null == "blank" and (not raw.strip(b"\x40") or not raw.strip(b" "))
+
+    def write(self, value: Any) -> bytes:
+        if value is None:
+            return self._written_empty()
+        units = self.units(value)
+        if units < 0 and not self.signed:
+            raise self.fault("E-FLD-01", "number is negative")
+        sign = ("d" if units < 0 else self._plus) if self.nibble_sign else ""
+        return bytes.fromhex("0" * self._pad + self.spelled(abs(units)).decode("ascii") + sign)
+
+    def _written_empty(self) -> bytes:
+        if self.null is None:
+            raise self.fault("E-FLD-06", "number is missing")
+        return (b"\0" if self.null == "low" else b"\x40") * self.length
+
+    # -- generated code
+
+    def source_of_read(self, place: Place) -> str:
+        pad = "0" * self._pad
+        digits = f"h[{self._pad}:{'-1' if self.nibble_sign else ''}]" if pad or self.nibble_sign else "h"
+        unpadded = " and h[0] == '0'" if pad else ""
+        if not self.nibble_sign:
+            return f"{self.value_source('x', place)} if (x := (h := {place.raw}.hex()){digits[1:]}).isdecimal(){unpadded} else {place.slow}"
+        usual = f"(x := (h := {place.raw}.hex()){digits[1:]}).isdecimal(){unpadded}"
+        plus = f"{self.value_source('x', place)} if h[-1] == {self._plus!r}"
+        if not self.signed:
+            return f"({plus} else {place.slow}) if {usual} else {place.slow}"
+        zeros = place.use(f"ZEROS{self.digits}", "0" * self.digits)
+        minus = f"{self.value_source('x', place, True)} if h[-1] == 'd' and x != {zeros}"
+        return f"({plus} else {minus} else {place.slow}) if {usual} else {place.slow}"
+
+    def source_of_write(self, value: str, place: Place) -> str:
+        short = self.digits_source(value, place)
+        if short is None:
+            return place.slow_write(value)
+        digits, condition = short
+        packed = place.use("fromhex", bytes.fromhex)
+        sign = self._plus if self.nibble_sign else ""
+        # Too many digits make an odd number of halves, which fromhex refuses, or a piece that is too long. With a half byte
+        # over they would go unseen.
+        if self.scale == 0:
+            width, fits = self.digits + self._pad, f" and x < {10**self.digits}" if self._pad else ""
+            return f"{packed}('%0{width}d{sign}' % x).decode('latin-1') if {condition}{fits} else {place.slow_write('x')}"
+        if self._pad:
+            text, condition = f"s.zfill({self.digits + 1})", f"{condition} and len(s) <= {self.digits}"
+        else:
+            text = digits
+        return f"{packed}({text} + {sign!r}).decode('latin-1') if {condition} else {place.slow_write('x')}"
+
+    def contradictions(self) -> Iterator[Mistake]:
+        yield from super().contradictions()
+        if self.null not in (None, "low", "blank"):
+            yield "E-CFG-20", f'null must be None, "low" or "blank", not {self.null!r}'
+        if self.null == "low" and not self.nibble_sign:
+            yield "E-CFG-20", 'null="low" is for numbers with a sign: without one, 0x00 is zero'
