@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from types import NoneType
 from typing import Any, ClassVar, Final, Literal
 
+import telegram_router.telegrams.codepages  # noqa: F401  # makes the names of its pages known
 from telegram_router.telegrams.fields.kind import Json, Kind, Log, Mistake, Place, control_at
 
 # Encodings in which no two byte strings mean the same text and no two texts give the same bytes (tested for all characters).
