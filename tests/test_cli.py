@@ -339,7 +339,9 @@ def test_a_text_that_does_not_fit_is_never_cut():
 
 
 def test_specs_are_listed_and_one_that_is_broken_hides_no_other(tmp_path: Path):
-    assert [row["name"] for row in json.loads(call("spec", "list", "--json").stdout)] == ["firmbanking", "hmfb", "ksnet"]
+    assert [row["name"] for row in json.loads(call("spec", "list", "--json").stdout)] == sorted(
+        file.stem for file in (ROOT / "specs").glob("*.py")
+    )
     (tmp_path / "broken.py").write_text("spec = 1\n", "utf-8")
     result = call("spec", "list", "--spec-folder", tmp_path)
     assert result.exit_code == 78

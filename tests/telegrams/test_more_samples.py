@@ -1,0 +1,57 @@
+"""The samples of the specs whose published page gives a header only: composed byte by byte, read and written exactly."""
+
+import pytest
+from composed_more import COMPOSED, CONTRACT, SAMPLES
+from shipped import shipped
+
+CASES = [(family, name) for family, frames in COMPOSED.items() for name in frames]
+
+
+@pytest.mark.parametrize(("family", "name"), CASES)
+class TestEverySample:
+    def test_its_file_is_what_the_pieces_compose(self, family, name):
+        assert (SAMPLES / family / f"{name}.telegram").read_bytes() == COMPOSED[family][name]
+
+    def test_it_is_read_and_written_back_exactly(self, family, name):
+        frame = COMPOSED[family][name]
+        telegram = shipped(family).decode(frame)
+        assert telegram.message.name == name
+        assert shipped(family).encode(telegram) == frame
+        assert telegram.residue is None
+
+
+@pytest.mark.parametrize("family", COMPOSED)
+def test_every_message_has_a_sample_and_no_sample_is_left_over(family):
+    assert {file.stem for file in (SAMPLES / family).iterdir()} == set(shipped(family).messages)
+
+
+def test_bancassurance_counts_header_and_body_at_offset_12():
+    spec = shipped("bancassurance")
+    frame = COMPOSED["bancassurance"]["contracts.response"]
+    frames, end = spec.framing.cutter(1)(frame + frame[:50], 0, 9)
+    assert (frames, end) == ([frame], 160 + len(CONTRACT))
+    assert spec.decode(frame).header["total_length"] == len(frame)
+
+
+def test_bancassurance_goes_on_until_the_last_part():
+    """전체 stands before 현재, and the list is complete when they are equal."""
+    rule = shipped("bancassurance").messages["contracts.request"].reply
+    frame = COMPOSED["bancassurance"]["contracts.response"]
+    assert (rule.kind, frame[rule.current], frame[rule.total]) == ("until", b"01", b"03")
+
+
+def test_an_insurers_refusal_goes_in_its_own_direction():
+    from telegram_router.errors import Delivery
+
+    spec = shipped("bancassurance")
+    refusal = spec.decode(spec.error_reply(COMPOSED["bancassurance"]["quote.request"], "E-BCK-05", Delivery.SENT_UNKNOWN))
+    assert (refusal.header["flag"], refusal.header["response_code"], refusal.header["message_type"]) == ("5", "990", "0210")
+
+
+def test_what_a_partner_writes_into_unpublished_fields_comes_back_in_the_answer():
+    frame = bytearray(COMPOSED["vas"]["open.request"])
+    frame[16:19] = b"A7B"
+    spec = shipped("vas")
+    answer = spec.encode(spec.decode(bytes(frame)).reply(response_code="000"))
+    assert answer[16:19] == b"A7B"
+    assert answer[31:35] == b"0810"
