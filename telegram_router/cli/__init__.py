@@ -201,15 +201,21 @@ INPUT = click.argument("source", metavar="[INPUT]", default="-")
 
 
 def _spec(name: str | None, folders: Iterable[Path]) -> Spec:
-    from telegram_router import plan
-
     if name is None:
         raise click.UsageError("Missing option '--spec': which telegrams are these? See `telegram-router spec list`.")
+    from telegram_router.plan import read_spec
+
+    return read_spec(_spec_file(name, folders))
+
+
+def _spec_file(name: str, folders: Iterable[Path]) -> Path:
+    from telegram_router import plan
+
     places = [*folders, *plan.spec_folders(None, Path())]
     path = plan.find_spec(name, places)
     if path is None:
         raise click.UsageError(f"No such spec. There are: {', '.join(sorted(plan.known_specs(places)))}.")
-    return plan.read_spec(path)
+    return path
 
 
 @main.command(
@@ -340,3 +346,65 @@ def spec_show(name: str, message: str | None, folders: tuple[Path, ...], as_json
 
     found = _spec(name, folders)
     return show_spec(found, as_json) if message is None else show_message(found, message, as_json)
+
+
+@spec.command(
+    "sample",
+    epilog=_example(
+        "telegram-router spec sample firmbanking transfer.request --seed 7 --count 3",
+        "telegram-router spec sample ksnet --format raw | telegram-router decode --spec ksnet",
+    ),
+)
+@click.argument("name")
+@click.argument("message", required=False)
+@SPEC_FOLDER
+@click.option("--seed", default="0", show_default=True, help="Any text. The same seed gives the same telegrams, everywhere and always.")
+@click.option("--count", metavar="N", type=click.IntRange(1), help="How many; without it one, or without MESSAGE one of each message.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["hex", "raw", "json"]),
+    default="hex",
+    show_default=True,
+    help="Lines of hex, the bytes themselves, or JSON lines as `encode` reads them.",
+)
+@click.option("--unframed", is_flag=True, help="Write telegrams without their framing.")
+def spec_sample(name: str, message: str | None, folders: tuple[Path, ...], seed: str, count: int | None, form: str, unframed: bool) -> int:
+    """Make up valid telegrams of a MESSAGE, or of all messages of a spec in turn.
+
+    NAME is the name of a spec or the path of a spec file (.py). All data is invented: names, accounts and amounts belong to nobody.
+    """
+    from telegram_router.cli.sampling import sample_spec
+
+    return sample_spec(_spec(name, folders), message, seed, count, form, unframed)
+
+
+@spec.command(
+    "export",
+    epilog=_example(
+        "telegram-router spec export firmbanking --format markdown --output firmbanking.md",
+        "telegram-router spec export firmbanking --format json-schema --output schemas/",
+    ),
+)
+@click.argument("name")
+@SPEC_FOLDER
+@click.option(
+    "--format",
+    "form",
+    required=True,
+    type=click.Choice(["markdown", "json-schema", "lua", "mermaid"]),
+    help="What to write: a document for people, JSON Schema, a Wireshark dissector in Lua, or Mermaid diagrams.",
+)
+@click.option("--message", metavar="MESSAGE", help="Only this message.")
+@click.option("--output", metavar="FILE", help="File to write, or folder: one that exists, or a name that ends in /. Without it: stdout.")
+def spec_export(name: str, folders: tuple[Path, ...], form: str, message: str | None, output: str | None) -> int:
+    """Write a spec as a document, for people or for other programs.
+
+    NAME is the name of a spec or the path of a spec file (.py). Samples are taken from the folder samples/NAME beside the file; messages
+    without one get a telegram that is made up.
+    """
+    from telegram_router.cli.exporting import export_spec
+    from telegram_router.plan import read_spec
+
+    file = _spec_file(name, folders)
+    return export_spec(read_spec(file), file, form, message, output)
