@@ -24,7 +24,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from telegram_router.errors import FieldError, FieldProblem
-from telegram_router.telegrams.fields import Code, Digits, FieldFault, Filler, Fixed, Kind, Length, Opaque, Text
+from telegram_router.telegrams.fields import Code, FieldFault, Filler, Fixed, Kind, Length, Number, Opaque, Text
 from telegram_router.telegrams.layout import PlannedField
 from telegram_router.telegrams.telegram import Telegram
 
@@ -388,8 +388,8 @@ def _kept_bytes(text: Any, length: int, encoding: str) -> bytes | None:
 
 def writer_of(kind: Kind) -> Convert | None:
     """From a field's value to its JSON; None where the value is written as it is."""
-    if isinstance(kind, Digits | Length):
-        scale = getattr(kind, "scale", 0)
+    if isinstance(kind, Number | Length):
+        scale = max(getattr(kind, "scale", 0), 0)
         return _decimal_writer(kind, scale) if scale else _int_writer(kind)
     if isinstance(kind, Opaque):
         return _base64_writer(kind)
@@ -436,8 +436,8 @@ def _base64_writer(kind: Kind) -> Convert:
 
 def reader_of(kind: Kind) -> Convert:
     """From JSON to a field's value. The function raises FieldFault; it never lets a float or a bool through."""
-    if isinstance(kind, Digits | Length):
-        return _number_reader(kind, getattr(kind, "scale", 0))
+    if isinstance(kind, Number | Length):
+        return _number_reader(kind, max(getattr(kind, "scale", 0), 0))
     if isinstance(kind, Opaque):
         return _base64_reader(kind)
     if isinstance(kind, Text | Code):
