@@ -171,10 +171,13 @@ def _rows() -> dict[str, Code]:
         ("E-FRM-14", "the length looks like EBCDIC digits", line, None, 'set kind = "ebcdic" in the spec\'s framing, or convert at the peer'),
         # fields
         ("E-FLD-01", "not a number of the declared digits", telegram, no, "send only the digits 0-9, right-aligned and zero-filled"),
+        ("E-FLD-02", "number is beyond the limits of the spec", telegram, no, "send a number within them, or change `least` and `most`"),
         ("E-FLD-03", "not a date or time of the calendar", telegram, no, "send an existing date or time in the declared form"),
+        ("E-FLD-04", "date is too far from the day it is measured by", telegram, no, "send a date within the window, or change `within`"),
         ("E-FLD-05", "value does not fit into its field", telegram, no, "shorten it; a value is never cut silently"),
         ("E-FLD-06", "required field is blank", telegram, no, "fill the field"),
         ("E-FLD-07", "not one of the declared codes", telegram, no, "send a declared code, or add it to the spec"),
+        ("E-FLD-10", "check digit is wrong", telegram, no, "look for a mistyped digit, or leave `check` out of the spec"),
         ("E-FLD-11", "two fields contradict each other", telegram, no, "make both say the same"),
         ("E-FLD-12", "field is missing, unknown or of the wrong type", telegram, no, "compare with `telegram-router spec show`"),
         ("E-FLD-13", "constant bytes are not as declared", telegram, no, "send the constant that the spec declares"),

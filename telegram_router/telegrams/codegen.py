@@ -117,7 +117,7 @@ class _Writer:
 
     def _length_text(self, planned: PlannedField) -> str:
         try:
-            return planned.kind.write_in(None, self.codec.fixed_size).decode("ascii")
+            return planned.kind.write_in(None, self.codec.fixed_size).decode("latin-1")
         except FieldFault:  # the lint says so; until then nothing is ever equal to this
             return ""
 

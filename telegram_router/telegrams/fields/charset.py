@@ -19,6 +19,7 @@ class Charset:
 
     name: str
     codec: str = ""  # "" where the telegram's own bytes are ASCII
+    is_mixed: bool = False  # whether some characters of the encoding take two bytes
     to_wire: bytes = field(default=bytes(range(256)), repr=False)
     from_wire: bytes = field(default=bytes(range(256)), repr=False)
 
@@ -29,6 +30,11 @@ class Charset:
     @property
     def blank(self) -> bytes:
         return self.wire(b" ")
+
+    @property
+    def has_all(self) -> bool:
+        """Whether it has every printable character of ASCII."""
+        return _NONE not in self.to_wire[0x20:0x7F]
 
     def ascii(self, raw: bytes) -> bytes:
         """The same in ASCII; a byte that is none of its characters becomes 0xFF."""
@@ -63,7 +69,11 @@ def charset_of(encoding: str) -> Charset:
             continue
         if len(wire) == 1:
             to_wire[code], from_wire[wire[0]] = wire[0], code
-    return Charset(codec, "cp037", bytes(to_wire), bytes(from_wire))
+    return Charset(codec, "cp037", _is_mixed(codec), bytes(to_wire), bytes(from_wire))
+
+
+def _is_mixed(codec: str) -> bool:
+    return len(bytes(range(256)).decode(codec, "replace")) != 256
 
 
 class CharKind(Kind):
@@ -93,6 +103,14 @@ class CharKind(Kind):
         """Source of a part of the field as text in which digits, signs and blanks are the ASCII ones."""
         end = self.length if end is None else end
         return place.part(start, end) if self.charset.is_ascii else place.text_in(self.charset.codec, start, end)
+
+    def seen_text(self, place: Place) -> str:
+        """As `seen`, of the whole field, for all characters of ASCII. Others are no ASCII there either."""
+        if self.charset.is_ascii:
+            return place.slice
+        if not self.charset.is_mixed:
+            return place.text_in(self.charset.name)
+        return f"{place.raw}.translate({place.use('FROM_WIRE', self.charset.from_wire)}).decode('latin-1')"
 
     def sent(self, source: str, place: Place) -> str:
         """Source of ASCII text as latin-1 text of its bytes on the wire."""

@@ -126,6 +126,16 @@ class Kind(_Construct):
 
     # -- what a subclass may leave as it is
 
+    has_json_form: bool = False  # whether its JSON is what `as_json` and `of_json` say, rather than what all of its type have
+
+    def as_json(self, value: Any) -> Any:
+        """A value as JSON. Raises FieldFault."""
+        return value
+
+    def of_json(self, value: Any) -> Any:
+        """The value that JSON stands for, to be checked by `write`. Raises FieldFault."""
+        return value
+
     may_be_json_number: bool = False
 
     def read_in(self, raw: bytes, total: int) -> Any:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from types import NoneType
 from typing import IO, Any, ClassVar
 
+from telegram_router.telegrams.fields.charset import CharKind
 from telegram_router.telegrams.fields.kind import FieldFault, Json, Kind, Log, Mistake, Place, at_path, first_bad, is_number
 
 
-class Filler(Kind):
+class Filler(CharKind):
     """Reserved bytes: blanks when we write them; whatever stood there is kept beside the values, not among them."""
 
     is_named = False
@@ -31,11 +33,12 @@ class Filler(Kind):
         return None
 
     def write(self, value: Any) -> bytes:
-        return b" " * self.length
+        return self.charset.blank * self.length
 
 
-class Fixed(Kind):
-    """A constant. With a name it shows as a value and may be left out on writing; `or_blank` takes blanks in its place."""
+class Fixed(CharKind):
+    """A constant, text in the family's charset or bytes as they are. With a name it shows as a value and may be left out on
+    writing; `or_blank` takes blanks in its place."""
 
     argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {**Kind.argument_types, "or_blank": (bool,)}
 
@@ -49,18 +52,22 @@ class Fixed(Kind):
         self.default = self.text  # type: ignore[misc]
         self.flagbuildnone = True
 
+    def bound(self) -> None:
+        if isinstance(self.value, str):
+            self.constant = self.charset.wire(self.text.encode("latin-1"))
+
     @property
     def rule(self) -> str:
         return f"X({self.length}) constant"
 
     @property
     def expected(self) -> str:
-        return f"the constant {self.constant!r}" + (", or blank" if self.or_blank else "")
+        return f"the constant {self.value!r}" + (", or blank" if self.or_blank else "")
 
     def read(self, raw: bytes) -> str:
         if raw == self.constant:
             return self.text
-        if self.or_blank and not raw.strip(b" "):
+        if self.or_blank and not raw.strip(self.charset.blank):
             return ""
         raise self.fault("E-FLD-13", "constant bytes are not as declared")
 
@@ -70,15 +77,17 @@ class Fixed(Kind):
         if not isinstance(value, str):
             raise self.wrong_type(value, "text")
         if self.or_blank and not value.strip(" "):
-            return b" " * self.length
+            return self.charset.blank * self.length
         raise self.fault("E-FLD-13", "constant is not as declared")
 
     def source_of_read(self, place: Place) -> str:
-        blank = f"'' if x == {place.blank()} else " if self.or_blank else ""
-        return f"x if (x := {place.slice}) == {self.text!r} else {blank}{place.slow}"
+        wire, text = self.constant.decode("latin-1"), "x" if self.charset.is_ascii else repr(self.text)
+        blank = f"'' if x == {self.blanks(place)} else " if self.or_blank else ""
+        return f"{text} if (x := {place.slice}) == {wire!r} else {blank}{place.slow}"
 
     def source_of_write(self, value: str, place: Place) -> str:
-        return f"x if (x := {value}) == {self.text!r} else {place.slow_write('x')}"
+        wire = self.constant.decode("latin-1")
+        return f"{wire!r} if (x := {value}) == {self.text!r} else {place.slow_write('x')}"
 
     def contradictions(self) -> Iterator[Mistake]:
         yield from super().contradictions()
@@ -86,7 +95,7 @@ class Fixed(Kind):
             yield "E-CFG-20", "a constant outside ASCII must be given as bytes"
 
 
-class Length(Kind):
+class Length(CharKind):
     """The telegram's own length, where the framing counts it inside the telegram: checked on reading, worked out on writing."""
 
     default = None
@@ -110,11 +119,12 @@ class Length(Kind):
 
     def adjusted(self, adjust: int) -> Length:
         """This field in a framing that counts `adjust` bytes more than the telegram has."""
-        bound = Length(self.length, log=self.log, json=self.json)
-        bound.line, bound.adjust = self.line, adjust
+        bound = copy.copy(self)
+        bound.adjust = adjust
         return bound
 
     def read_in(self, raw: bytes, total: int) -> int:
+        raw = self.charset.ascii(raw)
         if not raw.isdigit():
             raise self.fault("E-FLD-01", f"byte {first_bad(raw, lambda c: not 0x30 <= c <= 0x39)} of the field is not a digit")
         if int(raw) != total + self.adjust:
@@ -129,7 +139,7 @@ class Length(Kind):
             raise self.fault("E-FLD-11", "length contradicts the telegram's size")
         if length >= 10**self.length:
             raise self.fault("E-FLD-05", f"length needs more than the field's {self.length} digits")
-        return b"%0*d" % (self.length, length)
+        return self.charset.wire(b"%0*d" % (self.length, length))
 
     # Under construct the size comes from the whole telegram's context: the stream may hold more.
 
