@@ -151,7 +151,7 @@ CASES = {
     "a code value with a blank behind it": ("ACCOUNT = Code(10)", 'ACCOUNT = Code(10, ["1 "])', "E-CFG-20", '"account" / ACCOUNT', "ends in a blank"),
     "a code value that is no digits": ("ACCOUNT = Code(10)", 'ACCOUNT = Code(10, ["12"], digits=True)', "E-CFG-20", '"account" / ACCOUNT', "not 10 digits"),
     "a code value that is no ASCII": ("ACCOUNT = Code(10)", 'ACCOUNT = Code(10, ["가"])', "E-CFG-20", '"account" / ACCOUNT', "printable ASCII"),
-    "a scale beyond the digits": ("Digits(8)", "Digits(8, scale=9)", "E-CFG-20", "scale=9", "scale must be"),
+    "a scale out of reach": ("Digits(8)", "Digits(8, scale=41)", "E-CFG-20", "scale=41", "scale must be"),
     "a blank rule that is none": ("Digits(8)", 'Digits(8, blank="nil")', "E-CFG-20", "nil", "blank must be"),
     "a sign that is none": ("Digits(8)", 'Amount(7, sign="both")', "E-CFG-20", "both", "sign must be"),
     "a plus that is none": ("Digits(8)", 'Amount(7, plus="C")', "E-CFG-20", "plus=", "plus must be"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
@@ -50,6 +50,7 @@ class Code(CharKind):
         self.required = required
         self.check = check
         self.enum = enum
+        self._is_right: Callable[[str], bool] | None
         self._is_right, self._checked_as = CHECKS.get(check or "", (None, ""))
         self.bound()
 
