@@ -5,6 +5,7 @@
 # 1. Everything that can be wrong with a mapping is found when it is made, not when money is on the way.
 # 2. What the service answers is checked as strictly as a telegram. What cannot be read is E-BCK-06: the request was sent.
 # 3. A reply keeps its request's key and correlation fields. No mapping may touch them.
+# 4. What a plan's straight functions do not answer goes the general way, which alone decides and says what is wrong.
 
 from __future__ import annotations
 
@@ -28,6 +29,7 @@ from telegram_router.telegrams.json_form import (
     to_json,
     writer_of,
 )
+from telegram_router.telegrams.json_straight import Given, ToJson, ToReply, to_json_function, to_reply_function
 from telegram_router.telegrams.layout import PlannedField
 from telegram_router.telegrams.telegram import Telegram
 
@@ -69,6 +71,8 @@ class _Plan:
     tree: dict[str, Any] = field(default_factory=dict)  # of _Source, nested as the JSON is
     targets: list[_Target] = field(default_factory=list)
     literals: dict[str, dict[str, Any]] = field(default_factory=lambda: {section: {} for section in SECTIONS})
+    straight_request: ToJson | None = None
+    straight_reply: ToReply | None = None
 
 
 class JsonMapping:
@@ -102,6 +106,8 @@ class JsonMapping:
             *self._plan_literals(literals or {}, response or {}),
             *self._uncovered([*(request or {}).values()], [*(response or {}), *(literals or {})], certain=messages is not None),
         )
+        for message, plan in [] if self.problems else self._planned():
+            self._straighten(message, plan)
 
     # --- at work ----------------------------------------------------------------------------------------------
 
@@ -109,7 +115,18 @@ class JsonMapping:
         """The JSON to send. Raises FieldError where a value is not of its field's type."""
         if not self._maps_request:
             return to_json(telegram)
-        return _encode(_built(self._plan_of(telegram).tree, telegram))
+        plan = self._plan_of(telegram)
+        straight = plan.straight_request and plan.straight_request(telegram.header, telegram.body)
+        return straight or _encode(_built(plan.tree, telegram))
+
+    def reply_frame(self, request: Telegram, text: bytes) -> bytes:
+        """The frame of `response`. `request` is as it was decoded. Raises FieldError too, where a value does not fit its field."""
+        plan = self._plan_of(request)
+        if plan.straight_reply is not None and request.raw is not None and not request.residue:
+            straight = plan.straight_reply(request.raw, request.header, request.body, text)
+            if straight is not None:
+                return self._spec.framing.wrap(straight)
+        return self._spec.encode(self.response(request, text))
 
     def response(self, request: Telegram, text: bytes) -> Telegram:
         """The reply that the service's JSON stands for. Raises BackendError E-BCK-06 with the place in the JSON."""
@@ -149,6 +166,15 @@ class JsonMapping:
                 yield MappingProblem(("request", path), "is a value and holds other values", "a path of its own")
             if not self._send(paths[path], name, dry=holds_others):
                 yield self._no_field("request", path, name, self._messages)
+
+    def _straighten(self, message: MessageLayout, plan: _Plan) -> None:
+        if self._maps_request:
+            plan.straight_request = to_json_function(_leaves(plan.tree))
+        reply = message.reply.message
+        if self._maps_response and reply is not None:
+            steps = {(target.planned.section, target.planned.name): target.steps for target in plan.targets}
+            constants = {(section, name): value for section, values in plan.literals.items() for name, value in values.items()}
+            plan.straight_reply = to_reply_function(message, reply, Given(steps, constants))
 
     def _planned(self) -> list[tuple[MessageLayout, _Plan]]:
         return [(message, self._plans[message.name]) for message in self._messages]
@@ -264,6 +290,10 @@ def _built(tree: Mapping[str, Any], telegram: Telegram) -> dict[str, Any]:
     for step, node in tree.items():
         made[step] = _value(node, telegram) if isinstance(node, _Source) else _built(node, telegram)
     return made
+
+
+def _leaves(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {step: node.planned if isinstance(node, _Source) else _leaves(node) for step, node in tree.items()}
 
 
 def _value(source: _Source, telegram: Telegram) -> Any:

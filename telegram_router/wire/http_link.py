@@ -306,7 +306,7 @@ class HttpPool:
                 return
         assert exchange.telegram is not None
         try:
-            frame = self._service.spec.encode(self._mapping.response(exchange.telegram, body))
+            frame = self._mapping.reply_frame(exchange.telegram, body)
         except BackendError as unreadable:
             self.refuse(exchange, unreadable, now)
         except FieldError as unfit:
