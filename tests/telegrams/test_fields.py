@@ -274,14 +274,14 @@ def test_a_short_stream_is_refused_under_construct():
 
 
 def test_reading_dates_does_not_keep_more_of_them_than_its_bound():
-    from telegram_router.telegrams.fields import moments
+    from telegram_router.telegrams.fields import calendars
 
     kind = Date()
     for year in range(1900, 1920):
         for month in range(1, 13):
             for day in range(1, 29):
                 assert kind.read(b"%04d%02d%02d" % (year, month, day))
-    assert len(moments._days.known) <= moments._DAYS_KEPT
+    assert len(calendars.days_of("YYYYMMDD").known) <= calendars._KEPT
 
 
 def test_a_length_field_counts_what_its_framing_counts():
