@@ -18,6 +18,7 @@ from typing import Final, Literal, TypeAlias
 from construct.lib import Container
 
 Level = Literal["error", "warning", "note"]
+Codes: TypeAlias = str | tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class ImportedField:
     length: int  # bytes
     label: str = ""
     note: str = ""  # stands behind the declaration as a comment, e.g. its picture
-    codes: Mapping[str, str] = field(default_factory=dict, hash=False)  # code: what it means
+    codes: Mapping[Codes, str] = field(default_factory=dict, hash=False)  # a code, or the ends of a range: what it means
     line: int = field(default=0, compare=False)  # line of the copybook or row of the sheet
 
     @property

@@ -13,6 +13,7 @@ from typing import Final
 
 from telegram_router.telegrams.explain import display_width
 from telegram_router.telegrams.importers.model import (
+    Codes,
     Imported,
     ImportedField,
     ImportedGroup,
@@ -64,7 +65,7 @@ class _Writer:
         self.blocks: list[str] = []  # the declarations of constants, in their order
         self.constants: set[str] = set()
         self.groups: dict[tuple[int, bool, tuple[Imported, ...]], str] = {}
-        self.tables: dict[tuple[tuple[str, str], ...], str] = {}
+        self.tables: dict[tuple[tuple[Codes, str], ...], str] = {}
 
     def text(self) -> str:
         header = self._header()
@@ -131,8 +132,8 @@ class _Writer:
             self.blocks.append(f"{name} = Struct(\n" + "".join(f"{_INDENT}{line}\n" for line in lines) + ")\n")
         return self.groups[known]
 
-    def _codes(self, owner: str, codes: Mapping[str, str]) -> str:
-        pairs = [f"{quoted(code)}: {quoted(meaning)}" for code, meaning in codes.items()]
+    def _codes(self, owner: str, codes: Mapping[Codes, str]) -> str:
+        pairs = [f"{_code(code)}: {quoted(meaning)}" for code, meaning in codes.items()]
         inline = f"{{{', '.join(pairs)}}}"
         if display_width(inline) <= _CODES_INLINE:
             return inline
@@ -205,6 +206,10 @@ def _above(text: str) -> Iterator[str]:
         line += f" {word}"
     if line != "#":
         yield line
+
+
+def _code(code: Codes) -> str:
+    return quoted(code) if isinstance(code, str) else f"({quoted(code[0])}, {quoted(code[1])})"
 
 
 def _tuple(texts: Sequence[str]) -> str:

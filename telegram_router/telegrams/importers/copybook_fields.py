@@ -1,0 +1,259 @@
+"""One elementary item as a field kind of ours: picture, usage, sign and level 88, by dialect and encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from telegram_router.telegrams.importers.copybook_entries import Entry, Named, Value
+from telegram_router.telegrams.importers.copybook_pictures import (
+    Dialect,
+    Picture,
+    PictureError,
+    alignment,
+    binary_size,
+    fixed_size,
+    parse_picture,
+)
+from telegram_router.telegrams.importers.copybook_text import Source
+from telegram_router.telegrams.importers.model import Codes, ImportedField
+from telegram_router.telegrams.importers.source import quoted
+
+Storage = Literal["max", "shift"]
+Sign = Literal["ascii", "ebcdic"]
+
+_BINARY: Final = frozenset(("COMP", "COMP-5", "COMP-X", "COMP-N", "BINARY-CHAR", "BINARY-SHORT", "BINARY-LONG", "BINARY-DOUBLE"))
+_NUMERIC_ONLY: Final = frozenset(("COMP", "COMP-3", "COMP-5", "COMP-6"))
+_POINTING: Final = "means something only within the program: its bytes are kept as they are"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A declaration and its bytes."""
+
+    text: str
+    length: int
+    codes: Mapping[Codes, str]
+
+
+class Fields:
+    """Makes fields of entries that have no members."""
+
+    def __init__(self, source: Source, dialect: Dialect, encoding: str, sign: Sign | None) -> None:
+        self.source = source
+        self.dialect = dialect
+        self.encoding = encoding
+        self.is_ebcdic = is_ebcdic(encoding)
+        self.sign = sign
+        self.native = "big" if dialect == "ibm" else "little"
+        self.counters: set[int] = set()  # entries that count a table: they stay numbers
+        self.selectors: set[int] = set()  # entries that choose a view: they are codes
+
+    def field(self, entry: Entry, name: str) -> ImportedField:
+        """`name` is "" for a FILLER."""
+        kind = self._kind(entry)
+        if not name:
+            kind = self._filler(entry, kind)
+        self._misplaced(entry)
+        label = f"{entry.remark} {entry.called}".strip()
+        note = entry.text + self._meanings(entry, kind.codes)
+        text, line = kind.text, entry.place.line
+        if text.startswith("Filler") and name:  # bytes that mean nothing outside of the program have no name
+            return ImportedField("", text, kind.length, label, note, line=line)
+        return ImportedField(name, text, kind.length, label, note, kind.codes, line)
+
+    def alignment(self, entry: Entry) -> int:
+        """What the offset of the entry is a multiple of when it is SYNC."""
+        return alignment(entry.inherited_usage(), self._kind(entry, quiet=True).length, self.dialect)
+
+    # --- what it is
+
+    def _kind(self, entry: Entry, quiet: bool = False) -> _Kind:
+        usage = entry.inherited_usage()
+        if not entry.picture:
+            return self._without_picture(entry, usage, quiet)
+        try:
+            picture = parse_picture(entry.picture)
+        except PictureError as error:
+            self._find(quiet, entry, "error", "E-IMP-05", f"the picture {entry.picture} of {entry.called} is not possible: {error}")
+            return _Kind("Filler(1)", 1, {})
+        if picture.category == "number":
+            return self._number(entry, picture, usage, quiet)
+        if usage in ("COMP-X", "COMP-N") and picture.category == "text":
+            order = "big" if usage == "COMP-X" else self.native
+            return _Kind(_call("Binary", picture.size, signed=False, order=order), picture.size, {})
+        if usage in _NUMERIC_ONLY:
+            self._find(quiet, entry, "error", "E-IMP-05", f"{entry.called} is {usage}, but its picture {picture.text} is no number")
+        return self._text(entry, picture, usage, quiet)
+
+    def _without_picture(self, entry: Entry, usage: str, quiet: bool) -> _Kind:
+        size = fixed_size(usage, self.dialect)
+        if size is None:
+            what = f"{entry.called} has neither a picture nor members"
+            self._find(quiet, entry, "error", "E-IMP-05", what, "a field needs PIC; a group needs fields of a higher level below it")
+            return _Kind("Filler(1)", 1, {})
+        if usage in _BINARY:
+            return _Kind(_call("Binary", size, signed=not entry.is_unsigned, order=self.native), size, {})
+        if usage in ("COMP-1", "COMP-2"):
+            form, order = ("ibm", "big") if self.dialect == "ibm" else ("ieee", "little")
+            return _Kind(_call("Float", size, form=form, order=order), size, {})
+        self._find(quiet, entry, "warning", "E-IMP-09", f"{entry.called} is {usage}, which {_POINTING}")
+        return _Kind(f"Filler({size})", size, {})
+
+    def _number(self, entry: Entry, picture: Picture, usage: str, quiet: bool) -> _Kind:
+        digits, scale, signed = picture.digits, picture.scale, picture.is_signed
+        if usage in ("COMP-3", "COMP-6"):
+            nibble = usage == "COMP-3"
+            length = digits // 2 + 1 if nibble else (digits + 1) // 2
+            if not nibble and signed:
+                self._find(quiet, entry, "error", "E-IMP-05", f"{entry.called} is COMP-6, which has no sign, but its picture has one")
+            return _Kind(_call("Packed", digits, scale=scale, signed=signed and nibble, nibble_sign=nibble), length, {})
+        if usage in _BINARY:
+            return self._binary(digits, scale, signed, usage)
+        if usage not in ("", "DISPLAY"):
+            self._find(quiet, entry, "warning", "E-IMP-04", f"{entry.called} is {usage} with a picture of digits: read as DISPLAY")
+        return self._displayed(entry, picture)
+
+    def _binary(self, digits: int, scale: int, signed: bool, usage: str) -> _Kind:
+        if usage in ("COMP-X", "COMP-N"):
+            length = binary_size(digits, signed, "mf")
+        else:
+            length = binary_size(digits, signed, self.dialect)
+        order = self.native if usage in ("COMP-5", "COMP-N") else "big"
+        limit = digits if usage == "COMP" else None
+        return _Kind(_call("Binary", length, digits=limit, scale=scale, signed=signed, order=order), length, {})
+
+    def _displayed(self, entry: Entry, picture: Picture) -> _Kind:
+        digits, scale = picture.digits, picture.scale
+        if picture.is_signed:
+            sign = entry.inherited_sign() or "trailing"
+            length = digits + ("separate" in sign)
+            return _Kind(_call("Zoned", digits, scale=scale, sign=sign, dialect=self._sign_dialect(sign)), length, {})
+        if entry.blank_when_zero:
+            return _Kind(_call("Edited", quoted(picture.text), blank_when_zero=True), digits, {})
+        codes = {} if scale else self._codes(entry, digits, True)
+        if codes or id(entry) in self.selectors:
+            return _Kind(f"Code({digits}, {{codes}}, digits=True)" if codes else f"Code({digits}, digits=True)", digits, codes)
+        return _Kind(_call("Digits", digits, scale=scale), digits, {})
+
+    def _sign_dialect(self, sign: str) -> str | None:
+        """How a sign stands in a digit, None where the family's encoding says it."""
+        letters = self.dialect == "ibm" if self.sign is None else self.sign == "ebcdic"
+        return "ascii-ebcdic-letters" if letters and not self.is_ebcdic and "separate" not in sign else None
+
+    def _text(self, entry: Entry, picture: Picture, usage: str, quiet: bool) -> _Kind:
+        size = picture.size
+        if picture.category == "wide" or usage in ("DISPLAY-1", "NATIONAL"):
+            return self._wide(entry, size, usage)
+        if picture.category == "edited":
+            return _Kind(_call("Edited", quoted(picture.text), blank_when_zero=entry.blank_when_zero), size, {})
+        if picture.category == "float":
+            self._find(quiet, entry, "warning", "E-IMP-09", f"{entry.called} is a number with an exponent: read as text")
+        codes = self._codes(entry, size, False) if not entry.is_right else {}
+        if codes:
+            return _Kind(f"Code({size}, {{codes}})", size, codes)
+        return _Kind(_call("Text", size, align="right" if entry.is_right else "left"), size, {})
+
+    def _wide(self, entry: Entry, size: int, usage: str) -> _Kind:
+        """Two bytes for each character: UTF-16 where the usage says NATIONAL, else the double bytes of the page without shift codes."""
+        length = 2 * size
+        national = usage == "NATIONAL" or len("가".encode(self.encoding, "replace")) < 2
+        wide = {"encoding": "utf-16-be"} if national else {"wide": True}
+        return _Kind(_call("Text", length, align="right" if entry.is_right else "left", **wide), length, {})
+
+    # --- FILLER
+
+    def _filler(self, entry: Entry, kind: _Kind) -> _Kind:
+        """Reserved bytes. Where the copybook gives them a text, it is written, and blanks are let in beside it."""
+        value, size = entry.value, kind.length
+        if value is None or not value.is_text or value.figure or not value.text or value.prefix:
+            return _Kind(f"Filler({size})", size, {})
+        text = (value.text * size)[:size] if value.is_all else value.text[:size].ljust(size)
+        try:
+            content = text.encode(self.encoding)
+        except (LookupError, UnicodeEncodeError):
+            content = b""
+        if len(content) != size or not text.strip():
+            return _Kind(f"Filler({size})", size, {})
+        constant = quoted(text) if text.isascii() and not self.is_ebcdic else repr(content)
+        return _Kind(f"Fixed({constant}, or_blank=True)", size, {})
+
+    # --- level 88
+
+    def _codes(self, entry: Entry, size: int, digits: bool) -> dict[Codes, str]:
+        """The values that levels 88 name, where they name more than one: a single name says nothing about the others."""
+        if id(entry) in self.counters:
+            return {}
+        named = [(codes, each) for each in entry.names if (codes := [*_ranges(each, size, digits)])]
+        if sum(len(codes) for codes, _ in named) < 2 and not any(low != high for codes, _ in named for low, high in codes):
+            return {}
+        found: dict[Codes, list[str]] = {}
+        for codes, each in sorted(named, key=lambda pair: len(pair[0])):
+            for low, high in codes:
+                found.setdefault(low if low == high else (low, high), []).append(each.name)
+        return {code: ", ".join(names) for code, names in found.items()}
+
+    def _meanings(self, entry: Entry, codes: Mapping[Codes, str]) -> str:
+        """Levels 88 in a remark, where the declaration does not hold them."""
+        held = {name for names in codes.values() for name in names.split(", ")}
+        left = [each for each in entry.names if each.name not in held]
+        return "".join(f"; 88 {each.name} {', '.join(map(_shown, each.values))}" for each in left)
+
+    # --- what does not go together
+
+    def _misplaced(self, entry: Entry) -> None:
+        if entry.value is not None and entry.value.is_text and not entry.value.figure and not entry.value.is_all:
+            size = self._kind(entry, quiet=True).length
+            if len(entry.value.text) > size and not entry.value.prefix:
+                what = f"the VALUE of {entry.called} has {len(entry.value.text)} characters, its picture {size}"
+                self.source.find("warning", "E-IMP-03", entry.place, what)
+
+    def _find(self, quiet: bool, entry: Entry, level: Literal["error", "warning"], code: str, what: str, do: str = "") -> None:
+        if not quiet:
+            self.source.find(level, code, entry.picture_place or entry.place, what, do)
+
+
+def is_ebcdic(encoding: str) -> bool:
+    """Whether its blank is EBCDIC's."""
+    try:
+        return " ".encode(encoding) == b"\x40"
+    except LookupError:
+        return False
+
+
+def _call(kind: str, *arguments: object, **named: object) -> str:
+    """A declaration without what its kind takes for granted."""
+    granted: dict[str, object] = {"scale": 0, "order": "big", "sign": "trailing", "dialect": None, "align": "left", "digits": None}
+    granted |= {"signed": True, "nibble_sign": True, "blank_when_zero": False, "form": "ieee"}
+    told = {name: value for name, value in named.items() if value != granted.get(name, object())}
+    texts = [str(each) for each in arguments]
+    texts += [f"{name}={quoted(value) if isinstance(value, str) else value}" for name, value in told.items()]
+    return f"{kind}({', '.join(texts)})"
+
+
+def _ranges(named: Named, size: int, digits: bool) -> Iterator[tuple[str, str]]:
+    """The values of a level 88 as a field of that size holds them; without those that no code can be."""
+    for low, high in named.values:
+        ends = (_code(low, size, digits), _code(high, size, digits))
+        if ends[0] and ends[1] and ends[0] <= ends[1]:
+            yield ends[0], ends[1]
+
+
+def _code(value: Value, size: int, digits: bool) -> str:
+    """ "" for what is no code: blanks, low and high values, text outside of ASCII."""
+    if value.figure == "ZERO":
+        return "0" * size
+    if value.figure or value.prefix:
+        return ""
+    text = (value.text * size)[:size] if value.is_all else value.text
+    if digits or not value.is_text:
+        text = text.lstrip("+").zfill(size)
+        return text if text.isascii() and text.isdecimal() and len(text) == size else ""
+    text = text.rstrip(" ")
+    return text if text.isascii() and text.isprintable() and len(text) <= size else ""
+
+
+def _shown(ends: tuple[Value, Value]) -> str:
+    low, high = (f"'{each.text}'" if each.is_text and not each.figure else each.text for each in ends)
+    return low if low == high else f"{low} THRU {high}"
