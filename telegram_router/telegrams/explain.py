@@ -8,13 +8,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from telegram_router.errors import FieldProblem
-from telegram_router.telegrams.fields import Code, Date, Digits, FieldFault, Filler, Time
+from telegram_router.telegrams.fields import Code, Date, FieldFault, Filler, Number, Time
 from telegram_router.telegrams.json_form import writer_of
 from telegram_router.telegrams.layout import PlannedField
 from telegram_router.telegrams.lengths import LengthField, Refusal
@@ -290,16 +291,22 @@ def meaning_of(planned: PlannedField, value: Any) -> str:
     """What a value means to a person, beyond itself: a code's name, a date with dashes, an amount in groups of three."""
     kind = planned.kind
     if isinstance(kind, Date | Time) and value:
-        return _moment(value, kind.form)
-    if isinstance(kind, Digits) and value is not None:
+        return _moment(kind, value)
+    if isinstance(kind, Number) and value is not None:
         return f"{value:,}" if abs(value) >= 1000 else ""
-    return printable(planned.codes.get(value, "")) if isinstance(value, str) else ""
+    return printable(kind.name_of(value)) if isinstance(kind, Code) and isinstance(value, str) else ""
 
 
-def _moment(text: str, form: str) -> str:
-    """20240315 as 2024-03-15, 101112 as 10:11:12, both with a blank between them."""
-    cut = form.find("h") if "h" in form else len(form)
-    year = form[:cut].count("Y")
+_PLAIN_FORM: Final = re.compile(r"(YYYY|YY)?(MM)?(DD)?(hh)?(mm)?(ss)?")
+
+
+def _moment(kind: Date | Time, text: str) -> str:
+    """20240315 as 2024-03-15, 101112 as 10:11:12, both with a blank between them; of other forms the day that is meant."""
+    day = kind.day(text)
+    if kind.century is not None or kind.era is not None or not _PLAIN_FORM.fullmatch(kind.form):
+        return "" if day is None or day.isoformat() in text else day.isoformat()
+    cut = kind.form.find("h") if "h" in kind.form else len(kind.form)
+    year = kind.form[:cut].count("Y")
     days = [text[:year], *_pairs(text[year:cut])]
     return " ".join(part for part in ("-".join(filter(None, days)), ":".join(_pairs(text[cut:]))) if part)
 
