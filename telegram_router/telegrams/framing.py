@@ -21,6 +21,7 @@ from telegram_router.telegrams.lengths import (
 __all__ = ["DEFAULT_MAX_FRAME", "Bounds", "Counts", "Cut", "FixedSize", "Framing", "Kind", "LengthField", "Poll", "Refusal", "Terminated"]
 
 DEFAULT_MAX_FRAME = 65_536
+FRONTS_KEPT = 1024
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ class Framing:
         self.max = max
         self.header = header
         self._asked, self._answered = self._poll_tables()
+        self._end = length.end if isinstance(length, LengthField) else b""
+        # Where a length stands before the telegram: what stands there, by the telegram's size. Sizes are few.
+        self._fronts: dict[int, bytes] = {}
 
     def describe(self) -> str:
         return self.length.describe()
@@ -85,11 +89,25 @@ class Framing:
 
     def wrap(self, telegram: bytes) -> bytes:
         """The frame of a telegram; an in-telegram length is set. Raises FramingError when its length cannot be told."""
-        return self.length.wrap(telegram, self.prefix)
+        front = self._fronts.get(len(telegram))
+        return self._wrap(telegram) if front is None else front + telegram + self._end
+
+    def _wrap(self, telegram: bytes) -> bytes:
+        frame = self.length.wrap(telegram, self.prefix)
+        if isinstance(self.length, LengthField) and 0 < self.prefix == len(frame) - len(telegram) - self.suffix:
+            if len(self._fronts) >= FRONTS_KEPT:
+                self._fronts.clear()
+            self._fronts[len(telegram)] = frame[: self.prefix]
+        return frame
 
     def telegram(self, frame: bytes) -> bytes:
         """The telegram in a whole frame."""
         return frame[self.prefix : len(frame) - self.suffix]
+
+    def is_wrapped(self, telegram: bytes, frame: bytes) -> bool:
+        """Whether the frame is what `wrap` makes of the telegram, which it holds."""
+        front = self._fronts.get(len(telegram))
+        return self.wrap(telegram) == frame if front is None else frame.startswith(front) and frame.endswith(self._end)
 
     # --- polls ------------------------------------------------------------------------------------------------
 

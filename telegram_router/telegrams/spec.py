@@ -165,7 +165,7 @@ class Spec:
             raise FieldError([self._no_message()])
         telegram = self.framing.telegram(frame)
         decoded = message.decode(telegram)
-        if len(telegram) != len(frame) and self.framing.wrap(telegram) != frame:
+        if len(telegram) != len(frame) and not self.framing.is_wrapped(telegram, frame):
             raise FieldError([self._wrong_framing(message)])
         return decoded
 

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import re
-from binascii import hexlify
 from collections.abc import Mapping
 from typing import Final, Literal, NoReturn, TypeAlias
 
@@ -74,22 +73,18 @@ class HttpRequestTemplate:
         lines += (_header_line(name, value) for name, value in own.items())
         self._head = "\r\n".join((*lines, "traceparent: 00-")).encode("ascii")
 
-    def request_bytes(
-        self, body: bytes, trace_id: bytes, span_id: bytes, request_id: str, remaining_ms: int, extra_headers: bytes = b""
-    ) -> bytes:
+    def request_bytes(self, body: bytes, chance: bytes, remaining_ms: int, extra_headers: bytes = b"") -> bytes:
         """One whole request.
 
-        `trace_id` and `span_id` are 16 and 8 random bytes (W3C Trace Context, level 1, section 3.2.2); `remaining_ms` is
-        what is left of the request's deadline; `extra_headers` comes from `header_lines`. Raises ValueError for a request
-        id that is not printable ASCII.
+        `chance` is 48 random hexadecimal digits in lower case, for the trace and span ids (W3C Trace Context, level 1, section
+        3.2.2) and the request id; `remaining_ms` is what is left of the request's deadline; `extra_headers` comes from
+        `header_lines`.
         """
-        if not (request_id.isascii() and request_id.isprintable()):
-            raise ValueError("a request id holds printable ASCII characters")
         return b"%b%b-%b-01\r\nx-request-id: %b\r\nx-deadline-ms: %d\r\ncontent-length: %d\r\n%b\r\n%b" % (
             self._head,
-            hexlify(trace_id),
-            hexlify(span_id),
-            request_id.encode("ascii"),
+            chance[:32],
+            chance[32:],
+            chance[:16],
             remaining_ms,
             len(body),
             extra_headers,

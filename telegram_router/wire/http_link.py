@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
+from binascii import hexlify
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -284,16 +285,15 @@ class HttpPool:
         if template is None:
             path = self.policy.path.replace("{message}", telegram.message.name)
             template = self._templates[telegram.message.name] = HttpRequestTemplate(path, self.policy.host, self.policy.headers)
-        chance = self._chance()
         left = max(0, int((exchange.at + self._service.policy.timeout - now) * 1000))
-        return template.request_bytes(self._mapping.request(telegram), chance[:16], chance[16:], chance[:8].hex(), left)
+        return template.request_bytes(self._mapping.request(telegram), self._chance(), left)
 
     def _chance(self) -> bytes:
-        """24 random bytes; the kernel is asked for many at once."""
+        """48 random hexadecimal digits; the kernel is asked for many at once."""
         if self._random_at >= len(self._random):
-            self._random, self._random_at = os.urandom(RANDOM_AT_ONCE), 0
-        self._random_at += 24
-        return self._random[self._random_at - 24 : self._random_at]
+            self._random, self._random_at = hexlify(os.urandom(RANDOM_AT_ONCE)), 0
+        self._random_at += 48
+        return self._random[self._random_at - 48 : self._random_at]
 
     # --- answers ------------------------------------------------------------------------------------------------
 

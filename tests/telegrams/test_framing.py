@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from telegram_router.errors import FramingError
 from telegram_router.telegrams.framer import Framer
-from telegram_router.telegrams.framing import FixedSize, Framing, LengthField, Poll, Terminated
+from telegram_router.telegrams.framing import FRONTS_KEPT, FixedSize, Framing, LengthField, Poll, Terminated
 from telegram_router.telegrams.lengths import REMEMBERED_SIZES
 
 POLL = Poll(request=b"HDRREQPOLL", answer=b"HDRRESPOLL", echo=10)
@@ -312,6 +312,35 @@ def test_a_wrapped_telegram_is_found_again(shape):
         assert framing.wrap(found) == frame
         found = found[: shape.offset] + b"0" * shape.width + found[shape.offset + shape.width :]
     assert found == telegram
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    shape=st.sampled_from([*PRESETS.values()]),
+    prefix=st.sampled_from([None, None, 3]),
+    body=st.text("0x", min_size=20, max_size=24),
+    at=st.integers(-3, 28),
+    byte=st.sampled_from([b"", b"0", b"\x00", b"\x03", b"a"]),
+)
+def test_what_is_remembered_of_frames_changes_no_frame(shape, prefix, body, at, byte):
+    telegram = body.encode()
+    framing, fresh = Framing(shape, prefix=prefix), Framing(shape, prefix=prefix)
+    frame = framing.wrap(telegram)
+    assert framing.wrap(telegram) == frame
+    near = frame[:at] + byte + frame[at:][1:]
+    held = framing.telegram(near)
+    try:
+        wrapped = fresh.wrap(held)
+    except FramingError:
+        return
+    assert framing.is_wrapped(held, near) == (wrapped == near)
+
+
+def test_frames_are_remembered_in_bounds():
+    framing = Framing(LengthField())
+    for size in range(FRONTS_KEPT * 2 + 1):
+        assert framing.wrap(b"x" * size) == b"%04d" % size + b"x" * size
+        assert 0 < len(framing._fronts) <= FRONTS_KEPT
 
 
 @pytest.mark.parametrize(
