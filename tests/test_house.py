@@ -25,6 +25,7 @@ IMPURE = frozenset(
         *("time", "random", "secrets", "uuid", "threading", "multiprocessing", "concurrent", "queue"),
     )
 )
+IN_MEMORY = frozenset(("BytesIO", "StringIO"))  # of io: a workbook is read and written through one, no file is opened
 CLOCKS = frozenset(("now", "utcnow", "today"))
 
 
@@ -41,7 +42,7 @@ def imported(path: Path) -> Iterator[str]:
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        elif isinstance(node, ast.ImportFrom) and not (node.module == "io" and {alias.name for alias in node.names} <= IN_MEMORY):
             yield node.module or ""
 
 
