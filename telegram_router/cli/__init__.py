@@ -349,6 +349,84 @@ def spec_show(name: str, message: str | None, folders: tuple[Path, ...], as_json
 
 
 @spec.command(
+    "import",
+    epilog=_example(
+        "telegram-router spec import customer.cpy --output specs/customer.py",
+        "telegram-router spec import layout.xlsx --output specs/partner.py",
+    ),
+)
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="File to write. Without it: stdout.")
+@click.option("--force", is_flag=True, help="Overwrite the output file.")
+@click.option("--despite-errors", is_flag=True, help="Write what could be understood, although the report has errors.")
+@click.option("--name", metavar="NAME", help="Name of the spec; without it, the file's.")
+@click.option("--encoding", metavar="ENCODING", help="Encoding of the telegrams: cp037, cp933, cp949, ascii or another code page.")
+@click.option(
+    "--dialect",
+    type=click.Choice(["ibm", "gnucobol", "mf"]),
+    default="ibm",
+    show_default=True,
+    help="Copybooks: whose COBOL wrote the data; sizes, signs, byte order and floating point follow from it.",
+)
+@click.option(
+    "--odo", type=click.Choice(["max", "shift"]), help="Copybooks: OCCURS DEPENDING ON has room for all items, or only for those counted."
+)
+@click.option(
+    "--framing",
+    type=click.Choice(["fixed", "rdw", "rdw-little", "binary2", "binary4", "ascii4", "ebcdic4", "line"]),
+    help="Copybooks: what parts one record from the next. Without it: fixed where all have one length, else rdw.",
+)
+@click.option(
+    "--sign",
+    type=click.Choice(["ascii", "ebcdic"]),
+    help="Copybooks: the letters of signs in ASCII data, where they are not the dialect's.",
+)
+@click.option(
+    "--select",
+    "selects",
+    metavar="VIEW=FIELD:VALUE",
+    multiple=True,
+    help="Copybooks: read this REDEFINES, or this record, where the field has the value.",
+)
+@click.option("--record", metavar="NAME", help="Copybooks: only this record of several.")
+@click.option(
+    "--format", "form", type=click.Choice(["fixed", "free", "variable"]), help="Copybooks: reference format; without it, found out."
+)
+@click.option("--source-encoding", metavar="ENCODING", help="Copybooks: encoding of the file itself; without it, found out.")
+@click.option(
+    "--copy-folder",
+    "folders",
+    metavar="FOLDER",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Copybooks: folder to look for texts of COPY in, after the copybook's own. May be given several times.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object; without --output with the spec's source.")
+def spec_import(
+    file: Path,
+    output: Path | None,
+    force: bool,
+    despite_errors: bool,
+    name: str | None,
+    encoding: str | None,
+    selects: tuple[str, ...],
+    source_encoding: str | None,
+    folders: tuple[Path, ...],
+    as_json: bool,
+    **copybook: Any,
+) -> int:
+    """Write a spec from a COBOL copybook, or from a layout sheet (XLSX, CSV).
+
+    The report of all that was found goes to stderr: errors, after which no spec is written, warnings, and choices that were made.
+    Exit code 78 if it has errors.
+    """
+    from telegram_router.cli.importing import Wanted, import_layout, options_of
+
+    options = options_of(name=name, encoding=encoding, selects=selects, **copybook)
+    return import_layout(file, options, folders, source_encoding, Wanted(output, force, despite_errors, as_json))
+
+
+@spec.command(
     "sample",
     epilog=_example(
         "telegram-router spec sample firmbanking transfer.request --seed 7 --count 3",

@@ -67,13 +67,18 @@ def selection(text: str) -> Selection | None:
     return Selection(found[1].strip(), found[2].strip(), tuple(found[3].split(","))) if found else None
 
 
-def import_copybook(content: str, filename: str, options: CopybookOptions | None = None, copied: Copied = no_copies) -> Import:
-    """Understand a copybook. `copied` gives the file and the text of a name that COPY mentions."""
+def import_copybook(
+    content: str, filename: str, options: CopybookOptions | None = None, copied: Copied = no_copies, *, force: bool = False
+) -> Import:
+    """Understand a copybook. `copied` gives the file and the text of a name that COPY mentions.
+
+    With `force` there is a spec in spite of errors, as far as it could be understood.
+    """
     given = options or CopybookOptions()
     source = read_source(filename, content, given.form, copied)
     spec = _Importer(source, filename, given).spec()
     wrong = any(finding.level == "error" for finding in source.findings)
-    return Import(None if wrong else spec, tuple(_in_order(source.findings)))
+    return Import(None if wrong and not force else spec, tuple(_in_order(source.findings)))
 
 
 def _in_order(findings: Sequence[Finding]) -> list[Finding]:

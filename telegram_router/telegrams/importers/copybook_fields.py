@@ -176,7 +176,7 @@ class Fields:
             content = b""
         if len(content) != size or not text.strip():
             return _Kind(f"Filler({size})", size, {})
-        constant = quoted(text) if text.isascii() and not self.is_ebcdic else repr(content)
+        constant = quoted(text) if text.isascii() and not self.is_ebcdic else _bytes(content)
         return _Kind(f"Fixed({constant}, or_blank=True)", size, {})
 
     # --- level 88
@@ -189,10 +189,11 @@ class Fields:
         if sum(len(codes) for codes, _ in named) < 2 and not any(low != high for codes, _ in named for low, high in codes):
             return {}
         found: dict[Codes, list[str]] = {}
-        for codes, each in sorted(named, key=lambda pair: len(pair[0])):
+        for codes, each in named:
             for low, high in codes:
                 found.setdefault(low if low == high else (low, high), []).append(each.name)
-        return {code: ", ".join(names) for code, names in found.items()}
+        told: dict[Codes, str] = {code: ", ".join(names) for code, names in found.items()}
+        return dict(sorted(told.items(), key=lambda pair: isinstance(pair[0], str)))  # a single code names better than a range
 
     def _meanings(self, entry: Entry, codes: Mapping[Codes, str]) -> str:
         """Levels 88 in a remark, where the declaration does not hold them."""
@@ -230,6 +231,10 @@ def _call(kind: str, *arguments: object, **named: object) -> str:
     texts = [str(each) for each in arguments]
     texts += [f"{name}={quoted(value) if isinstance(value, str) else value}" for name, value in told.items()]
     return f"{kind}({', '.join(texts)})"
+
+
+def _bytes(content: bytes) -> str:
+    return 'b"' + "".join(f"\\x{each:02x}" for each in content) + '"'
 
 
 def _ranges(named: Named, size: int, digits: bool) -> Iterator[tuple[str, str]]:
