@@ -388,6 +388,8 @@ def _kept_bytes(text: Any, length: int, encoding: str) -> bytes | None:
 
 def writer_of(kind: Kind) -> Convert | None:
     """From a field's value to its JSON; None where the value is written as it is."""
+    if kind.has_json_form:
+        return kind.as_json
     if isinstance(kind, Number | Length):
         scale = max(getattr(kind, "scale", 0), 0)
         return _decimal_writer(kind, scale) if scale else _int_writer(kind)
@@ -436,6 +438,8 @@ def _base64_writer(kind: Kind) -> Convert:
 
 def reader_of(kind: Kind) -> Convert:
     """From JSON to a field's value. The function raises FieldFault; it never lets a float or a bool through."""
+    if kind.has_json_form:
+        return kind.of_json
     if isinstance(kind, Number | Length):
         return _number_reader(kind, max(getattr(kind, "scale", 0), 0))
     if isinstance(kind, Opaque):

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from decimal import Context, Decimal
@@ -19,12 +20,16 @@ from telegram_router.telegrams.fields.kind import FieldFault, Kind, Log, Mistake
 _EXACT: Final = Context(prec=800)  # digits of the exact value of any double, and more than any of IBM's
 _DIGITS: Final = {("ieee", 4): 9, ("ieee", 8): 17, ("ibm", 4): 9, ("ibm", 8): 18}  # that tell all patterns apart
 _LONGEST: Final = 800  # digits of a number that is given; none of these forms keeps more
+_FURTHEST: Final = 400  # places from its first digit to the point
+_LARGEST: Final = 10**100
+_NUMBER: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 
 
 class Float(Kind):
     """A floating-point number of 4 (COMP-1) or 8 bytes (COMP-2); its value is a Decimal. NaN and infinities are refused."""
 
     binary = True
+    has_json_form = True
     argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {**Kind.argument_types, "form": (str,), "order": (str,)}
 
     def __init__(
@@ -54,21 +59,41 @@ class Float(Kind):
         return self._shortest(exact) if exact else Decimal(0)
 
     def write(self, value: Any) -> bytes:
-        if type(value) is float:
-            value = Decimal(repr(value))
-        if is_number(value):
-            value = Decimal(value) if abs(value) < 10**100 else Decimal("Infinity")
-        if not isinstance(value, Decimal):
-            raise self.wrong_type(value, "Decimal, int or float")
-        if not value.is_finite() or len(value.as_tuple().digits) > _LONGEST or abs(value.adjusted()) > 400:
-            if not value:
-                return b"\0" * self.length
-            raise self.fault("E-FLD-05", "number is not finite, or out of the field's range")
+        value = self._decimal(value)
         pattern = self._pattern(Fraction(value))
         exact = self._exact(pattern)
         if exact != Fraction(value) and self._shortest(exact) != value:
             raise self.fault("E-FLD-05", "number has more digits than the field keeps")
         return pattern if self.order == "big" else pattern[::-1]
+
+    def _decimal(self, value: Any) -> Decimal:
+        """A given number, of which it is certain that it can be worked with. Raises FieldFault."""
+        if type(value) is float:
+            value = Decimal(repr(value))
+        if is_number(value):
+            value = Decimal(value) if abs(value) < _LARGEST else Decimal("Infinity")
+        if not isinstance(value, Decimal):
+            raise self.wrong_type(value, "Decimal, int or float")
+        if not value.is_finite() or (value and (len(value.as_tuple().digits) > _LONGEST or abs(value.adjusted()) > _FURTHEST)):
+            raise self.fault("E-FLD-05", "number is not finite, or out of the field's range")
+        return value or Decimal(0)
+
+    # -- JSON: a decimal as text, with an exponent only where the number would be long without
+
+    def as_json(self, value: Any) -> str:
+        number = self._decimal(value)
+        if number and not -7 <= number.adjusted() < 21:
+            return f"{number.normalize(_EXACT):E}"
+        return f"{number.normalize(_EXACT):f}" if number else "0"
+
+    def of_json(self, value: Any) -> Decimal:
+        if is_number(value):
+            return self._decimal(value)
+        if not isinstance(value, str):
+            raise self.fault("E-FLD-12", "JSON is not a text")
+        if _NUMBER.fullmatch(value) is None:
+            raise self.fault("E-FLD-01", "text is not a number of this form")
+        return Decimal(value)
 
     # -- patterns of bits and exact values
 
