@@ -177,6 +177,8 @@ def _rows() -> dict[str, Code]:
         ("E-FLD-05", "value does not fit into its field", telegram, no, "shorten it; a value is never cut silently"),
         ("E-FLD-06", "required field is blank", telegram, no, "fill the field"),
         ("E-FLD-07", "not one of the declared codes", telegram, no, "send a declared code, or add it to the spec"),
+        ("E-FLD-08", "number of items out of the table's bounds, or more than are there", telegram, no, "send a count of the items that follow"),
+        ("E-FLD-09", "half an item at the end of a table", telegram, no, "send whole items, and check the peer's version of the layout"),
         ("E-FLD-10", "check digit is wrong", telegram, no, "look for a mistyped digit, or leave `check` out of the spec"),
         ("E-FLD-11", "two fields contradict each other", telegram, no, "make both say the same"),
         ("E-FLD-12", "field is missing, unknown or of the wrong type", telegram, no, "compare with `telegram-router spec show`"),
