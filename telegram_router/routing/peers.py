@@ -5,11 +5,14 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from telegram_router.routing.backends import Backend, Ejection, Failover, Pool
+from telegram_router.routing.balance import Balance, LeastOutstanding
 from telegram_router.routing.exchange import Exchange, Lane, Register
-from telegram_router.routing.routes import Origin, RouteTable
+from telegram_router.routing.orders import Event
+from telegram_router.routing.routes import Origin, RouteTable, Test
 
 if TYPE_CHECKING:
     from telegram_router.telegrams import Spec
@@ -37,6 +40,9 @@ class ServicePolicy:
     tombstone: float = 300.0
     tombstones: int = 100_000
     max_links: int = 1  # of the whole service; beyond what is dialled at start only an HTTP service grows
+    ejection: Ejection | None = None
+    failover: Failover = field(default_factory=Failover)
+    failure_when: Mapping[str, Test] = field(default_factory=dict)  # header fields of answers that count against a backend
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,8 @@ class Peer:
     """
 
     __slots__ = (
-        "accepted", "backend", "closed", "group", "identity", "lanes", "last", "limit", "load", "name", "oneway", "outbox",
-        "owners", "paused", "queued", "register", "retired",
+        "accepted", "backend", "closed", "credit", "group", "identity", "lanes", "last", "limit", "load", "name", "oneway",
+        "outbox", "owners", "paused", "queued", "register", "retired", "used", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -83,7 +89,14 @@ class Peer:
         self.paused = False
         self.closed = False
         self.retired = False  # is given nothing more
-        self.backend = ""
+        self.backend: Backend | None = None  # of a link
+        self.used = False  # a link that is given requests
+        self.weight = 1.0  # what the balancing gives a link
+        self.credit = 0.0  # of a link in smooth rotation
+
+    @property
+    def backend_name(self) -> str:
+        return self.backend.name if self.backend is not None else ""
 
     @property
     def open(self) -> int:
@@ -110,7 +123,7 @@ class Service(Origin, Target):
     """Who answers one kind of business: its links, what waits for them, and the register of its open requests."""
 
     def __init__(self, name: str, kind: Kind, spec: Spec, policy: ServicePolicy, routes: RouteTable | None = None) -> None:
-        Origin.__init__(self, name, spec, routes or RouteTable(spec, ()))
+        Origin.__init__(self, name, spec, routes or RouteTable(spec, ()), policy.failure_when)
         Target.__init__(self)
         self.kind = kind
         self.pipes = kind is Kind.TELEGRAM  # requests go into a link's outbox as they are
@@ -120,21 +133,47 @@ class Service(Origin, Target):
         self.register = Register(
             policy.timeout, policy.tombstone, policy.tombstones, name, renumbers=spec.carrier is not None, carrier_width=width
         )
-        self.links: list[Peer] = []
+        self.pool = Pool(name, policy.ejection, policy.failover)
+        self.balance: Balance = LeastOutstanding()
+        self.links: list[Peer] = []  # in use
         self.free: list[Peer] = []  # HTTP links that carry no request, the last used at the end; at most as many as links
         self.bytes_in = self.bytes_out = self.frames_out = 0
         self.waiting: deque[tuple[float, Exchange]] = deque()  # (since, exchange); bounded by policy.pending
         self.sends = 0
 
-    def choose(self) -> Peer | None:
-        """The link with the fewest open requests; of equals the one longest not used. None when none has room."""
+    def choose(self, frame: bytes) -> Peer | None:
+        """The link that gets the next request. None when none has room."""
         if self.kind is Kind.HTTP:  # exclusive links have no request or one; that there may be many of them must cost nothing
             return self.free[-1] if self.free else None
-        best: Peer | None = None
-        for link in self.links:
-            if link.load < link.limit and (best is None or link.load < best.load or (link.load == best.load and link.last < best.last)):
-                best = link
-        return best
+        return self.balance.choose(self.links, frame)
+
+    def elect(self, now: float) -> list[Event]:
+        """Decide anew which links are given requests."""
+        told = self.pool.elect(now)
+        used = self.pool.used
+        self.links = [link for backend in used for link in self._links_of(backend, now, alone=len(used) == 1)]
+        for backend in self.pool.backends.values():
+            for link in backend.links:
+                link.used = link in self.links
+        if self.kind is Kind.HTTP:
+            idle = {link for link in self.links if link.load == 0}
+            self.free = [*(link for link in self.free if link in idle), *(idle - set(self.free))]
+        return told
+
+    def _links_of(self, backend: Backend, now: float, *, alone: bool) -> list[Peer]:
+        if backend.trials:
+            backend.links[0].limit = 1
+            return backend.links[:1]
+        share = 1.0 if alone else backend.share(now, self.policy.failover.slow_start)
+        for link in backend.links:
+            link.weight = backend.weight * share / len(backend.links)
+            link.limit = max(1, int(self.limit * share))
+        return list(backend.links)
+
+    @property
+    def limit(self) -> int:
+        """Open requests of one link."""
+        return 1 if self.kind is Kind.HTTP else self.policy.in_flight
 
     @property
     def in_flight(self) -> int:

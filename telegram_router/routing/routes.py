@@ -126,14 +126,31 @@ class Entry:
     reply      what a single reply must be; None where the rule is not "one", or where its fields are checked: the slow path looks closer
     lane       index of the target among its origin's targets
     plain      a request that only needs to be passed to a telegram link and answered once
+    fails      an answer that says that the system behind it is in trouble
     untracked  a one-way telegram to another telegram peer: no register knows it, nothing will answer it
     count, ok  telegrams met and exchanges answered since the origin last added them up
     """
 
-    __slots__ = ("answers", "count", "full", "high", "lane", "low", "message", "ok", "plain", "reply", "route", "target", "untracked")
+    __slots__ = (
+        "answers",
+        "count",
+        "fails",
+        "full",
+        "high",
+        "lane",
+        "low",
+        "message",
+        "ok",
+        "plain",
+        "reply",
+        "route",
+        "target",
+        "untracked",
+    )
 
-    def __init__(self, message: MessageLayout, route: Route | None, lane: int) -> None:
+    def __init__(self, message: MessageLayout, route: Route | None, lane: int, *, fails: bool = False) -> None:
         self.message = message
+        self.fails = fails
         self.low = message.min_frame
         self.high = message.max_frame
         self.route = route
@@ -165,9 +182,10 @@ Reading: TypeAlias = tuple[
 class Origin:
     """Where telegrams come from: a listener (from its sessions) or a service (from its links)."""
 
-    def __init__(self, name: str, spec: Spec, routes: RouteTable) -> None:
+    def __init__(self, name: str, spec: Spec, routes: RouteTable, trouble: Mapping[str, Test] | None = None) -> None:
         self.name = name
         self.spec = spec
+        self.trouble = trouble or {}  # header fields of answers whose values count against a backend
         self.header_end = spec.framing.prefix + spec.header_size  # a shorter frame has no whole header
         self.set_routes(routes)
         self._names = [(name, spec.header_slice(name)) for name in _clear_names(spec)]
@@ -185,8 +203,8 @@ class Origin:
         """Route by these from now on."""
         self.routes = routes
         self.memo: dict[Hashable, Entry] = {}
-        self._entries: dict[tuple[str, int], Entry] = {}  # by message and route; what the memo's many headers lead to
-        self.head = head_of(self.spec, routes.fields)
+        self._entries: dict[tuple[str, int, bool], Entry] = {}  # by message and route; what the memo's many headers lead to
+        self.head = head_of(self.spec, (*routes.fields, *self.trouble))
         self.beside_carrier = beside_carrier(self.spec)
         self.reading = self._reading()
 
@@ -204,15 +222,20 @@ class Origin:
             self.strangers += 1
             return None
         route = self.routes.find(frame) if message.kind != "reply" else None
-        entry = self._entries.get((message.name, id(route)))
+        fails = message.kind == "reply" and self.tells_trouble(frame)
+        entry = self._entries.get((message.name, id(route), fails))
         if entry is None:
-            entry = Entry(message, route, self.routes.targets.index(route.target) if route else 0)
-            self._entries[message.name, id(route)] = entry
+            entry = Entry(message, route, self.routes.targets.index(route.target) if route else 0, fails=fails)
+            self._entries[message.name, id(route), fails] = entry
         head = self.head(frame)
         if len(self.memo) >= MEMO_LIMIT:
             self.memo.clear()
         self.memo[head] = entry
         return entry
+
+    def tells_trouble(self, frame: bytes) -> bool:
+        """Whether an answer says that the system behind it is in trouble; a refusal for business reasons is none."""
+        return any(test.holds(frame[self.spec.header_slice(name)]) for name, test in self.trouble.items())
 
     def add_up(self) -> None:
         """Move what entries have counted to where it is kept."""

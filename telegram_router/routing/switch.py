@@ -24,6 +24,7 @@ from telegram_router.routing.routes import Entry
 
 EVENTS_PER_FLUSH = 100
 PROBLEMS_TOLD = 16
+BLAMED = frozenset({"E-BCK-02", "E-BCK-03", "E-BCK-04", "E-BCK-05", "E-BCK-06"})  # what speaks against the backend that was asked
 NOTHING: dict[Hashable, Exchange] = {}
 
 
@@ -41,6 +42,7 @@ class Switch:
         self.events: list[Event] = []
         self.events_dropped = 0
         self._refusals: dict[tuple[Peer, str, str], dict[str, Any]] = {}  # fields of the refusals among the events
+        self._doubted: dict[Service, None] = {}  # services one of whose backends was ejected or returned in this step
         self._oneway: dict[Peer, None] = {}  # peers whose `oneway` is not empty
 
     # --- peers come and go -------------------------------------------------------------------------------------
@@ -51,26 +53,30 @@ class Switch:
         listener.sessions[session] = None
         return session
 
-    def add_link(self, service: Service, name: str, backend: str = "") -> Peer:
-        """A link is usable. Requests that wait for one go out at once."""
-        limit = 1 if service.kind is Kind.HTTP else service.policy.in_flight
-        link = Peer(name, service, limit, [service.policy.in_flight] * max(1, len(service.routes.targets)))
-        link.backend = backend
+    def add_link(self, service: Service, name: str, backend: str = "", now: float = 0.0) -> Peer:
+        """A link is usable. Requests that wait for one go out at once, if its backend is in use."""
+        link = Peer(name, service, service.limit, [service.policy.in_flight] * max(1, len(service.routes.targets)))
+        link.backend = service.pool.named(backend)
         link.register = service.register
-        service.links.append(link)
-        if service.kind is Kind.HTTP:
-            service.free.append(link)
-        self._feed(service)
+        link.backend.links.append(link)
+        self.elect(service, now)
         return link
+
+    def elect(self, service: Service, now: float) -> None:
+        """Decide anew which links are given requests; those that wait go to them."""
+        for event in service.elect(now):
+            self._tell(event)
+        self._feed(service)
 
     def retire(self, link: Peer) -> None:
         """Give this link nothing more; what it has been given may still be answered."""
         service = link.group
-        if isinstance(service, Service) and link in service.links:
-            service.links.remove(link)
-            link.retired = True
-            if link in service.free:
-                service.free.remove(link)
+        if isinstance(service, Service) and link.backend is not None and link in link.backend.links:
+            link.backend.links.remove(link)
+            link.retired, link.used = True, False
+            for used in (service.links, service.free):
+                if link in used:
+                    used.remove(link)
 
     def lose_link(self, link: Peer, now: float) -> None:
         """A link is gone: what cannot have left goes elsewhere, everything else ended unknown."""
@@ -93,7 +99,7 @@ class Switch:
                 exchange.frame = self._restored(exchange, sent) if service.register.carrier_width else sent
             exchange.answerer, exchange.offset = None, NOT_YET
             service.waiting.appendleft((now, exchange))  # beyond the bound of the queue by what one link may hold, never refused
-        self._feed(service)
+        self.elect(service, now)
 
     def lose_session(self, session: Peer, now: float) -> None:
         """A session is gone. What it asked and was sent is let finish; what was not sent is withdrawn."""
@@ -154,9 +160,11 @@ class Switch:
             self._note_sent()
         if self.journal is None and not self.draining:
             self._receive_fast(peer, frames, now)
-            return
-        for frame in frames:
-            self._receive_one(peer, frame, now)
+        else:
+            for frame in frames:
+                self._receive_one(peer, frame, now)
+        if self._doubted:
+            self._settle_doubts(now)
 
     def _receive_one(self, peer: Peer, frame: bytes, now: float) -> None:
         """What becomes of a frame, whatever it is. `_receive_fast` is this for the common case, written out."""
@@ -190,7 +198,7 @@ class Switch:
         if not restores:
             beside = None
         target: Target | None = None
-        met_at, alike = -1.0, 0
+        met_at, alike, good = -1.0, 0, 0
         dirty = self.dirty
         for frame in frames:
             entry = known(head(frame))
@@ -204,6 +212,7 @@ class Switch:
                     or exchange.answerer is not peer
                     or exchange.entry.reply is not entry.message
                     or exchange.offset >= accepted
+                    or entry.fails
                     or (beside is not None and beside(frame) != beside(exchange.frame))
                 ):
                     self._receive_one(peer, frame, now)
@@ -216,6 +225,7 @@ class Switch:
                         self._count_answers(target, now - met_at, alike)
                     met_at, alike, target = asked_at, 0, asked.target
                 alike += 1
+                good += 1
                 entry.count += 1
                 del answers[exchange.ref]
                 del exchange.lane.open[exchange.key]
@@ -243,7 +253,7 @@ class Switch:
             pending = register.pending
             links = service.links
             key = correlate(frame)
-            link = links[0] if len(links) == 1 else service.choose()
+            link = links[0] if len(links) == 1 else service.choose(frame)
             if (
                 key in opened
                 or lane.reserved
@@ -278,6 +288,33 @@ class Switch:
             self._count_answers(target, now - met_at, alike)
             if type(target) is Service and target.waiting:
                 self._feed(target)
+        if good and peer.backend is not None:
+            self._speak_for(peer, good, now)
+
+    def _speak_for(self, link: Peer, answers: int, now: float) -> None:
+        """A link's backend has given so many good answers."""
+        backend, service = link.backend, link.group
+        assert backend is not None and isinstance(service, Service)
+        backend.answered += answers
+        if backend.troubled:
+            self._doubted[service] = None
+            for event in service.pool.succeeded(backend, answers, now):
+                self._tell(event)
+
+    def _speak_against(self, link: Peer, now: float) -> None:
+        """A link's backend has failed a request."""
+        backend, service = link.backend, link.group
+        if backend is None or not isinstance(service, Service):
+            return
+        for event in service.pool.failed(backend, now):
+            self._doubted[service] = None
+            self._tell(event)
+
+    def _settle_doubts(self, now: float) -> None:
+        """Who is given requests is decided anew once a step, not in its midst."""
+        while self._doubted:
+            service, _ = self._doubted.popitem()
+            self.elect(service, now)
 
     @staticmethod
     def _count_answers(target: Target, took: float, count: int) -> None:
@@ -352,7 +389,7 @@ class Switch:
         if ref is key and (key in register.pending or key in register.tombstones):
             self._duplicate(peer, frame, entry, register.pending.get(key))
             return
-        if answerer is None and len(target.waiting) >= target.policy.pending and (target.waiting or target.choose() is None):
+        if answerer is None and len(target.waiting) >= target.policy.pending and (target.waiting or target.choose(frame) is None):
             target.overflow += bool(target.links)
             self._refuse(peer, frame, "E-LIM-01" if target.links else "E-BCK-01", entry.message.name)
             return
@@ -410,6 +447,10 @@ class Switch:
         shown = self._restored(exchange, frame) if register.carrier_width else frame
         if rule.kind == "one" or self._is_last_part(exchange, frame):
             self._end(exchange, shown, register, took=now - exchange.at)
+            if entry.fails:
+                self._speak_against(peer, now)
+            elif peer.backend is not None:
+                self._speak_for(peer, 1, now)
         else:
             self._put(exchange.asker, shown)
             # Each part starts the timeout anew: back to the young end of the queue.
@@ -462,7 +503,7 @@ class Switch:
         service = exchange.entry.target
         link = exchange.answerer
         if link is None and not service.waiting:
-            link = service.choose()
+            link = service.choose(exchange.frame)
         if link is not None and link.closed:
             self._fail(exchange, "E-RTE-05", Delivery.NOT_SENT, exchange.at)
         elif link is not None:
@@ -530,7 +571,7 @@ class Switch:
     def _feed(self, service: Service) -> None:
         """Give waiting requests to links with room, oldest first."""
         while service.waiting:
-            link = service.choose()
+            link = service.choose(service.waiting[0][1].frame)
             if link is None:
                 return
             self._give(link, service.waiting[0][1])
@@ -544,11 +585,19 @@ class Switch:
             exchange.entry.target.late += 1
             return
         self._end(exchange, frame, self._register_of(exchange), took=now - exchange.at)
+        link = exchange.answerer
+        if link is not None and link.backend is not None:
+            if link.group.tells_trouble(frame):
+                self._speak_against(link, now)
+            else:
+                self._speak_for(link, 1, now)
+            self._settle_doubts(now)
 
     def fail(self, exchange: Exchange, code: str, delivery: Delivery, now: float) -> None:
         """There is no usable answer, for the reason the code names."""
         if not exchange.settled:
             self._fail(exchange, code, delivery, now)
+            self._settle_doubts(now)
 
     def _fail(self, exchange: Exchange, code: str, delivery: Delivery, now: float, **more: object) -> None:
         entry = exchange.entry
@@ -562,6 +611,8 @@ class Switch:
                     telegram=exchange.asker.group.names(exchange.frame),
                     answerer=exchange.answerer.name if exchange.answerer else None, message=entry.message.name,
                     after_ms=round((now - exchange.at) * 1000, 1), **more)  # fmt: skip
+        if code in BLAMED and exchange.answerer is not None:
+            self._speak_against(exchange.answerer, now)
 
     def _end(
         self,
@@ -598,7 +649,7 @@ class Switch:
         if exchange.offset != NOT_YET and exchange.answerer is not None:
             answerer = exchange.answerer
             answerer.load -= 1
-            if answerer.limit == 1 and type(entry.target) is Service and entry.target.kind is Kind.HTTP and not answerer.retired:
+            if type(entry.target) is Service and entry.target.kind is Kind.HTTP and answerer.used:
                 entry.target.free.append(answerer)
         if tombstone is not None:
             register.tombstones[exchange.ref] = tombstone
@@ -632,8 +683,11 @@ class Switch:
         for service in self.services.values():
             self._expire(service.register, now)
             self._expire_waiting(service, now)
+            if service.pool.due(now):
+                self._doubted[service] = None
         for listener in self.listeners.values():
             self._expire(listener.register, now)
+        self._settle_doubts(now)
 
     def _expire(self, register: Register, now: float) -> None:
         for exchange in register.expired(now):
@@ -675,7 +729,7 @@ class Switch:
         """When `tick` has something to do; None when nothing is due ever."""
         due = []
         for service in self.services.values():
-            due.append(service.register.next_deadline())
+            due += [service.register.next_deadline(), service.pool.next_change]
             if service.waiting:
                 due.append(min(since for since, _ in service.waiting) + service.policy.pending_timeout)
         due += [listener.register.next_deadline() for listener in self.listeners.values()]
@@ -685,7 +739,7 @@ class Switch:
     def idle(self) -> bool:
         """No exchange is open, and no answer waits for its release."""
         askers = [peer for listener in self.listeners.values() for peer in listener.sessions]
-        askers += [link for service in self.services.values() for link in service.links]
+        askers += [link for service in self.services.values() for backend in service.pool.backends.values() for link in backend.links]
         return not (
             any(service.register.pending or service.waiting for service in self.services.values())
             or any(listener.register.pending for listener in self.listeners.values())

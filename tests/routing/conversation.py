@@ -265,8 +265,8 @@ class Talk:
         peer = self.switch.add_session(self.switch.listeners[listener], name, frozenset(certificate))
         return self._speaker(peer)
 
-    def link(self, service: str = "transfer", name: str = "") -> Speaker:
-        peer = self.switch.add_link(self.switch.services[service], name or f"{service}#{len(self.speakers)}")
+    def link(self, service: str = "transfer", name: str = "", backend: str = "") -> Speaker:
+        peer = self.switch.add_link(self.switch.services[service], name or f"{service}#{len(self.speakers)}", backend, self.clock)
         return self._speaker(peer)
 
     def _speaker(self, peer: Peer) -> Speaker:
