@@ -38,7 +38,11 @@ spec = Family(
     correlation=("business_code", "management_number", "sent_date"),
     reply_rule=Plus("message_type", 10),
     errors=ErrorReply(
-        field="header.response_code", not_sent="999", sent_unknown="990", codes={"E-RTE-01": "901", "E-DUP-01": "902", "E-LIM-01": "903"}
+        field="header.response_code",
+        not_sent="999",
+        sent_unknown="990",
+        codes={"E-RTE-01": "901", "E-DUP-01": "902", "E-LIM-01": "903"},
+        set={"header.flag": "2"},  # as answers have it
     ),
     messages=[
         Message("open.request", "업무개시 open for business", ("0800", "101")),

@@ -93,7 +93,8 @@ class ErrorReply:
 
     The error telegram is the request's header with the reply's key, and in `field` the code that `codes` gives for our
     error code, or else `not_sent` or `sent_unknown`. Its body is the request's, cut or filled with blanks to the reply's
-    size. With `message` it is that message instead, its body blank but for `field` and `set`.
+    size. With `message` it is that message instead, its body blank but for `field` and `set`. `set` may name other header
+    fields too, such as a flag that tells answers from requests.
     """
 
     field: str

@@ -298,8 +298,6 @@ class _Linter:
                 f"no message is named {errors.message!r}",
                 self._close(errors.message, names),
             )
-        if errors.set and errors.message is None:
-            yield self.problem("E-CFG-07", errors.line, "errors.set", "is for an error message of its own", do="name it in errors.message")
         for answer in answers:
             yield from self._error_fields(errors, answer)
 
@@ -330,6 +328,9 @@ class _Linter:
         for path, value in errors.set.items():
             longest = max(CODES, key=len) if value is OUR_CODE else value
             yield from self._set_field(errors, answer, path, [longest], "errors.set")
+            if path.removeprefix("header.") in self.family.correlation:
+                what = f"{path!r} says which request the error telegram answers"
+                yield self.problem("E-CFG-07", self.lines.of_text(path, errors.line), "errors.set", what, do="leave it as the request has it")
 
     def _set_field(self, errors: ErrorReply, answer: DraftMessage, path: str, values: Iterable[Any], key: str) -> Problems:
         planned = _named(answer.fields, path)

@@ -26,7 +26,8 @@ class _Form(NamedTuple):
     """What becomes of a request."""
 
     number: int  # its own, for the memory of changes
-    changes: Sequence[Change]  # whatever the error
+    keys: Sequence[Change]  # make it that message
+    given: Sequence[Change]  # whatever the error
     least: int  # size of the body
     most: int | None
     body: bytes | None  # in place of the request's body
@@ -76,7 +77,8 @@ class Refuser:
         learned = self._learned.get((form.number, code, delivery))
         if learned is None:
             learned = [
-                *form.changes,
+                *form.keys,
+                *form.given,
                 _change(form.outcome, self._response_code(code, delivery)),
                 *(_change(f, code) for f in form.own_codes),
             ]
@@ -111,7 +113,8 @@ class Refuser:
         self._forms += 1
         return _Form(
             self._forms,
-            [*(_change(f, f.key) for f in keys), *given],
+            [_change(f, f.key) for f in keys],
+            given,
             least - header,
             None if most is None else most - header,
             _blank_body(answer) if self._errors.message is not None else None,
@@ -131,7 +134,7 @@ class Refuser:
             asked, answered = message.field(f"header.{rule.field}"), answer.field(f"header.{rule.field}") if answer else None
             if form is not None and asked is not None and answered is not None:
                 self._forms += 1
-                typed = form._replace(number=self._forms, changes=[_change(answered, answered.key)], least=size or 0, most=size)
+                typed = form._replace(number=self._forms, keys=[_change(answered, answered.key)], least=size or 0, most=size)
                 forms.setdefault(asked.kind.write(asked.key), typed)
         return forms
 

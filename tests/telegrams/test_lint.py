@@ -131,7 +131,7 @@ CASES = {
     "a response code field that does not exist": ('field="header.answer"', 'field="header.anser"', "E-CFG-06", "header.anser", "has no field 'header.anser'"),
     "a response code field in the body": ('field="header.answer"', 'field="body.account"', "E-CFG-24", 'field="body.account"', "in the body"),
     "an error message that does not exist": ("not_sent=", 'message="refusal", not_sent=', "E-CFG-06", '"refusal"', "no message is named 'refusal'"),
-    "set without an error message": ("not_sent=", 'set={"header.owner": "X"}, not_sent=', "E-CFG-07", "ErrorReply", "for an error message of its own"),
+    "a set correlation field": ("not_sent=", 'set={"header.number": 7}, not_sent=', "E-CFG-07", "ErrorReply", "says which request"),
     "framing that is impossible": ("LengthField()", "LengthField(width=0)", "E-CFG-27", "spec = Family", "width 0"),
     "a count that is none": ("LengthField()", 'LengthField(counts="paylod")', "E-CFG-27", "spec = Family", "'paylod' is not one of payload, self, all"),
     "a smallest telegram that no message has": ("Framing(LengthField())", "Framing(LengthField(), header=43)", "E-CFG-27", "spec = Family", "header 43 is above the smallest telegram, which has 42"),
@@ -221,6 +221,22 @@ def test_an_error_message_of_its_own_is_checked_like_any_other():
     assert (problem.code, problem.what) == ("E-CFG-20", "value for body.why: code needs 8 bytes, field holds 6")
     (problem,) = problems(good.replace('{"body.why": "no"}', '{"body.wy": "no"}'))
     assert problem.code == "E-CFG-06" and "body.why" in problem.expected
+
+
+def test_an_error_telegram_sets_fields_of_the_header_but_leaves_what_pairs_it_with_its_request():
+    def setting(**fields: str) -> str:
+        given = ", ".join(f'"{path.replace("__", ".")}": "{value}"' for path, value in fields.items())
+        return GOOD.replace('field="header.answer",', f'field="header.answer", set={{{given}}},')
+
+    assert load_spec(setting(header__owner="ROUTER"), "f.py").error_reply(
+        b"0042" + b"0100AA000001BANK01    " + b" " * 20, "E-RTE-01", _not_sent()
+    ).startswith(b"0042" + b"0110AA000001ROUTERE003")
+    (problem,) = problems(setting(body__account="x"))
+    assert problem.code == "E-CFG-24" and "in the body" in problem.what
+    (problem,) = problems(setting(header__owner="TOO LONG"))
+    assert (problem.code, problem.key) == ("E-CFG-20", "errors.set")
+    (problem,) = problems(GOOD.replace('field="header.answer",', 'field="header.answer", set={"header.number": 7},'))
+    assert problem.code == "E-CFG-07" and "header.number" in problem.what
 
 
 def _not_sent():

@@ -55,3 +55,10 @@ def test_what_a_partner_writes_into_unpublished_fields_comes_back_in_the_answer(
     answer = spec.encode(spec.decode(bytes(frame)).reply(response_code="000"))
     assert answer[16:19] == b"A7B"
     assert answer[31:35] == b"0810"
+
+
+def test_error_telegrams_of_virtual_accounts_have_the_direction_of_answers():
+    spec = shipped("vas")
+    request, response = (spec.decode(COMPOSED["vas"][f"open.{end}"]) for end in ("request", "response"))
+    refused = spec.decode(spec.error_reply(COMPOSED["vas"]["open.request"], "E-BCK-05", Delivery.SENT_UNKNOWN))
+    assert refused["response_code"] == "990" and refused["flag"] == response["flag"] != request["flag"]

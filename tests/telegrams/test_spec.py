@@ -389,9 +389,34 @@ def test_an_error_message_of_its_own_can_set_fields_of_header_and_body():
         errors=ErrorReply(
             field="outcome", not_sent="N", sent_unknown="U", message="no", set={"why": OUR_CODE, "body.by": "RTR", "header.number": 77}
         ),
+        correlation=("type",),
     )
     spec = compile_family(family)
     assert spec.error_reply(b"0013AA00000001xyz", "E-RTE-01", NOT_SENT) == b"0023NO00000077<NE-RTE-01RTR"
+
+
+def test_an_error_telegram_in_the_form_of_the_reply_can_set_header_fields_too():
+    family = family_of(
+        header=Struct("type" / Code(4, required=True), "number" / Digits(4), "flag" / Code(1), "code" / Code(2), "why" / Code(8)),
+        messages=[Message("ask.request", key=("0100",), body=Struct("text" / Code(3)))],
+        reply_rule=Plus("type", 10),
+        errors=ErrorReply(field="header.code", not_sent="NO", sent_unknown="UN", set={"header.flag": "2", "header.why": OUR_CODE}),
+    )
+    spec = compile_family(family)
+    asked = b"0022" + b"010000011  " + b" " * 8 + b"xyz"
+    assert spec.error_reply(asked, "E-RTE-02", NOT_SENT) == b"0022" + b"011000012NO" + b"E-RTE-02" + b"xyz"
+    assert spec.error_reply(asked, "E-BCK-05", Delivery.SENT_UNKNOWN) == b"0022" + b"011000012UN" + b"E-BCK-05" + b"xyz"
+
+
+def test_a_telegram_of_no_message_is_refused_with_the_same_header_fields_set():
+    family = family_of(
+        header=Struct("type" / Code(4, required=True), "kind" / Code(1), "number" / Digits(4), "flag" / Code(1), "code" / Code(2)),
+        key=("type", "kind"),
+        messages=[Message("ask.request", key=("0100", "A"), body=Struct("text" / Code(3)))],
+        reply_rule=Plus("type", 10),
+        errors=ErrorReply(field="header.code", not_sent="NO", sent_unknown="UN", set={"header.flag": "2"}),
+    )
+    assert compile_family(family).error_reply(b"0015" + b"0100B00011  xyz", "E-RTE-01", NOT_SENT) == b"0015" + b"0110B00012NOxyz"
 
 
 def test_a_frame_without_a_whole_header_is_not_answered():
