@@ -185,8 +185,10 @@ def _rows() -> dict[str, Code]:
         ("E-FLD-13", "constant bytes are not as declared", telegram, no, "send the constant that the spec declares"),
         # text
         ("E-ENC-01", "bytes that are no character of the field's encoding", telegram, no, "check the encoding and where the text was cut"),
+        ("E-ENC-02", "hangul that is in cp949 but not in KS X 1001", telegram, no, "change it, or drop strict from the spec if the partner has cp949"),
         ("E-ENC-03", "character that the field's encoding does not have", telegram, no, "replace the character; the router never does"),
         ("E-ENC-04", "control character in text", telegram, no, "remove it; text fields hold printable characters only"),
+        ("E-ENC-05", "part of a character that composes to none of the encoding", telegram, no, "send whole characters, as NFC has them"),
         # routing and protocol
         ("E-RTE-01", "no route for this telegram", telegram, no, "check its type and business codes, or add a route"),
         ("E-RTE-04", "this client may not speak for the owner the telegram names", telegram, no, "check `owners` of the listener, or the client"),

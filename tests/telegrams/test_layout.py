@@ -176,11 +176,11 @@ def kinds():
     size = st.integers(1, 9)
     blank = st.sampled_from(["null", "error", "zero"])
     scaled = st.tuples(size, st.integers(0, 9)).map(lambda pair: (pair[0], min(pair)))
-    encoding = st.sampled_from([None, "cp949", "ascii", "utf-8", "cp037", "shift_jis", "euc_kr", "cp932", "latin-1"])
+    encoding = st.sampled_from([None, "cp949", "ascii", "utf-8", "cp037", "shift_jis", "cp949_ksx1001", "cp932", "latin-1", "cp933", "jisx0201"])
     moment = st.sampled_from(["null", "error", "zeros"])
     return st.one_of(
         st.builds(
-            lambda n, encoding, align, required, pad: Text(n, encoding, pad if encoding != "cp037" else b"\x40", align, required),
+            lambda n, encoding, align, required, pad: Text(n, encoding, pad if encoding not in ("cp037", "cp933") else None, align, required),
             size, encoding, st.sampled_from(["left", "right"]), st.booleans(), st.sampled_from([b" ", b"\x00", b"0"]),
         ),
         st.builds(lambda n, required: Code(n, None, False, required), size, st.booleans()),

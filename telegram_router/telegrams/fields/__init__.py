@@ -3,13 +3,16 @@
 from telegram_router.telegrams.fields.binary import BINARY_DIALECTS, Binary, binary_length
 from telegram_router.telegrams.fields.charset import ASCII, CharKind, Charset, charset_of
 from telegram_router.telegrams.fields.codes import Code
+from telegram_router.telegrams.fields.encodings import BIJECTIVE, encoding_mistakes
+from telegram_router.telegrams.fields.edited import Edited
+from telegram_router.telegrams.fields.flags import Flags
 from telegram_router.telegrams.fields.floats import Float
 from telegram_router.telegrams.fields.kind import CONTROL_BYTES, MISSING, SPEC_MARK, FieldFault, Kind, Mistake, Place, declared_line
 from telegram_router.telegrams.fields.moments import Date, Time
 from telegram_router.telegrams.fields.numbers import Amount, Digits, Number, Written
 from telegram_router.telegrams.fields.packed import Packed
 from telegram_router.telegrams.fields.structure import Filler, Fixed, Length, Opaque
-from telegram_router.telegrams.fields.text import BIJECTIVE, Text, encoding_mistakes
+from telegram_router.telegrams.fields.text import Text
 from telegram_router.telegrams.fields.zoned import Zoned
 
 __all__ = [
@@ -26,9 +29,11 @@ __all__ = [
     "Code",
     "Date",
     "Digits",
+    "Edited",
     "FieldFault",
     "Filler",
     "Fixed",
+    "Flags",
     "Float",
     "Kind",
     "Length",

@@ -1,0 +1,126 @@
+"""Which encodings a fixed field can be in, and what there is to know of each."""
+
+from __future__ import annotations
+
+import codecs
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+from typing import Final
+
+from telegram_router.telegrams.codepages import BLANK_WIDE, KSX1001, MIXED, SHIFT_IN, SHIFT_OUT
+from telegram_router.telegrams.fields.kind import Mistake
+
+# Encodings in which no two byte strings mean the same text and no two texts give the same bytes (tested for all characters).
+BIJECTIVE: Final = frozenset({"ascii", "cp949", KSX1001, "utf-8", "iso8859-1", "cp037", "cp500", "cp1047", "jisx0201"})
+
+# Characters that people and programs take for each other; code pages have the one or the other.
+_ALIKE: Final = ("₩￦", "—―", "～〜∼", "·・‧", "−－-", "‖∥", "¢￠", "£￡", "¬￢", "¥￥", "‾￣", "‐\u00ad-", "\u00a0 ", "⊙◉")
+
+_SHIFTING: Final = frozenset(
+    {"hz", "utf-7", "punycode", "idna", "unicode_escape", "raw_unicode_escape"}
+    | {f"iso2022_{n}" for n in ("jp", "jp_1", "jp_2", "jp_2004", "jp_3", "jp_ext", "kr")}
+)
+
+_PRINTABLE: Final = "".join(map(chr, range(0x20, 0x7F)))
+
+
+def codec_name(encoding: str) -> str | None:
+    """Python's own name of an encoding, None when it has no such codec."""
+    try:
+        return codecs.lookup(encoding).name
+    except (LookupError, TypeError, ValueError):
+        return None
+
+
+def encoding_mistakes(encoding: str) -> Iterator[Mistake]:
+    """Why an encoding cannot be used in a fixed field."""
+    name = codec_name(encoding)
+    if name is None:
+        yield "E-CFG-20", f"encoding {encoding!r} is not known"
+    elif name in ("euc_kr", "johab"):
+        # Python's euc_kr writes a hangul that KS X 1001 lacks in eight bytes, and reads what partners call EUC-KR only in part.
+        yield (
+            "E-CFG-20",
+            f'encoding {encoding!r} is not for fixed fields: write "cp949", with strict="ksx1001" where the partner takes no other hangul',
+        )
+    elif not _is_plain(name):
+        yield (
+            "E-CFG-20",
+            f"encoding {encoding!r} does not keep each character's bytes to itself; use cp949, ascii or another plain code page",
+        )
+
+
+def _is_plain(codec: str) -> bool:
+    """No shift states but the closed ones of mixed pages, no byte order mark, a blank of one byte, and a text encoding at all."""
+    try:
+        return (
+            len(" ".encode(codec)) == 1
+            and "A A".encode(codec) == "A".encode(codec) + " ".encode(codec) + "A".encode(codec)
+            and codec not in _SHIFTING
+        )
+    except (LookupError, ValueError, TypeError):
+        return False
+
+
+@cache
+def keeps_ascii(codec: str) -> bool:
+    """Whether a byte below 0x80 is the character of ASCII."""
+    return _PRINTABLE.encode(codec, "replace") == _PRINTABLE.encode("ascii")
+
+
+@cache
+def blank_of(codec: str) -> bytes:
+    """The blank of one byte."""
+    try:
+        blank = " ".encode(codec)
+    except (LookupError, ValueError):
+        return b" "
+    return blank if len(blank) == 1 else b" "
+
+
+@cache
+def wide_blank_of(codec: str) -> bytes | None:
+    """U+3000 without shift bytes, None where it does not take two bytes."""
+    try:
+        blank = without_shifts(BLANK_WIDE.encode(codec))
+    except (LookupError, ValueError):
+        return None
+    return blank if len(blank) == 2 else None
+
+
+def is_mixed(codec: str) -> bool:
+    """Whether shift bytes stand around its double-byte characters."""
+    return codec in MIXED
+
+
+def without_shifts(content: bytes) -> bytes:
+    return content.strip(SHIFT_OUT + SHIFT_IN)
+
+
+def shifts_in(content: bytes) -> int:
+    """How many shift bytes there are among the bytes of a mixed page."""
+    return content.count(SHIFT_OUT) + content.count(SHIFT_IN)
+
+
+def is_shifted_as_written(raw: bytes) -> bool:
+    """Whether the shift bytes stand as a mixed page writes them: none around nothing, none between two runs, none left open."""
+    return SHIFT_OUT + SHIFT_IN not in raw and SHIFT_IN + SHIFT_OUT not in raw and raw.count(SHIFT_OUT) == raw.count(SHIFT_IN)
+
+
+def exists_in(character: str, codec: str) -> bool:
+    try:
+        return character.encode(codec).decode(codec) == character
+    except UnicodeError:
+        return False
+
+
+def look_alike(character: str, codec: str) -> str | None:
+    """The character of a code page that was probably meant."""
+    alike = next((group for group in _ALIKE if character in group), "")
+    return next((other for other in alike if other != character and exists_in(other, codec)), None)
+
+
+def is_part_of_character(character: str) -> bool:
+    """Whether it is a piece that composes with others: a conjoining jamo, a combining mark."""
+    return "\u1100" <= character <= "\u11ff" or unicodedata.combining(character) > 0
