@@ -330,7 +330,9 @@ class _Linter:
             yield from self._set_field(errors, answer, path, [longest], "errors.set")
             if path.removeprefix("header.") in self.family.correlation:
                 what = f"{path!r} says which request the error telegram answers"
-                yield self.problem("E-CFG-07", self.lines.of_text(path, errors.line), "errors.set", what, do="leave it as the request has it")
+                yield self.problem(
+                    "E-CFG-07", self.lines.of_text(path, errors.line), "errors.set", what, do="leave it as the request has it"
+                )
 
     def _set_field(self, errors: ErrorReply, answer: DraftMessage, path: str, values: Iterable[Any], key: str) -> Problems:
         planned = _named(answer.fields, path)

@@ -131,7 +131,7 @@ CASES = {
     "a response code field that does not exist": ('field="header.answer"', 'field="header.anser"', "E-CFG-06", "header.anser", "has no field 'header.anser'"),
     "a response code field in the body": ('field="header.answer"', 'field="body.account"', "E-CFG-24", 'field="body.account"', "in the body"),
     "an error message that does not exist": ("not_sent=", 'message="refusal", not_sent=', "E-CFG-06", '"refusal"', "no message is named 'refusal'"),
-    "a set correlation field": ("not_sent=", 'set={"header.number": 7}, not_sent=', "E-CFG-07", "ErrorReply", "says which request"),
+    "a set correlation field": ("not_sent=", 'set={"header.number": 7}, not_sent=', "E-CFG-07", "header.number", "says which request"),
     "framing that is impossible": ("LengthField()", "LengthField(width=0)", "E-CFG-27", "spec = Family", "width 0"),
     "a count that is none": ("LengthField()", 'LengthField(counts="paylod")', "E-CFG-27", "spec = Family", "'paylod' is not one of payload, self, all"),
     "a smallest telegram that no message has": ("Framing(LengthField())", "Framing(LengthField(), header=43)", "E-CFG-27", "spec = Family", "header 43 is above the smallest telegram, which has 42"),

@@ -58,6 +58,8 @@ def test_what_a_partner_writes_into_unpublished_fields_comes_back_in_the_answer(
 
 
 def test_error_telegrams_of_virtual_accounts_have_the_direction_of_answers():
+    from telegram_router.errors import Delivery
+
     spec = shipped("vas")
     request, response = (spec.decode(COMPOSED["vas"][f"open.{end}"]) for end in ("request", "response"))
     refused = spec.decode(spec.error_reply(COMPOSED["vas"]["open.request"], "E-BCK-05", Delivery.SENT_UNKNOWN))
