@@ -152,13 +152,19 @@ def _message_object(message: MessageLayout) -> dict[str, Any]:
 # --- a message --------------------------------------------------------------------------------------------------
 
 
+def message_named(spec: Spec, name: str) -> MessageLayout:
+    """A message of a spec by its name. Raises click.UsageError with the nearest one there is."""
+    message = spec.messages.get(name)
+    if message is not None:
+        return message
+    close = difflib.get_close_matches(name, list(spec.messages), 1)
+    hint = f" Did you mean {close[0]}?" if close else f" There are: {', '.join(spec.messages)}."
+    raise click.UsageError(f"{spec.name} has no such message.{hint}")
+
+
 def show_message(spec: Spec, name: str, as_json: bool) -> int:
     """The offset table of a message."""
-    message = spec.messages.get(name)
-    if message is None:
-        close = difflib.get_close_matches(name, list(spec.messages), 1)
-        hint = f" Did you mean {close[0]}?" if close else f" There are: {', '.join(spec.messages)}."
-        raise click.UsageError(f"{spec.name} has no such message.{hint}")
+    message = message_named(spec, name)
     if as_json:
         say_json(
             _message_object(message) | {"spec": spec.name, "version": spec.version, "fields": [_field_object(f) for f in message.fields]}

@@ -1,0 +1,92 @@
+"""A telegram byte by byte, for documents in a fixed-width font: ruler, map of its fields, hex and text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from telegram_router.telegrams.exporters.walk import Line
+from telegram_router.telegrams.fields import Filler
+
+if TYPE_CHECKING:
+    from telegram_router.telegrams.spec import MessageLayout
+
+MARKS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+RESERVED: Final = "."
+_MAP_COLUMNS: Final = 32
+_RULER_COLUMNS: Final = 60
+_HEX_COLUMNS: Final = 16
+
+
+def marks(lines: Sequence[Line]) -> dict[Line, str]:
+    """A letter for each field that has a value, a dot for reserved bytes. Beyond 62 fields the letters begin again."""
+    made: dict[Line, str] = {}
+    for line in lines:
+        if line.field is not None:
+            reserved = isinstance(line.field.kind, Filler)
+            made[line] = RESERVED if reserved else MARKS[sum(mark != RESERVED for mark in made.values()) % len(MARKS)]
+    return made
+
+
+def marked_bytes(marked: Mapping[Line, str], size: int) -> str:
+    """The mark of each byte of a telegram of that size."""
+    bytes_of = [" "] * size
+    for line, mark in marked.items():
+        end = size if line.length is None else line.offset + line.length
+        for at in range(line.offset, min(end, size)):
+            bytes_of[at] = mark
+    return "".join(bytes_of)
+
+
+def byte_map(marked: str) -> Iterator[str]:
+    """32 bytes to a line: which field each of them belongs to."""
+    tens = "".join(str(at // 10) if at % 10 == 0 else " " for at in range(_MAP_COLUMNS)).rstrip()
+    yield f"{'':>8}{tens}"
+    yield f"{'':>8}{''.join(str(at % 10) for at in range(_MAP_COLUMNS))}"
+    for start in range(0, len(marked), _MAP_COLUMNS):
+        yield f"{start:>6}  {marked[start : start + _MAP_COLUMNS]}"
+
+
+def ruler(marked: str, shown: Sequence[str]) -> Iterator[str]:
+    """60 bytes to a line, the ruler above and the fields' marks below."""
+    yield " " * 8 + "".join(f"{at:<10}" for at in range(0, _RULER_COLUMNS, 10)).rstrip()
+    yield " " * 8 + "|........." * (_RULER_COLUMNS // 10)
+    for start in range(0, len(marked), _RULER_COLUMNS):
+        yield f"{start:>6}  {''.join(shown[start : start + _RULER_COLUMNS])}".rstrip()
+        yield f"{'':>8}{marked[start : start + _RULER_COLUMNS]}".rstrip()
+
+
+def hex_lines(telegram: bytes, shown: Sequence[str]) -> Iterator[str]:
+    """16 bytes to a line, as hex and as text."""
+    yield f"{'':>8}{' '.join(f'{at:>2}' for at in range(_HEX_COLUMNS))}"
+    for start in range(0, len(telegram), _HEX_COLUMNS):
+        part = telegram[start : start + _HEX_COLUMNS]
+        yield f"{start:>6}  {part.hex(' '):<{3 * _HEX_COLUMNS - 1}}  {''.join(shown[start : start + _HEX_COLUMNS])}".rstrip()
+
+
+def shown_bytes(message: MessageLayout, telegram: bytes) -> list[str]:
+    """What to print for each byte: its character; a two-byte character stands with its first byte, which takes two columns."""
+    shown: list[str] = []
+    for planned in message.fields:
+        part = telegram[planned.offset : None if planned.is_opaque else planned.end]
+        shown += characters(part, getattr(planned.kind, "encoding", None) or message.spec.encoding)
+    return shown + characters(telegram[len(shown) :], message.spec.encoding)
+
+
+def characters(part: bytes, encoding: str) -> list[str]:
+    """One text for each byte, of as many columns as the byte has; what is not printable is a middle dot."""
+    shown: list[str] = []
+    while len(shown) < len(part):
+        shown += _next_character(part[len(shown) :], encoding)
+    return shown
+
+
+def _next_character(rest: bytes, encoding: str) -> list[str]:
+    for size in (1, 2, 3, 4):
+        try:
+            text = rest[:size].decode(encoding)
+        except UnicodeError:
+            continue
+        if len(text) == 1 and text.isprintable() and size <= len(rest):
+            return [text, *[""] * (size - 1)] if size < 3 else [text, "", *[" "] * (size - 2)]
+    return ["·"]
