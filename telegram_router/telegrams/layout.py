@@ -10,7 +10,7 @@ from construct import Construct, Renamed, Struct
 from construct.lib import Container
 
 from telegram_router.errors import FieldProblem
-from telegram_router.telegrams.fields import Code, FieldFault, Kind, Length, Opaque
+from telegram_router.telegrams.fields import CharKind, Code, FieldFault, Kind, Length, Opaque
 
 # A parsed Struct is a Container, a dict whose keys are attributes too: a field of such a name would hide a method, or be hidden.
 _TAKEN: Final = frozenset(name for name in dir(Container) if not name.startswith("__"))
@@ -98,8 +98,9 @@ def lay_out(struct: Any, section: str, start: int, encoding: str) -> Section:
         if not isinstance(inner, Kind):
             done.problems.append(_cannot(section, name, line, f"construct element {type(inner).__name__} cannot be laid out"))
             continue
+        bound = inner.with_encoding(encoding)
         done.problems += _name_problems(section, name, inner, line, seen)
-        done.problems += [LayoutProblem(code, section, name, line, what) for code, what in inner.mistakes()]
+        done.problems += [LayoutProblem(code, section, name, line, what) for code, what in bound.mistakes()]
         if isinstance(inner, Opaque) and (section == "header" or number + 1 < len(struct.subcons)):
             done.problems.append(
                 _cannot(section, name, line, "Opaque takes the rest of the telegram: it can only be the last field of a body")
@@ -107,7 +108,7 @@ def lay_out(struct: Any, section: str, start: int, encoding: str) -> Section:
         at = start + done.size
         length = inner.length if type(inner.length) is int else 0
         path = f"{section}.{name or f'{type(inner).__name__.lower()}@{at}'}"
-        done.fields.append(PlannedField(path, name, section, label, at, length, inner.with_encoding(encoding), line=line))
+        done.fields.append(PlannedField(path, name, section, label, at, length, bound, line=line))
         done.size += length
     return done
 
@@ -158,6 +159,8 @@ def with_keys(fields: Iterable[PlannedField], keys: Mapping[str, str]) -> list[P
 def _keyed(planned: PlannedField, value: str) -> PlannedField:
     names = getattr(planned.kind, "names", {})
     kind = Code(planned.length, {value: names[value]} if value in names else (value,), required=bool(value), log=planned.kind.log)
+    if isinstance(planned.kind, CharKind):
+        kind = kind.in_charset(planned.kind.charset)
     kind.line = planned.kind.line
     return replace(planned, kind=kind, key=value)
 

@@ -17,7 +17,7 @@ from telegram_router.telegrams.codec import Codec
 from telegram_router.telegrams.codegen import generate
 from telegram_router.telegrams.declare import Family
 from telegram_router.telegrams.draft import Draft, DraftMessage
-from telegram_router.telegrams.fields import Length
+from telegram_router.telegrams.fields import Length, charset_of
 from telegram_router.telegrams.framing import Framing
 from telegram_router.telegrams.interpreted import WholeTelegram
 from telegram_router.telegrams.layout import PlannedField
@@ -118,9 +118,10 @@ class Spec:
 
     def _key_frame(self, message: MessageLayout) -> bytes:
         """Front of a frame that is blank but for the key."""
+        charset = charset_of(self.encoding)
         front = bytearray(b" " * (self.framing.prefix + self.header_size))
         for name, value in zip(self.family.key, message.key, strict=True):
-            front[self.header_slice(name)] = value.encode("ascii").ljust(self.header_fields[name][1])
+            front[self.header_slice(name)] = charset.wire(value.encode("ascii").ljust(self.header_fields[name][1]))
         return bytes(front)
 
     def _reply_rule(self, drafted: DraftMessage) -> ReplyRule:

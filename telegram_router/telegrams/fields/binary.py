@@ -114,14 +114,13 @@ class Binary(Number):
             return place.slow
         signed = ", signed=True" if self.signed else ""
         number = f"{place.use('from_bytes', int.from_bytes)}({place.raw}, {self.order!r}{signed})"
-        least, most = self.least_units, self.most_units
-        if self.given_digits is not None:
-            number = f"(x if {least} <= (x := {number}) <= {most} else {place.slow})" if self.signed else self._capped(number, place)
         zeros = f" * {10**-self.scale}" if self.scale else ""
-        return self.limit_source(f"{number}{zeros}", place)
-
-    def _capped(self, number: str, place: Place) -> str:
-        return f"(x if (x := {number}) <= {self.most_units} else {place.slow})"
+        if self.given_digits is None:
+            return self.limit_source(f"{number}{zeros}", place)
+        fits = f"(x := {number}) <= {self.most_units}"
+        if self.signed:
+            fits = f"{self.least_units} <= {fits}"
+        return f"{self.limit_source('x' + zeros, place)} if {fits} else {place.slow}"
 
     def source_of_write(self, value: str, place: Place) -> str:
         if self.scale:

@@ -258,8 +258,9 @@ class Written(Number, CharKind):
 
     def empty_read_source(self, place: Place, seen: str) -> str:
         """Source that goes between the usual case and the slow one; `seen` is source of the whole field as ASCII."""
-        low = f"None if {seen} == {place.use(f'LOW{self.length}', chr(0) * self.length)} else " if self.null == "low" else ""
-        return low + (f"None if {seen} == {place.use(f'SPACES{self.length}', ' ' * self.length)} else " if self.blank == "null" else "")
+        if self.null == "low":
+            return f"None if {seen} == {place.use(f'LOW{self.length}', chr(0) * self.length)} else "
+        return f"None if {seen} == {place.use(f'SPACES{self.length}', ' ' * self.length)} else " if self.blank == "null" else ""
 
     def empty_write_source(self, place: Place) -> str:
         if self.null == "low":

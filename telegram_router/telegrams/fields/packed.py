@@ -45,7 +45,7 @@ class Packed(Number):
     ) -> None:
         length = (digits // 2 + 1 if nibble_sign else (digits + 1) // 2) if is_a(digits, (int,)) else digits
         super().__init__(length, digits, scale, least, most, log=log, json=json)
-        self.signed = bool(signed and nibble_sign)
+        self.signed = signed if nibble_sign else False
         self.nibble_sign = nibble_sign
         self.null = null
         self._pad = 2 * self.length - digits - bool(nibble_sign) if is_a(digits, (int,)) else 0
@@ -65,15 +65,15 @@ class Packed(Number):
         if self._is_empty(raw):
             return None
         halves = raw.hex()
-        digits, sign = (halves[self._pad : -1], halves[-1]) if self.nibble_sign else (halves[self._pad :], self._plus)
+        digits, sign = (halves[:-1], halves[-1]) if self.nibble_sign else (halves, self._plus)
         if not digits.isdecimal():
-            at = next(i for i, half in enumerate(digits) if half > "9") + self._pad
+            at = next(i for i, half in enumerate(digits) if half > "9")
             raise self.fault("E-FLD-01", f"{'left' if at % 2 == 0 else 'right'} half of byte {at // 2 + 1} of the field is not a digit")
         if sign not in _PLUS and sign not in _MINUS:
             raise self.fault("E-FLD-01", f"right half of byte {self.length} of the field is not a sign")
         if sign in _MINUS and not self.signed:
             raise self.fault("E-FLD-01", "number without sign is negative")
-        return self.limited(self.number(digits, sign in _MINUS))
+        return self.limited(self.number(digits[self._pad :], sign in _MINUS))
 
     def _is_empty(self, raw: bytes) -> bool:
         if self.null == "low":
