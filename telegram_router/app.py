@@ -156,6 +156,10 @@ class Router:
             async with trio.open_nursery() as doors:
                 for acceptor in self.acceptors.values():
                     doors.start_soon(acceptor.run)
+                for warning in self.plan.warnings:
+                    self.log.warning(
+                        "config_warning", file=warning.file, line=warning.line, key=warning.key, what=warning.what, do=warning.do
+                    )
                 self.log.info(
                     "started",
                     listeners={name: f"{host}:{port}" for name, (host, port) in self.addresses.items()},

@@ -13,8 +13,11 @@ are checked against it by tests.
 from __future__ import annotations
 
 import enum
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+PLACES_TOLD = 20
 
 
 class Delivery(enum.Enum):
@@ -51,6 +54,12 @@ class RouterError(Exception):
         if self.do:
             parts.append(f"to do: {self.do}")
         return f"{self.code}: " + "; ".join(parts)
+
+
+def places(error: BaseException) -> list[str]:
+    """Where an exception went through the code, innermost last: file, line and function, no source text, no values."""
+    frames = traceback.extract_tb(error.__traceback__)[-PLACES_TOLD:]
+    return [f"{'/'.join(frame.filename.split('/')[-3:])}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,21 @@ class ConfigProblem:
         where = f"{self.file}:{self.line}" if self.line else self.file
         tail = "".join(f"; {label} {text}" for label, text in (("expected", self.expected), ("to do:", self.do)) if text)
         return f"{self.code}: {where}: " + (f"{self.key}: " if self.key else "") + self.what + tail
+
+
+@dataclass(frozen=True)
+class ConfigWarning:
+    """Something that an operator hardly wants, but may: the router starts with it."""
+
+    file: str
+    line: int  # from 1; 0 when it has no line
+    key: str
+    what: str
+    do: str
+
+    def text(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"warning: {where}: {self.key}: {self.what}; to do: {self.do}"
 
 
 class ConfigError(RouterError):

@@ -5,6 +5,7 @@ Nothing is started here: `telegram-router check` stops at this point.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import ssl
@@ -31,8 +32,7 @@ from telegram_router.config import (
 )
 from telegram_router.config.lines import key_lines, line_of
 from telegram_router.config.model import specs_by_party
-from telegram_router.errors import ConfigError, ConfigProblem
-from telegram_router.ops.logs import places
+from telegram_router.errors import ConfigError, ConfigProblem, ConfigWarning, places
 from telegram_router.routing import Among, Between
 from telegram_router.routing import Prefix as BeginsWith
 from telegram_router.routing.routes import Test
@@ -58,6 +58,7 @@ class Plan:
     handlers: dict[str, Handler] = field(default_factory=dict)
     mappings: dict[str, JsonMapping] = field(default_factory=dict)
     tests: dict[int, Mapping[str, Test]] = field(default_factory=dict)  # by place of the route in the file
+    warnings: list[ConfigWarning] = field(default_factory=list)
 
 
 def read_plan(path: Path) -> Plan:
@@ -131,6 +132,23 @@ class _Planner:
             self.problems += self._draft.overlaps
         for name, service in config.services.items():
             self._service(name, service)
+        for name in config.listeners:
+            self._doubt(name)
+
+    def _doubt(self, listener: str) -> None:
+        """What a listener may be without, but is so by a slip most of the time."""
+        config = self.plan.config
+        led = {listener for route in config.routes if ("listener", listener) in route.sources or route.to_listener == listener}
+        if self._all_routes and not led:
+            what = "no route begins at this listener, and none leads to it: every request is refused (E-RTE-01)"
+            self._warn(("listeners", listener), what, "add a route, or remove the listener")
+        spec = self._spec_of(("listener", listener))
+        if spec is not None and spec.family.errors is None:
+            what = f"the spec {spec.name} has no `errors`: who sends what is refused, or is not answered in time, is told nothing"
+            self._warn(("listeners", listener, "spec"), what, "declare an ErrorReply in the spec, if the family has a way to refuse")
+
+    def _warn(self, path: tuple[str | int, ...], what: str, do: str) -> None:
+        self.plan.warnings.append(ConfigWarning(self._filename, line_of(self._lines, path), dotted(path), what, do))
 
     def report(self, code: str, path: tuple[str | int, ...], what: str, expected: str = "", do: str = "") -> None:
         problem = ConfigProblem(code, self._filename, line_of(self._lines, path), dotted(path), what, expected, do)
@@ -238,7 +256,8 @@ class _Planner:
         if folder not in sys.path:
             sys.path.insert(0, folder)  # handlers live beside the configuration, or are installed
         try:
-            found = getattr(importlib.import_module(module), function, None)
+            with contextlib.redirect_stdout(sys.stderr):  # what a module prints is no part of our own output
+                found = getattr(importlib.import_module(module), function, None)
         except (Exception, SystemExit) as error:
             self.report(
                 "E-CFG-08",

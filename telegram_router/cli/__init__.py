@@ -88,7 +88,8 @@ def _failed(error: BaseException) -> int:
 
 def _faults(error: BaseException) -> Iterable[str]:
     """Exceptions that nobody expected: where they came from, without their messages, which may hold what a telegram held."""
-    from telegram_router.ops.logs import leaves, places
+    from telegram_router.errors import places
+    from telegram_router.ops.logs import leaves
 
     for leaf in leaves(error):
         where = (places(leaf) or ["an unknown place"])[-1]
@@ -255,14 +256,16 @@ def encode(source: str, spec_name: str | None, folders: tuple[Path, ...], as_hex
 
 @main.command(
     epilog=_example(
-        "telegram-router explain --spec firmbanking suspicious.bin",
+        "telegram-router explain suspicious.bin",
+        "telegram-router explain --spec firmbanking --number 17 yesterday.bin",
         "telegram-router explain --config bank.toml --listener branches suspicious.bin",
     )
 )
 @INPUT
 @_options(SPEC, SPEC_FOLDER, HEX_IN, UNFRAMED)
 @click.option("--number", metavar="N", type=click.IntRange(1), help="Explain only the N-th telegram of the input, from 1.")
-@click.option("--show-values", is_flag=True, help='Show values that are not log="clear" too.')
+@click.option("--show-values", "--unmask", is_flag=True, help='Show values that are not log="clear" too.')
+@click.option("--bytes", "with_bytes", is_flag=True, help="Show hex beside the values, whatever the width of the terminal.")
 @click.option("--config", type=CONFIG, help="Say also which route of this configuration the telegram takes, and why.")
 @click.option("--listener", metavar="NAME", help="The listener that it comes in by; may be left out when there is only one.")
 @click.option("--from-service", metavar="NAME", help="Instead of --listener: the service whose host sends it.")
@@ -275,23 +278,42 @@ def explain(
     unframed: bool,
     number: int | None,
     show_values: bool,
+    with_bytes: bool,
     config: Path | None,
     listener: str | None,
     from_service: str | None,
     as_json: bool,
 ) -> int:
-    """Show what each byte means, what is wrong, and where it goes.
+    """Show what each byte means, what is wrong and probably why, and where it goes.
 
-    INPUT is a file of telegrams, or - for stdin. Values that may hold somebody's data are masked unless --show-values is given.
-    With --config the spec may be left out: it is the listener's. Exit code 1 if anything is wrong with a telegram.
+    INPUT is a file of telegrams, or - for stdin: bytes, or text that dumps them (hexdump -C, xxd, od, hex, base64, tcpdump -X).
+    Without --spec the spec and the framing are guessed from all that can be found by name, or said to be not known. Values that
+    may hold somebody's data are masked unless --show-values is given. With --config the spec is the listener's. Exit code 1 if
+    anything is wrong with a telegram.
     """
-    from telegram_router.cli.explaining import Explainer, explain_input
+    from telegram_router.cli.explaining import Wanted, explain_input, guess_input
 
     if config is None and (listener or from_service):
         raise click.UsageError("--listener and --from-service name parts of a configuration: give --config too.")
+    wanted = Wanted(unframed, show_values, with_bytes, number, as_json)
+    if config is None and spec_name is None:
+        return guess_input(_every_spec(folders), source, as_hex, wanted)
     plan, origin = _origin(config, listener, from_service)
     spec = origin.spec if origin is not None and spec_name is None else _spec(spec_name, folders)
-    return explain_input(Explainer(spec, unframed, show_values, plan, origin), source, as_hex, number, as_json)
+    return explain_input(spec, plan, origin, source, as_hex, wanted)
+
+
+def _every_spec(folders: Iterable[Path]) -> list[Spec]:
+    """All that can be found by name; what does not load is told and left out."""
+    from telegram_router import plan
+
+    found = []
+    for name, path in sorted(plan.known_specs([*folders, *plan.spec_folders(None, Path())]).items()):
+        try:
+            found.append(plan.read_spec(path))
+        except ConfigError as error:
+            tell([f"{name} does not load and is left out: {error.problems[0].text()}"])
+    return found
 
 
 def _origin(config: Path | None, listener: str | None, from_service: str | None) -> tuple[Plan | None, Any]:

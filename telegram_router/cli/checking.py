@@ -27,8 +27,9 @@ def check_config(path: Path, as_json: bool) -> int:
             tell([f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''} in {path}"])
         return EXIT_CONFIG
     if as_json:
-        say_json({"ok": True, "problems": [], **_parts(plan)})
+        say_json({"ok": True, "problems": [], "warnings": [asdict(warning) for warning in plan.warnings], **_parts(plan)})
     else:
+        tell(warning.text() for warning in plan.warnings)
         _summary(plan, path)
     return 0
 

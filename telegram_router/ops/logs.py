@@ -19,23 +19,20 @@ import select
 import socket
 import stat
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
-from pathlib import PurePath
 from typing import IO, Any, Protocol
 
 import msgspec
 import structlog
 
-from telegram_router.errors import RouterError
+from telegram_router.errors import RouterError, places
 
 FIELD_CAP = 256  # characters of one value
 ITEM_CAP = 32  # elements of a list or a mapping
 DEPTH_CAP = 4
 LINE_CAP = 16 * 1024
-FRAME_CAP = 20  # places in the code, of an exception
 LEAF_CAP = 8  # exceptions of one group
 LINES_PER_SECOND = 1_000
 ERRORS_PER_SECOND = 100  # on top, so that a flood of lesser lines does not hide an error
@@ -194,12 +191,6 @@ def render(fields: Mapping[str, object]) -> bytes:
 def _escaped(match: re.Match[str]) -> str:
     units = match.group().encode("utf-16-be")
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
-
-
-def places(error: BaseException) -> list[str]:
-    """Where an exception went through the code, innermost last: file, line and function, no source text, no values."""
-    frames = traceback.extract_tb(error.__traceback__)[-FRAME_CAP:]
-    return [f"{PurePath(*PurePath(frame.filename).parts[-3:])}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

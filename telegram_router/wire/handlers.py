@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from telegram_router.errors import Delivery, FieldError
+from telegram_router.errors import Delivery, FieldError, places
 from telegram_router.routing import Call, Exchange, Service
 from telegram_router.telegrams import Telegram
-from telegram_router.wire.hub import Hub, Log, where_failed
+from telegram_router.wire.hub import Hub, Log
 
 Handler = Callable[[Telegram], Awaitable[Telegram]]
 
@@ -83,7 +83,7 @@ class HandlerCaller:
             self._hub.enter(lambda now: self._hub.switch.fail(exchange, code, Delivery.SENT_UNKNOWN, now))
 
     def _failed(self, error: BaseException) -> None:
-        where = where_failed(error)
+        where = places(error)
         self._log.error("handler_failed", code="E-BCK-08", service=self._service.name, type=type(error).__name__, at=where)
 
     async def _ask(self, exchange: Exchange) -> bytes:

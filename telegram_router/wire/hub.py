@@ -16,14 +16,13 @@
 
 from __future__ import annotations
 
-import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 import trio
 
-from telegram_router.errors import Delivery, FramingError, RouterError
+from telegram_router.errors import Delivery, FramingError, RouterError, places
 from telegram_router.routing import Call, Close, Grow, Listener, Peer, Service, Switch
 from telegram_router.wire.connection import HANDSHAKE_IN_ALL, Connection, Stage
 from telegram_router.wire.poller import READ, WRITE, Poller
@@ -52,12 +51,6 @@ class Log(Protocol):
     def warning(self, event: str, **fields: object) -> None: ...
 
     def error(self, event: str, **fields: object) -> None: ...
-
-
-def where_failed(error: BaseException) -> list[str]:
-    """The innermost places of a traceback. No locals, no message: both may hold field values."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames[-6:]]
 
 
 class Hub:
@@ -369,7 +362,7 @@ class Hub:
             raise error
         self.containments += 1
         self.log.error(
-            "bug", code="E-INT-01", connection=connection.name if connection else None, type=type(error).__name__, at=where_failed(error)
+            "bug", code="E-INT-01", connection=connection.name if connection else None, type=type(error).__name__, at=places(error)
         )
         if connection is not None:
             self.drop(connection, "E-INT-01")

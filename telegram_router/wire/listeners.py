@@ -7,6 +7,7 @@ import itertools
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 
 import trio
 
@@ -116,15 +117,16 @@ class Acceptor:
         tls = TlsLayer(self._tls(), "server") if self._tls is not None else None
         name = f"{self._listener.name}#{next(self._numbers)}"
         session = TelegramConnection(sock, name, self._limits, self._reader, is_session=True, tls=tls)
-        session.on_open = self._opened
-        session.on_closed = self._closed
-        self._log.info("session_accepted", connection=name, peer=f"{address[0]}:{address[1]}")
+        told = {"connection": name, "peer": f"{address[0]}:{address[1]}"}
+        session.on_open = partial(self._opened, told)
+        session.on_closed = partial(self._closed, told)
         self._hub.enter(lambda now: self._hub.add(session, now))
 
-    def _opened(self, connection: Connection) -> None:
-        identity = frozenset(connection.tls.peer_names()) if connection.tls is not None else frozenset[str]()
-        connection.peer = self._hub.switch.add_session(self._listener, connection.name, identity)
+    def _opened(self, told: dict[str, str], connection: Connection) -> None:
+        names = connection.tls.peer_names() if connection.tls is not None else ()
+        connection.peer = self._hub.switch.add_session(self._listener, connection.name, frozenset(names))
+        self._log.info("session_accepted", **told, **({"certificate": names} if names else {}))
 
-    def _closed(self, connection: Connection, reason: str) -> None:
+    def _closed(self, told: dict[str, str], connection: Connection, reason: str) -> None:
         self.open -= 1
-        self._log.info("session_closed", connection=connection.name, reason=reason)
+        self._log.info("session_closed", **told, reason=reason)

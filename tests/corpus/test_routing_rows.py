@@ -239,3 +239,9 @@ async def test_one_silent_service_never_holds_more_than_half_of_a_clients_window
         assert {line["code"] for line in refusals} == {"E-LIM-01"} and sum(line["count"] for line in refusals) == 2
         assert [field(await client.got(), "response_code") for _ in range(4)] == ["VTIM"] * 4
     assert len(core.frames) == 4
+
+
+async def test_a_listener_that_leads_nowhere_is_told_of_at_start():
+    async with running(config()) as router:
+        (warning,) = router.log.named("config_warning")
+        assert warning["key"] == "listeners.companies" and "no route" in warning["what"]

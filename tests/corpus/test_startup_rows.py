@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
@@ -314,6 +315,38 @@ def test_a_wrong_certificate_or_key_is_one_message(config: Path, authority: Auth
     place = 'spec = "firmbanking"' if side == "listener" else 'backends = ["127.0.0.1:9"]'
     (line,) = refused(config, GOOD.replace(place, f"{place}\ntls = {{ {files} }}"), code)
     assert ".tls." in line and "secret" not in line
+
+
+def test_a_module_that_prints_is_no_part_of_the_answer(config: Path):
+    """Row 63: what a script reads from stdout is ours alone."""
+    (config.parent / "talkative.py").write_text('print("loaded")\n\n\nasync def answer(telegram):\n    return telegram.reply()\n', "utf-8")
+    config.write_text(GOOD.replace('backends = ["127.0.0.1:9"]', 'handler = "talkative:answer"'), "utf-8")
+    result = CliRunner().invoke(main, ["check", str(config), "--json"])
+    assert result.exit_code == 0 and json.loads(result.stdout)["ok"]
+    assert result.stderr == "loaded\n"
+
+
+def test_what_is_hardly_meant_is_told_and_does_not_stop_the_router(config: Path):
+    """Row 63: a listener that leads nowhere, and a spec that cannot refuse."""
+    (config.parent / "specs").mkdir()
+    (config.parent / "specs" / "own.py").write_text(SPEC, "utf-8")
+    text = 'specs = "specs"\n[listeners.lonely]\naddress = "127.0.0.1:0"\nspec = "own"\n' + GOOD
+    config.write_text(text, "utf-8")
+    outcome = told("check", str(config))
+    assert outcome.code == 0
+    nowhere, wordless = outcome.lines
+    assert nowhere.startswith(f"warning: {config}:{line_of(text, 'lonely')}: listeners.lonely: no route begins at this listener")
+    assert wordless.startswith(f"warning: {config}:{line_of(text, 'own')}: listeners.lonely.spec: the spec own has no `errors`")
+    warnings = json.loads(CliRunner().invoke(main, ["check", str(config), "--json"]).stdout)["warnings"]
+    assert [warning["key"] for warning in warnings] == ["listeners.lonely", "listeners.lonely.spec"]
+
+
+def test_a_listener_that_only_hosts_ask_is_nothing_to_warn_of(config: Path):
+    text = GOOD.replace('listener = "companies"\nmatch = { message_type = "2000", business_code = ["100", "200"] }\nservice = "core"',
+                        'from_service = "core"\nto_listener = "companies"\nmatch = { message_type = "4000", business_code = "100" }')  # fmt: skip
+    assert text != GOOD
+    config.write_text(text, "utf-8")
+    assert told("check", str(config)) == Outcome(0, [])
 
 
 def test_an_owner_that_the_field_cannot_hold_is_refused(config: Path, authority: Authority):

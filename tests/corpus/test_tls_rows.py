@@ -100,6 +100,9 @@ async def refused(router: Running, client: Client, code: str) -> dict[str, str]:
         assert await client.stream.receive_some(1)
     (line,) = await router.logged(code)
     assert line["event"] == "connection_failed" and line["connection"] == "companies#2"
+    (ended,) = [each for each in router.log.named("session_closed") if each["connection"] == "companies#2"]
+    assert ended["peer"].startswith("127.0.0.1:")
+    assert len(router.log.named("session_accepted")) == 1
     assert [each for each in router.log.codes if each.startswith("E-TLS")] == [code]
     return line
 
@@ -117,6 +120,8 @@ async def test_a_company_with_its_certificate_is_served(files: SimpleNamespace, 
         await client.sends(b"".join(transfer(number) for number in range(10, 74)))
         assert [await client.got() for _ in range(64)] == [answer_to(transfer(number)) for number in range(10, 74)]
         assert router.log.codes == []
+        _, accepted = router.log.named("session_accepted")
+        assert accepted["certificate"] == ["company.example"] and accepted["peer"].startswith("127.0.0.1:")
     assert len(core.frames) == 69
 
 

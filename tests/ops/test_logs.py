@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telegram_router.errors import Delivery, RouterError
+from telegram_router.errors import PLACES_TOLD, Delivery, RouterError
 from telegram_router.ops import logs
 from telegram_router.ops.logs import Descriptor, Log, Outlet, adopt_library_lines, open_log, plain, render
 
@@ -218,7 +218,7 @@ def test_a_deep_recursion_is_cut_to_its_last_places(log: Log, sink: Memory):
         dig(200)
     except OSError as error:
         log.bug(error)
-    assert len(sink.lines[0]["at"]) == logs.FRAME_CAP
+    assert len(sink.lines[0]["at"]) == PLACES_TOLD
 
 
 # --- the rate bound
