@@ -260,7 +260,7 @@ class Layout:
         """A view has a name and is one node."""
         nodes = [*self._nodes(entry, at)]
         node = nodes[0]
-        if len(nodes) == 1 and not isinstance(node, ImportedViews):
+        if len(nodes) == 1 and isinstance(node, ImportedField | ImportedGroup | ImportedTable):
             if isinstance(node, ImportedField) and not node.name:
                 return replace(node, name=self.names[id(entry)], kind=f"Text({node.length})")
             return node
