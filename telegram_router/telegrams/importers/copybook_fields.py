@@ -47,6 +47,7 @@ class Fields:
         self.is_ebcdic = is_ebcdic(encoding)
         self.sign = sign
         self.native = "big" if dialect == "ibm" else "little"
+        self.native_hex = "little" if dialect == "mf" else "big"  # of COMP-N, which GnuCOBOL 3.1 takes for COMP-X
         self.counters: set[int] = set()  # entries that count a table: they stay numbers
         self.selectors: set[int] = set()  # entries that choose a view: they are codes
 
@@ -81,7 +82,7 @@ class Fields:
         if picture.category == "number":
             return self._number(entry, picture, usage, quiet)
         if usage in ("COMP-X", "COMP-N") and picture.category == "text":
-            order = "big" if usage == "COMP-X" else self.native
+            order = "big" if usage == "COMP-X" else self.native_hex
             return _Kind(_call("Binary", picture.size, signed=False, order=order), picture.size, {})
         if usage in _NUMERIC_ONLY:
             self._find(quiet, entry, "error", "E-IMP-05", f"{entry.called} is {usage}, but its picture {picture.text} is no number")
@@ -120,7 +121,7 @@ class Fields:
             length = binary_size(digits, signed, "mf")
         else:
             length = binary_size(digits, signed, self.dialect)
-        order = self.native if usage in ("COMP-5", "COMP-N") else "big"
+        order = {"COMP-5": self.native, "COMP-N": self.native_hex}.get(usage, "big")
         limit = digits if usage == "COMP" else None
         return _Kind(_call("Binary", length, digits=limit, scale=scale, signed=signed, order=order), length, {})
 
@@ -131,7 +132,7 @@ class Fields:
             length = digits + ("separate" in sign)
             return _Kind(_call("Zoned", digits, scale=scale, sign=sign, dialect=self._sign_dialect(sign)), length, {})
         if entry.blank_when_zero:
-            return _Kind(_call("Edited", quoted(picture.text), blank_when_zero=True), digits, {})
+            return _Kind(_call("Digits", digits, scale=scale, blank="when zero"), digits, {})
         codes = {} if scale else self._codes(entry, digits, True)
         if codes or id(entry) in self.selectors:
             return _Kind(f"Code({digits}, {{codes}}, digits=True)" if codes else f"Code({digits}, digits=True)", digits, codes)
@@ -145,9 +146,10 @@ class Fields:
     def _text(self, entry: Entry, picture: Picture, usage: str, quiet: bool) -> _Kind:
         size = picture.size
         if picture.category == "wide" or usage in ("DISPLAY-1", "NATIONAL"):
-            return self._wide(entry, size, usage)
+            return self._wide(entry, size, usage, quiet)
         if picture.category == "edited":
-            return _Kind(_call("Edited", quoted(picture.text), blank_when_zero=entry.blank_when_zero), size, {})
+            blank = "when zero" if entry.blank_when_zero else "null"
+            return _Kind(_call("Edited", quoted(picture.text), blank=blank), size, {})
         if picture.category == "float":
             self._find(quiet, entry, "warning", "E-IMP-09", f"{entry.called} is a number with an exponent: read as text")
         codes = self._codes(entry, size, False) if not entry.is_right else {}
@@ -155,12 +157,15 @@ class Fields:
             return _Kind(f"Code({size}, {{codes}})", size, codes)
         return _Kind(_call("Text", size, align="right" if entry.is_right else "left"), size, {})
 
-    def _wide(self, entry: Entry, size: int, usage: str) -> _Kind:
-        """Two bytes for each character: UTF-16 where the usage says NATIONAL, else the double bytes of the page without shift codes."""
+    def _wide(self, entry: Entry, size: int, usage: str, quiet: bool) -> _Kind:
+        """Two bytes for each character: those of the page, without shift codes. NATIONAL is UTF-16, which no field kind reads."""
         length = 2 * size
-        national = usage == "NATIONAL" or len("가".encode(self.encoding, "replace")) < 2
-        wide = {"encoding": "utf-16-be"} if national else {"wide": True}
-        return _Kind(_call("Text", length, align="right" if entry.is_right else "left", **wide), length, {})
+        if usage == "NATIONAL" or len("日".encode(self.encoding, "replace")) < 2:
+            page = "UTF-16" if usage == "NATIONAL" else f"two bytes, which {self.encoding} does not have"
+            do = "give --encoding, cp933 for instance, if they are of a double-byte page" if usage != "NATIONAL" else ""
+            self._find(quiet, entry, "warning", "E-IMP-09", f"{entry.called} has characters of {page}: its bytes are kept as they are", do)
+            return _Kind(f"Filler({length})", length, {})
+        return _Kind(_call("Text", length, align="right" if entry.is_right else "left", double_byte=True), length, {})
 
     # --- FILLER
 
@@ -176,7 +181,7 @@ class Fields:
             content = b""
         if len(content) != size or not text.strip():
             return _Kind(f"Filler({size})", size, {})
-        constant = quoted(text) if text.isascii() and not self.is_ebcdic else _bytes(content)
+        constant = quoted(text) if text.isascii() else _bytes(content)
         return _Kind(f"Fixed({constant}, or_blank=True)", size, {})
 
     # --- level 88
@@ -226,7 +231,7 @@ def is_ebcdic(encoding: str) -> bool:
 def _call(kind: str, *arguments: object, **named: object) -> str:
     """A declaration without what its kind takes for granted."""
     granted: dict[str, object] = {"scale": 0, "order": "big", "sign": "trailing", "dialect": None, "align": "left", "digits": None}
-    granted |= {"signed": True, "nibble_sign": True, "blank_when_zero": False, "form": "ieee"}
+    granted |= {"signed": True, "nibble_sign": True, "blank": "null", "form": "ieee"}
     told = {name: value for name, value in named.items() if value != granted.get(name, object())}
     texts = [str(each) for each in arguments]
     texts += [f"{name}={quoted(value) if isinstance(value, str) else value}" for name, value in told.items()]

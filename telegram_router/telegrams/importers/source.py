@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from telegram_router.telegrams.explain import display_width
 from telegram_router.telegrams.importers.model import (
@@ -17,6 +17,7 @@ from telegram_router.telegrams.importers.model import (
     Imported,
     ImportedField,
     ImportedGroup,
+    ImportedInline,
     ImportedMessage,
     ImportedSpec,
     ImportedTable,
@@ -72,7 +73,7 @@ class _Writer:
         start = sum(node.size for node in self.spec.header)
         messages = [self._message(message, start) for message in self.spec.messages]
         family = self._family(header, messages)
-        imports = ["from construct import Struct\n\nfrom telegram_router.telegrams import *\n"]
+        imports = ["from telegram_router.telegrams import *\n"]
         return "\n".join([self._docstring(), *imports, *self.blocks, family])
 
     def _docstring(self) -> str:
@@ -97,6 +98,8 @@ class _Writer:
             arguments.append(f'kind="{message.kind}"')
         if message.reply:
             arguments.append(f"reply={message.reply}")
+        if message.synthetic:
+            arguments.append("synthetic=True")
         return laid_out("Message(", arguments, ")", _INDENT * 2, _WIDTH - 1)
 
     def _family(self, header: str, messages: Sequence[str]) -> str:
@@ -162,13 +165,13 @@ class _Writer:
             yield f"{whole},  # {note}"
             return
         yield from _above(note)
-        if "\n" not in whole and display_width(f"{_INDENT}{whole},") > _WIDTH and not isinstance(node, ImportedViews):
+        if "\n" not in whole and display_width(f"{_INDENT}{whole},") > _WIDTH and not isinstance(node, ImportedViews | ImportedInline):
             yield from _above(node.label)
             whole = self._labelled(node, declared, label="")
         yield f"{whole},"
 
     def _labelled(self, node: Imported, declared: str, label: str | None = None) -> str:
-        if isinstance(node, ImportedViews):
+        if isinstance(node, ImportedViews | ImportedInline):
             return declared
         label = _comment(node.label if label is None else label)
         named = f"{quoted(node.name)} / {declared}" if node.name else declared
@@ -181,11 +184,19 @@ class _Writer:
             return self._struct(_upper(node.name), node.members, at, moves)
         if isinstance(node, ImportedTable):
             return f"Occurs({_times(node)}, {self._declaration(node.item, at, moves)})"
+        if isinstance(node, ImportedInline):
+            return self._inline(node, at, moves)
         return self._views(node, at, moves)
+
+    def _inline(self, node: ImportedInline, at: int, moves: bool) -> str:
+        if node.declaration == "Overlay":
+            return f"Overlay({node.length}, {self._declaration(node.groups[0][1], at, moves)})"
+        versions = [f"{quoted(first)}: {self._declaration(group, at, moves)}" for first, group in node.groups]
+        return laid_out("Versions(", [quoted(node.by), laid_out("{", versions, "}", _INDENT * 2, _WIDTH - 1)], ")", _INDENT, _WIDTH - 1)
 
     def _views(self, node: ImportedViews, at: int, moves: bool) -> str:
         views = [f"{quoted(view.name)}: {self._declaration(view, at, moves)}" for view in node.views]
-        when = [f"{quoted(value)}: {quoted(view)}" for value, view in node.when.items()]
+        when = [f"{_case(value)}: {quoted(view)}" for value, view in node.when.items()]
         deeper = _INDENT * 2
         arguments = [f"by={quoted(node.by)}"] if node.by else []
         arguments.append(laid_out("views={", views, "}", deeper, _WIDTH - 1))
@@ -212,6 +223,13 @@ def _code(code: Codes) -> str:
     return quoted(code) if isinstance(code, str) else f"({quoted(code[0])}, {quoted(code[1])})"
 
 
+def _case(value: Any) -> str:
+    """A value that chooses a view, or several: a text, or the number that the field holds."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_case, value))}{',' if len(value) == 1 else ''})"
+    return quoted(value) if isinstance(value, str) else repr(value)
+
+
 def _tuple(texts: Sequence[str]) -> str:
     return f"({', '.join(map(quoted, texts))}{',' if len(texts) == 1 else ''})"
 
@@ -230,7 +248,9 @@ def _shifts(node: Imported) -> bool:
         return (node.storage == "shift" and bool(node.depending)) or _shifts(node.item)
     if isinstance(node, ImportedGroup):
         return any(map(_shifts, node.members))
-    return isinstance(node, ImportedViews) and any(map(_shifts, node.views))
+    if isinstance(node, ImportedInline):
+        return any(_shifts(group) for _, group in node.groups)
+    return any(map(_shifts, node.views)) if isinstance(node, ImportedViews) else False
 
 
 def _upper(name: str) -> str:
