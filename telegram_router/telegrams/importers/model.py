@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from construct.lib import Container
 
@@ -96,7 +96,7 @@ class ImportedViews:
 
     views: tuple[ImportedField | ImportedGroup | ImportedTable, ...]
     by: str = ""  # path of the field that says which; "" when the layout does not tell: then the first view is read
-    when: Mapping[str, str] = field(default_factory=dict, hash=False)  # value of that field: name of the view
+    when: Mapping[Any, str] = field(default_factory=dict, hash=False)  # value of that field, or several as a tuple: name of the view
     default: str = ""
     note: str = ""
     line: int = field(default=0, compare=False)
@@ -107,7 +107,26 @@ class ImportedViews:
         return max(view.size for view in self.views)
 
 
-Imported: TypeAlias = ImportedField | ImportedGroup | ImportedTable | ImportedViews
+@dataclass(frozen=True)
+class ImportedInline:
+    """Bytes whose members stand among those around them: `Versions` by the date in `by`, each with the first day on which it
+    holds, or `Overlay`, fields in bytes that were reserved."""
+
+    declaration: Literal["Versions", "Overlay"]
+    groups: tuple[tuple[str, ImportedGroup], ...]
+    length: int
+    by: str = ""
+    note: str = ""
+    line: int = field(default=0, compare=False)
+    name: str = ""  # only for comments, as with views
+    label: str = ""
+
+    @property
+    def size(self) -> int:
+        return self.length
+
+
+Imported: TypeAlias = ImportedField | ImportedGroup | ImportedTable | ImportedViews | ImportedInline
 
 
 @dataclass(frozen=True)
@@ -120,6 +139,7 @@ class ImportedMessage:
     key: tuple[str, ...] = ()  # its values of the spec's key fields
     kind: Literal["request", "reply", "oneway"] = "oneway"
     reply: str = ""  # an expression, e.g. 'Reply.one("transfer.response")'
+    synthetic: bool = False  # not from a published layout
     line: int = field(default=0, compare=False)
 
 
@@ -191,5 +211,7 @@ def leaves(nodes: Iterable[Imported]) -> Iterator[ImportedField]:
             yield from leaves(node.members)
         elif isinstance(node, ImportedTable):
             yield from leaves((node.item,))
+        elif isinstance(node, ImportedInline):
+            yield from leaves(group for _, group in node.groups)
         else:
             yield from leaves(node.views)

@@ -455,11 +455,11 @@ class _Reading:
             reply = ""
             if part.answer and _plus(part.key, place, step) != part.answer:
                 kind, reply = "request", f'Reply.one("{base}.response")'
-            named.append(ImportedMessage(name, message.body, title, part.key, kind, reply, message.line))
+            named.append(ImportedMessage(name, message.body, title, part.key, kind, reply, line=message.line))
             if part.answer:
                 name = unique(f"{base}.response", taken.__contains__)
                 taken.add(name)
-                named.append(ImportedMessage(name, message.body, f"{title} 응답", part.answer, "reply", "", message.line))
+                named.append(ImportedMessage(name, message.body, f"{title} 응답", part.answer, "reply", line=message.line))
         self._say_replies(named, step)
         return named
 

@@ -131,15 +131,24 @@ def _take(block: Block, rows: list[tuple[Row, Line | None]]) -> None:
     """The rows of a table; a column that says 공통부 or 개별부 beside each row makes the same of them as a row between."""
     column = block.columns.get("section")
     current: str | None = None
-    for row, line in rows:
+    for index, (row, line) in enumerate(rows):
         section = section_of(row.cell(column).text)
         if isinstance(line, FieldRow) and section not in (None, current):
             current = section
             block.lines.append(SectionRow(row.number, "header" if section == "header" else "body"))
         if line is None:
+            line = _group_above(row, rows[index + 1 :], block.columns)
+        if line is None:
             block.skipped.append(row)
         else:
             block.lines.append(line)
+
+
+def _group_above(row: Row, below: list[tuple[Row, Line | None]], columns: Columns) -> Line | None:
+    """A row with no more than a name is a group if the next one's name is set in behind it."""
+    following = below[0][1] if below else None
+    made = _field(row, columns, indented_below=True)
+    return made if made is not None and isinstance(following, FieldRow) and following.indent > made.indent else None
 
 
 def _headings(rows: tuple[Row, ...]) -> Iterator[tuple[int, Columns, int]]:
@@ -235,7 +244,7 @@ def _total(row: Row, columns: Columns, cells: list[tuple[int, Cell]]) -> TotalRo
     return TotalRow(row.number, named[1].text, value, bool(re.search(r"소계|개별|공통|sub", named[1].text, re.IGNORECASE)))
 
 
-def _field(row: Row, columns: Columns) -> FieldRow | None:
+def _field(row: Row, columns: Columns, indented_below: bool = False) -> FieldRow | None:
     def own(role: str) -> str:
         cell = row.cell(columns.get(role))
         return cell.text if cell else ""
@@ -251,7 +260,7 @@ def _field(row: Row, columns: Columns) -> FieldRow | None:
         indent=indent,
         is_date=row.cell(columns.get("number")).is_date,
     )
-    return made if _describes(made) else None
+    return made if _describes(made) or (indented_below and made.label) else None
 
 
 _OWN: Final = (
@@ -277,7 +286,7 @@ def _describes(made: FieldRow) -> bool:
         return False
     if made.declaration or cell_length(made.length) or (made.type and cell_type(made.type)):
         return True
-    return is_numbered(made.number)
+    return is_numbered(made.number) or is_numbered(made.depth) or bool(made.count)
 
 
 def is_numbered(number: str) -> bool:

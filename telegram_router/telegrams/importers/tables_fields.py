@@ -35,7 +35,7 @@ from telegram_router.telegrams.importers.workbook import Sheet
 _TAKEN: Final = frozenset(name for name in dir(Container) if not name.startswith("__"))
 _VARIABLE: Final = re.compile(r"가변|variable|var\b|~|이하|n\b|\*", re.IGNORECASE)
 _REPEATED: Final = re.compile(r"반복|occurs|repeat", re.IGNORECASE)
-_AS_COUNTED: Final = re.compile(r"([^\s,;:()'\"]+?)\s*(만큼|개수만큼|에 따라|수만큼)")
+_AS_COUNTED: Final = re.compile(r"([^\s,;:()'\"]+?)\s*(만큼|개수만큼|에 따라)")
 _AT_MOST: Final = re.compile(r"(?:최대|max\.?|최고)\s*(\d{1,4})", re.IGNORECASE)
 _RANGE: Final = re.compile(r"(\d{1,4})\s*(?:~|-|–|to|∼)\s*(\d{1,4})")
 _YES: Final = frozenset(("y", "yes", "m", "필수", "●", "mandatory", "required", "true", "1", "◎", "◉"))
@@ -111,7 +111,8 @@ class Items:
                 repeated = self._repeat(line)
             elif isinstance(line, FieldRow):
                 item = Item(line, self._type(line))
-                (place(item) or (repeated.members if repeated else self.top)).append(item)
+                group = place(item)
+                (group if group is not None else repeated.members if repeated else self.top).append(item)
         for item in self.top:
             self._measure(item)
 
@@ -425,7 +426,7 @@ class Declaring:
     def nodes(self, items: list[Item], names: Names, counters: frozenset[str]) -> tuple[Imported, ...]:
         made = list[Imported]()
         signed: Item | None = None
-        for item, following in zip(items, [*items[1:], None], strict=True):
+        for item, following in zip(items, [*items[1:], None][: len(items)], strict=True):
             if signed is None and following is not None and self._is_sign_of(item, following):
                 signed = item
                 continue

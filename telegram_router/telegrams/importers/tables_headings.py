@@ -124,9 +124,16 @@ def columns_of(row: Row, below: Row | None = None) -> tuple[Columns, int] | None
     both = None
     if below is not None and below.number == row.number + 1 and _continues(below):
         both = _columns(row.number, _joined(row, below))
-    if both is not None and both.can_place and (alone is None or _weight(both) > _weight(alone)):
+    own = alone is not None or not _stands_alone(below)
+    if both is not None and both.can_place and own and (alone is None or _weight(both) > _weight(alone)):
         return both, 2
     return (alone, 1) if alone is not None and alone.can_place else None
+
+
+def _stands_alone(row: Row | None) -> bool:
+    """Whether a row is a heading without the row above it, which then is no part of it."""
+    columns = None if row is None else _columns(row.number, [cell.text for cell in row.cells])
+    return columns is not None and columns.can_place
 
 
 def _weight(columns: Columns) -> int:

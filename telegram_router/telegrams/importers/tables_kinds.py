@@ -17,7 +17,6 @@ from telegram_router.telegrams.importers.source import quoted
 from telegram_router.telegrams.importers.tables_headings import plain
 from telegram_router.telegrams.importers.tables_types import CellType
 
-
 Codes: TypeAlias = dict[str | tuple[str, str], str]
 
 
