@@ -124,4 +124,5 @@ class Family:
     errors: ErrorReply | None = None
     carrier: str | None = None
     owner: str | None = None
+    strict: str | None = None  # "ksx1001": texts have no hangul that KS X 1001 lacks
     line: int = dataclasses.field(default_factory=declared_line, compare=False)

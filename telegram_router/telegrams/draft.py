@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from telegram_router.telegrams.declare import Family, Message, Reply
+from telegram_router.telegrams.fields import strict_encoding
 from telegram_router.telegrams.layout import PlannedField, Section, lay_out, with_keys, with_length
 from telegram_router.telegrams.lengths import LengthField
 
@@ -46,7 +47,7 @@ class Draft:
 
 def draft(family: Family) -> Draft:
     """Lay a family out. Nothing is raised: what is wrong stays visible in the draft."""
-    done = Draft(family, lay_out(family.header, "header", 0, family.encoding))
+    done = Draft(family, lay_out(family.header, "header", 0, strict_encoding(family.encoding, family.strict)))
     declared = [*family.messages, *_derived_replies(family)]
     for message in declared:
         done.messages.append(_draft_message(done, message, declared))
@@ -55,7 +56,8 @@ def draft(family: Family) -> Draft:
 
 def _draft_message(done: Draft, message: Message, declared: list[Message]) -> DraftMessage:
     family = done.family
-    body = Section() if message.body is None else lay_out(message.body, "body", done.header.size, family.encoding)
+    encoding = strict_encoding(family.encoding, family.strict)
+    body = Section() if message.body is None else lay_out(message.body, "body", done.header.size, encoding)
     keys = dict(zip(family.key, message.key, strict=False))
     fields = with_length([*with_keys(done.header.fields, keys), *body.fields], done.length_adjust)
     return DraftMessage(message, fields, body, _reply(family, message, declared))

@@ -11,7 +11,7 @@ from typing import Any
 from telegram_router.errors import CODES, ConfigProblem, Delivery
 from telegram_router.telegrams.declare import OUR_CODE, ErrorReply
 from telegram_router.telegrams.draft import Draft, DraftMessage
-from telegram_router.telegrams.fields import Code, Digits, FieldFault, Length, encoding_mistakes
+from telegram_router.telegrams.fields import Code, Digits, FieldFault, Length, encoding_mistakes, strictness_mistakes
 from telegram_router.telegrams.layout import LayoutProblem, PlannedField
 from telegram_router.telegrams.lengths import LengthField
 
@@ -86,6 +86,8 @@ class _Linter:
     def encoding(self) -> Problems:
         for code, what in encoding_mistakes(self.family.encoding):
             yield self.problem(code, self.lines.of_text(str(self.family.encoding), self.family.line), "encoding", what)
+        for code, what in strictness_mistakes(self.family.encoding, self.family.strict):
+            yield self.problem(code, self.lines.of_text(str(self.family.strict), self.family.line), "strict", what)
 
     # -- layouts
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from iconv_oracle import codes_of, reader, writer
 
-from telegram_router.errors import CODES
-from telegram_router.telegrams import FieldFault, Text
+from telegram_router.errors import CODES, FieldError
+from telegram_router.telegrams import Code, Family, FieldFault, Framing, LengthField, Message, Text, compile_family
+from telegram_router.telegrams.codec import Codec
 from telegram_router.telegrams.codepages import MIXED, SINGLE
 
 PAGES = ("cp037", "cp500", "cp1047", *MIXED)
@@ -213,16 +214,22 @@ WRITTEN_AS_OTHERS = {"¥", "‾", "—"}
 
 def test_cp932_is_the_c_librarys_but_for_what_is_named_here():
     reads, writes = iconv_reads("cp932"), iconv_writes("cp932")
-    assert {code for code in reads if decoded("cp932", code) != reads[code]} == {
+    assert {code for code in reads if decoded("cp932_windows", code) != reads[code]} == {
         code for code in reads if decoded("cp932", code) is not None and NO_CHARACTERS & set(code) and reads[code] is None
     }
-    differ = {character for character, code in writes.items() if code is not None and encoded("cp932", character) != code}
-    # IBM's 373 additions have two codes: Python writes those that NEC selected, the C library and Windows those of IBM.
-    twice = differ - WRITTEN_AS_OTHERS
-    assert len(twice) == 373
-    assert {encoded("cp932", character)[0] for character in twice} == {0xED, 0xEE}
-    assert {writes[character][0] for character in twice} == {0xFA, 0xFB, 0xFC}
-    assert all(reads[writes[character]] == character == decoded("cp932", encoded("cp932", character)) for character in twice)
+    differ = {character for character, code in writes.items() if encoded("cp932_windows", character) != code}
+    assert differ == WRITTEN_AS_OTHERS | {decoded("cp932", bytes([code])) for code in NO_CHARACTERS}
+
+
+def test_ibms_373_additions_to_cp932_have_two_codes_and_are_written_by_ibms():
+    """Python writes them by NEC's."""
+    writes = iconv_writes("cp932")
+    twice = {character for character, code in writes.items() if code and encoded("cp932", character) not in (code, None)}
+    assert len(twice) == 373 and {"髙", "﨑"} <= twice
+    assert all(encoded("cp932", character)[0] in (0xED, 0xEE) and writes[character][0] in (0xFA, 0xFB, 0xFC) for character in twice)
+    assert Text(6, "cp932").write("髙﨑") == bytes.fromhex("fbfcfab12020")
+    assert {Text(4, "cp932").read("髙﨑".encode("cp932")), Text(4, "cp932").read(bytes.fromhex("fbfcfab1"))} == {"髙﨑"}
+    assert "a髙\u0e01﨑b".encode("cp932_windows", "replace") == bytes.fromhex("61fbfc3ffab162")
 
 
 def test_cp932_codes_that_are_written_otherwise_are_kept_beside_the_text():
@@ -509,3 +516,71 @@ def test_bytes_that_are_read_are_written_back_or_known_not_to_be(page, raw, opti
         return
     if kind.is_canonical(raw, text, len(raw)):
         assert kind.write(text) == raw
+
+
+# --- in telegrams ------------------------------------------------------------------------------------------------------------
+
+BODY = Struct(
+    "name" / Text(12, log="clear"),
+    "right" / Text(6, align="right", log="clear"),
+    "must" / Text(4, required=True, log="clear"),
+    "wide" / Text(8, "cp933", wide=True, log="clear"),
+)
+
+
+def compiled(encoding: str, **family):
+    return compile_family(
+        Family(
+            name="page",
+            header=Struct("type" / Code(2)),
+            key=("type",),
+            correlation=("type",),
+            framing=Framing(LengthField()),
+            encoding=encoding,
+            messages=[Message("page.request", key=("AB",), body=BODY, kind="oneway")],
+            **family,
+        )
+    ).messages["page.request"]
+
+
+PLAIN = {"name": "HONG GIL-DONG"[:12], "right": "a1", "must": "x", "wide": "AB"}
+
+
+@pytest.mark.parametrize("encoding", ["cp037", "cp500", "cp1047", *MIXED, "jisx0201", "cp932", "cp949"])
+def test_plain_text_takes_the_quick_way_both_ways(encoding, monkeypatch):
+    called = []
+    for name in ("slow", "put", "encode"):
+        monkeypatch.setattr(Codec, name, lambda *given, name=name: called.append(name))
+    message = compiled(encoding)
+    if encoding != "jisx0201":  # written by its own codec
+        telegram = message.encode({}, PLAIN)
+        assert telegram == "".join(("AB", "HONG GIL-DON", "    a1", "x   ")).encode(encoding) + "AB      ".encode("cp933")
+    telegram = "".join(("AB", "HONG GIL-DON", "    a1", "x   ")).encode(encoding) + "AB      ".encode("cp933")
+    assert message.decode(telegram).body == PLAIN
+    assert called == []
+
+
+@pytest.mark.parametrize("encoding", MIXED)
+def test_a_telegram_with_a_run_that_its_fields_end_cut_off_is_written_back_as_it_was(encoding):
+    message, one = compiled(encoding), "○".encode(encoding)[1:-1]
+    around = "AB".encode(encoding), "    a1x   ".encode(encoding) + SO + HONG + H("4040") * 2 + SI
+    cut_behind_a_character = (W + SO + one * 5).join(around)
+    read = message.decode(cut_behind_a_character)
+    assert (read.body["name"], read.body["wide"]) == (" ○○○○○", "홍")
+    assert message.encode(read.header, read.body, read.residue) == cut_behind_a_character
+    with pytest.raises(FieldError) as error:
+        message.decode((SO + one * 5 + one[:1]).join(around))
+    (problem,) = error.value.problems
+    assert (problem.code, problem.path, problem.offset) == ("E-ENC-01", "body.name", 2)
+    assert "at byte 12 of the field" in problem.text()
+
+
+def test_a_family_may_be_strict():
+    message = compiled("cp949", strict="ksx1001")
+    telegram = message.encode({}, PLAIN | {"name": "가나"})
+    assert message.decode(telegram).body["name"] == "가나"
+    with pytest.raises(FieldError, match="E-ENC-02"):
+        message.encode({}, PLAIN | {"name": "똠"})
+    with pytest.raises(FieldError, match="E-ENC-02"):
+        message.decode(telegram.replace("나".encode("cp949"), "똠".encode("cp949")))
+    assert message.spec.encoding == "cp949"

@@ -67,6 +67,14 @@ CASES = {
     "encoding with shift states": ('"cp949"', '"iso2022_kr"', "E-CFG-20", "iso2022_kr", "each character's bytes"),
     "encoding of two bytes a blank": ('"cp949"', '"utf-16"', "E-CFG-20", "utf-16", "each character's bytes"),
     "encoding that is none of text": ('"cp949"', '"rot13"', "E-CFG-20", "rot13", "each character's bytes"),
+    "an encoding that Python writes otherwise than partners do": ('"cp949"', '"euc-kr"', "E-CFG-20", "euc-kr", 'write "cp949", with strict='),
+    "strictness that is none": ('encoding="cp949",', 'encoding="cp949", strict="ksc5601",', "E-CFG-20", "ksc5601", 'strict must be "ksx1001"'),
+    "strictness of a page that has none": ('encoding="cp949",', 'encoding="cp933", strict="ksx1001",', "E-CFG-20", "ksx1001", "is for cp949, not for cp933"),
+    "a wide blank in a family whose page has none": (
+        'Filler(2),\n)\nspec = Family(\n    name="family",\n    encoding="cp949"',
+        '"memo" / Text(2, wide=True),\n)\nspec = Family(\n    name="family",\n    encoding="cp037"',
+        "E-CFG-20", "wide=True", "double-byte code pages, not for cp037",
+    ),
     "a field's own encoding": ('"amount" / Digits(8)', '"amount" / Text(8, "nonsense")', "E-CFG-20", "Text(8", "'nonsense' is not known"),
     "lengths one short": ("Filler(2)", "Filler(1)", "E-CFG-21", '"ask.request"', "header 22 + body 19 = 41 bytes, 1 fewer than 42"),
     "lengths too long": ("Filler(2)", "Filler(9)", "E-CFG-21", '"tell.request"', "7 more than 42"),
@@ -228,9 +236,11 @@ def test_an_error_telegram_sets_fields_of_the_header_but_leaves_what_pairs_it_wi
         given = ", ".join(f'"{path.replace("__", ".")}": "{value}"' for path, value in fields.items())
         return GOOD.replace('field="header.answer",', f'field="header.answer", set={{{given}}},')
 
-    assert load_spec(setting(header__owner="ROUTER"), "f.py").error_reply(
-        b"0042" + b"0100AA000001BANK01    " + b" " * 20, "E-RTE-01", _not_sent()
-    ).startswith(b"0042" + b"0110AA000001ROUTERE003")
+    assert (
+        load_spec(setting(header__owner="ROUTER"), "f.py")
+        .error_reply(b"0042" + b"0100AA000001BANK01    " + b" " * 20, "E-RTE-01", _not_sent())
+        .startswith(b"0042" + b"0110AA000001ROUTERE003")
+    )
     (problem,) = problems(setting(body__account="x"))
     assert problem.code == "E-CFG-24" and "in the body" in problem.what
     (problem,) = problems(setting(header__owner="TOO LONG"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
-from telegram_router.telegrams.codepages import BLANK_WIDE, KSX1001, MIXED, SHIFT_IN, SHIFT_OUT
+from telegram_router.telegrams.codepages import BLANK_WIDE, CP932, KSX1001, MIXED, SHIFT_IN, SHIFT_OUT
 from telegram_router.telegrams.fields.kind import Mistake
 
 # Encodings in which no two byte strings mean the same text and no two texts give the same bytes (tested for all characters).
@@ -49,6 +49,25 @@ def encoding_mistakes(encoding: str) -> Iterator[Mistake]:
             "E-CFG-20",
             f"encoding {encoding!r} does not keep each character's bytes to itself; use cp949, ascii or another plain code page",
         )
+
+
+def codec_of_text(encoding: str | None, strict: str | None) -> str:
+    """The codec by which texts of an encoding are read and written; ASCII for one that is not known."""
+    codec = codec_name(strict_encoding(encoding or "ascii", strict)) or "ascii"
+    return CP932 if codec == "cp932" else codec
+
+
+def strict_encoding(encoding: str, strict: str | None) -> str:
+    """The encoding whose characters may be used."""
+    return KSX1001 if strict == "ksx1001" and codec_name(encoding) == "cp949" else encoding
+
+
+def strictness_mistakes(encoding: str, strict: str | None) -> Iterator[Mistake]:
+    """What is wrong with asking for strictness."""
+    if strict not in (None, "ksx1001"):
+        yield "E-CFG-20", f'strict must be "ksx1001" or None, not {strict!r}'
+    elif strict and strict_encoding(encoding, strict) != KSX1001:
+        yield "E-CFG-20", f'strict="ksx1001" is for cp949, not for {encoding}'
 
 
 def _is_plain(codec: str) -> bool:

@@ -23,6 +23,7 @@ from telegram_router.telegrams.fields.encodings import (
     BIJECTIVE,
     blank_of,
     codec_name,
+    codec_of_text,
     encoding_mistakes,
     exists_in,
     is_mixed,
@@ -31,6 +32,7 @@ from telegram_router.telegrams.fields.encodings import (
     keeps_ascii,
     look_alike,
     shifts_in,
+    strictness_mistakes,
     wide_blank_of,
     without_shifts,
 )
@@ -81,6 +83,7 @@ class Text(CharKind):
     ) -> None:
         super().__init__(length, log=log, json=json)
         self.encoding = encoding
+        self._has_own_encoding = encoding is not None  # the family's is checked with the family
         self.align = align
         self.required = required
         self.fills_wide = pad == "wide"
@@ -103,8 +106,8 @@ class Text(CharKind):
 
     def _bind(self) -> None:
         """What follows from the encoding."""
-        codec = codec_name(self.encoding or "ascii") or "ascii"
-        self._codec = KSX1001 if codec == "cp949" and self.strict == "ksx1001" else codec
+        codec = self._codec = codec_of_text(self.encoding, self.strict)
+        self._page = codec.removesuffix("_windows")  # as people call it
         self._mixed = is_mixed(codec)
         # Fetched once: bytes.decode(name) spends three times the decoding itself on finding the codec by its name.
         self._decode = codecs.getdecoder(self._codec)
@@ -126,8 +129,8 @@ class Text(CharKind):
     def expected(self) -> str:
         filled = "filled-in " if self.required else ""
         if self.double_byte:
-            return f"{filled}text of at most {self.length // 2} double-byte characters of {self._codec}"
-        return f"{filled}text of at most {self.length} bytes in {self._codec}{', shift bytes counted' if self._mixed else ''}"
+            return f"{filled}text of at most {self.length // 2} double-byte characters of {self._page}"
+        return f"{filled}text of at most {self.length} bytes in {self._page}{', shift bytes counted' if self._mixed else ''}"
 
     # -- reading
 
@@ -161,7 +164,7 @@ class Text(CharKind):
         if single is not None:
             before = text[: text.index(kept) + single]
             raise self.fault(
-                "E-ENC-01", f"byte {len(self._encode(before)[0]) + 1} of the field begins no double-byte character of {self._codec}"
+                "E-ENC-01", f"byte {len(self._encode(before)[0]) + 1} of the field begins no double-byte character of {self._page}"
             )
         return text
 
@@ -180,7 +183,7 @@ class Text(CharKind):
             raise self.fault("E-ENC-01", f"{reason}, at byte {at} of the field")
         if "incomplete" in reason and self._mixed:
             raise self.fault("E-ENC-01", f"half a character in front of a shift-in, at byte {at} of the field")
-        raise self.fault("E-ENC-01", f"byte {at} of the field begins no character of {self._codec}")
+        raise self.fault("E-ENC-01", f"byte {at} of the field begins no character of {self._page}")
 
     # -- writing
 
@@ -272,12 +275,12 @@ class Text(CharKind):
         if self._codec == KSX1001 and exists_in(character, "cp949"):
             return self.fault("E-ENC-02", f"{which} is {OUTSIDE}, only in cp949")
         if is_part_of_character(character):
-            return self.fault("E-ENC-05", f"{which} is a part of a character, and the whole does not exist in {self._codec}")
+            return self.fault("E-ENC-05", f"{which} is a part of a character, and the whole does not exist in {self._page}")
         if exists_in(character, self._codec):
-            return self.fault("E-ENC-03", f"{which} has one byte in {self._codec}, and this field's characters have two")
+            return self.fault("E-ENC-03", f"{which} has one byte in {self._page}, and this field's characters have two")
         meant = look_alike(character, self._codec) if clear else None
         hint = f"; U+{ord(meant):04X} {meant} is probably meant" if meant else ""
-        return self.fault("E-ENC-03", f"{which} does not exist in {self._codec}{hint}")
+        return self.fault("E-ENC-03", f"{which} does not exist in {self._page}{hint}")
 
     # -- round trips
 
@@ -316,15 +319,16 @@ class Text(CharKind):
 
     def contradictions(self) -> Iterator[Mistake]:
         yield from super().contradictions()
-        if self.encoding is not None:
-            yield from encoding_mistakes(self.encoding)
+        if self._has_own_encoding:
+            yield from encoding_mistakes(self.encoding or "")
+        if self.encoding is not None and codec_name(self.encoding):
             yield from self._mistakes_of_encoding()
         if not self._pad_fits():
             yield (
                 "E-CFG-20",
                 'pad must be one byte that is never half of a character, the encoding\'s blank or one below 0x40; or "wide"',
             )
-        for name, allowed in (("strict", "ksx1001"), ("null", "low"), ("truncate", "char")):
+        for name, allowed in (("null", "low"), ("truncate", "char")):
             if getattr(self, name) not in (None, allowed):
                 yield "E-CFG-20", f'{name} must be "{allowed}" or None, not {getattr(self, name)!r}'
         if self.align not in ("left", "right"):
@@ -340,10 +344,9 @@ class Text(CharKind):
         return fits and self.pad not in (SHIFT_OUT, SHIFT_IN)
 
     def _mistakes_of_encoding(self) -> Iterator[Mistake]:
-        if self.strict and self._codec != KSX1001:
-            yield "E-CFG-20", f'strict="ksx1001" is for cp949, not for {self._codec}'
+        yield from strictness_mistakes(self._codec, self.strict)
         if (self.wide or self.double_byte) and wide_blank_of(self._codec) is None:
-            yield "E-CFG-20", f"wide and double_byte are for double-byte code pages, not for {self._codec}"
+            yield "E-CFG-20", f"wide and double_byte are for double-byte code pages, not for {self._page}"
         for one, other in (self.replace or {}).items():
             if isinstance(other, str) and not all(exists_in(character, self._codec) for character in other):
-                yield "E-CFG-20", f"replace gives {other!r} for {one!r}, which does not exist in {self._codec}"
+                yield "E-CFG-20", f"replace gives {other!r} for {one!r}, which does not exist in {self._page}"
