@@ -57,6 +57,16 @@ class Codec:
         expected = f"{self.sizes()[0]} bytes in all"
         return FieldProblem("E-FRM-08", self.spec, self.message, planned.path, planned.offset, planned.length, planned.rule, expected, what)
 
+    # -- what stands where
+
+    def fields_of(self, raw: bytes) -> tuple[PlannedField, ...]:
+        """The fields of these very bytes."""
+        return self.fields
+
+    def structure_problems(self, raw: bytes) -> tuple[FieldProblem, ...]:
+        """Problems of these bytes that are not of a single field."""
+        return ()
+
     # -- reading
 
     def slow(self, number: int, raw: bytes, found: list[Finding]) -> Any:
@@ -108,7 +118,7 @@ class Codec:
     def _written(self, planned: PlannedField, given: dict[str, Any], residue: dict[int, bytes], total: int) -> bytes:
         value = self._value(planned, given)
         kept = residue.get(planned.offset)
-        if kept is not None and _still_means(planned, kept, value, total):
+        if kept is not None and still_means(planned, kept, value, total):
             return kept
         return planned.kind.write_in(value, total)
 
@@ -151,12 +161,12 @@ class Codec:
         for offset, kept in residue.items():
             planned = self._at[offset]
             value = self._value(planned, header if planned.section == "header" else body)
-            if _still_means(planned, kept, value, len(raw)):
+            if still_means(planned, kept, value, len(raw)):
                 restored[offset : planned.end] = kept
         return bytes(restored)
 
 
-def _still_means(planned: PlannedField, kept: bytes, value: Any, total: int) -> bool:
+def still_means(planned: PlannedField, kept: bytes, value: Any, total: int) -> bool:
     """Whether kept bytes still stand for the value: it may have been changed since they were read."""
     try:
         meaning = planned.kind.read_in(kept, total)

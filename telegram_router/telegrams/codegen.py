@@ -19,6 +19,7 @@ from telegram_router.errors import FieldError
 from telegram_router.telegrams.codec import Codec
 from telegram_router.telegrams.fields import CONTROL_BYTES, FieldFault, Fixed, Length, Place
 from telegram_router.telegrams.layout import PlannedField
+from telegram_router.telegrams.nested_codec import NestedCodec
 from telegram_router.telegrams.telegram import Telegram
 
 if TYPE_CHECKING:
@@ -30,6 +31,13 @@ Encode = Callable[..., bytes]
 
 def generate(codec: Codec, spec: Spec, message: MessageLayout) -> tuple[Decode, Encode, str]:
     """The two functions of a message, and their source for whoever wants to read it."""
+    if isinstance(codec, NestedCodec):
+
+        def decode(b: bytes) -> Telegram:
+            header, body, residue = codec.decoded(b)
+            return Telegram(spec, message, header, body, residue, b)
+
+        return decode, codec.encode, ""
     writer = _Writer(codec)
     source = "\n".join([*writer.decoder(), "", *writer.encoder(), ""])
     space: dict[str, Any] = writer.constants | {

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from telegram_router.telegrams.declare import Family, Message, Reply
 from telegram_router.telegrams.fields import strict_encoding
-from telegram_router.telegrams.layout import PlannedField, Section, lay_out, with_keys, with_length
+from telegram_router.telegrams.layout import Node, PlannedField, Section, fixed_fields, unrolled
 from telegram_router.telegrams.lengths import LengthField
+from telegram_router.telegrams.planner import lay_out, with_count, with_keys, with_length
 
 
 @dataclass
@@ -16,13 +17,32 @@ class DraftMessage:
     """One message with its own copy of the header, in which the key fields hold its key."""
 
     message: Message
-    fields: list[PlannedField]
+    nodes: list[Node]  # the header's fields and what the body is made of
     body: Section
     reply: Reply | None  # None when there should be a rule and is none
 
     @property
+    def fields(self) -> list[PlannedField]:
+        return list(unrolled(self.nodes))
+
+    @property
+    def fixed_fields(self) -> list[PlannedField]:
+        """Those that every telegram of the message has at the same offset."""
+        return list(fixed_fields(self.nodes))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its last field takes the rest of the telegram."""
+        return any(isinstance(node, PlannedField) and node.is_opaque for node in self.nodes[-1:])
+
+    @property
     def size(self) -> int:
-        return sum(f.length for f in self.fields)
+        """With every table at its maximum."""
+        return sum(node.length for node in self.nodes)
+
+    @property
+    def least_size(self) -> int:
+        return sum(node.shortest for node in self.nodes)
 
 
 @dataclass
@@ -56,11 +76,13 @@ def draft(family: Family) -> Draft:
 
 def _draft_message(done: Draft, message: Message, declared: list[Message]) -> DraftMessage:
     family = done.family
+    header = done.header.fields
     encoding = strict_encoding(family.encoding, family.strict)
-    body = Section() if message.body is None else lay_out(message.body, "body", done.header.size, encoding)
+    body = Section() if message.body is None else lay_out(message.body, "body", done.header.size, encoding, header)
     keys = dict(zip(family.key, message.key, strict=False))
-    fields = with_length([*with_keys(done.header.fields, keys), *body.fields], done.length_adjust)
-    return DraftMessage(message, fields, body, _reply(family, message, declared))
+    own = [with_count(planned, body.counters) for planned in with_keys(header, keys)]
+    nodes = [with_length(node, done.length_adjust) for node in (*own, *body.nodes)]
+    return DraftMessage(message, nodes, body, _reply(family, message, declared))
 
 
 def reply_key(family: Family, message: Message) -> tuple[str, ...] | None:

@@ -120,6 +120,7 @@ class Occurs(_Declared):
         super().__init__()
         self.count = count
         self.item = item
+        self.blank = b" "  # what an unused place is filled with; an EBCDIC family has another
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -148,8 +149,7 @@ class Occurs(_Declared):
         for number, item in enumerate(obj):
             self.item._build(item, stream, context, f"{path}[{number}]")
         if not self.shifts and len(obj) < most:
-            slot = Filler(self.item._sizeof(context, path))
-            stream.write(slot.write(None) * (most - len(obj)))
+            stream.write(self.blank * int(self.item._sizeof(context, path)) * (most - len(obj)))
         return obj
 
     def _counted(self, context: Any, path: str) -> int:
@@ -207,6 +207,7 @@ class Redefines(Inline):
         self.views = views
         self.when = when or {}
         self.default = default
+        self.blank = b" "  # what a shorter view is filled up with; an EBCDIC family has another
 
     @property
     def cases(self) -> dict[Any, str]:
@@ -228,8 +229,7 @@ class Redefines(Inline):
         if has_value(view) and name not in given:
             raise _fault(path, "E-FLD-12", "the chosen view is missing", name)
         view._build(given.get(name), stream, scope, f"{path} -> {name}")
-        rest = start + size - stream.tell()
-        stream.write(Filler(rest).write(None) if rest else b"")
+        stream.write(self.blank * (start + size - stream.tell()))
         return {name}
 
     def _value(self, scope: Any, path: str) -> Any:

@@ -6,9 +6,12 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from construct import Construct, Renamed, Struct
 
+from telegram_router.telegrams import groups
 from telegram_router.telegrams.codec import Codec
 from telegram_router.telegrams.fields import FieldFault
-from telegram_router.telegrams.layout import PlannedField
+from telegram_router.telegrams.groups import bare, counted_by
+from telegram_router.telegrams.layout import IN_HEADER, Node, PlannedField, PlannedGroup, PlannedTable, PlannedViews, Reference
+from telegram_router.telegrams.nested_codec import NestedCodec
 
 if TYPE_CHECKING:
     _Construct: TypeAlias = Construct[Any, Any]
@@ -22,7 +25,8 @@ class WholeTelegram(_Construct):
     def __init__(self, codec: Codec) -> None:
         super().__init__()
         self._codec = codec
-        self.struct = Struct("header" / _struct(codec, "header"), "body" / _struct(codec, "body"))
+        members = _nested(codec) if isinstance(codec, NestedCodec) else [_flat(codec, "header"), _flat(codec, "body")]
+        self.struct = Struct("header" / members[0], "body" / members[1])
 
     def _parse(self, stream: IO[bytes], context: Any, path: str) -> Any:
         start = stream.tell()
@@ -32,16 +36,25 @@ class WholeTelegram(_Construct):
         if problem is not None:
             raise FieldFault(problem.code, problem.what, problem.expected)
         context._params["telegram_size"] = size
-        return self.struct._parse(stream, context, path)
+        parsed = self.struct._parse(stream, context, path)
+        if stream.tell() - start != size:
+            raise FieldFault("E-FRM-07", f"{size - stream.tell() + start} bytes beyond the layout", f"{stream.tell() - start} bytes")
+        return parsed
 
     def _build(self, obj: Any, stream: IO[bytes], context: Any, path: str) -> Any:
         self._refuse_unknown(obj)
         context._params["telegram_size"] = self._codec.size_of(obj["body"])
-        filled = {"header": self._codec.keys | dict(obj["header"]), "body": obj["body"]}
+        filled = {"header": self._codec.keys | self._counts(obj) | dict(obj["header"]), "body": obj["body"]}
         try:
             return self.struct._build(filled, stream, context, path)
         except KeyError:
             raise FieldFault("E-FLD-12", "field is missing", "all names of the layout") from None
+
+    def _counts(self, obj: Any) -> dict[str, int]:
+        """Counters in the header follow from the lists in the body."""
+        body = bare(self.struct.subcons[1]).subcons
+        found = {f.name: set(counted_by(f.path, body, obj["body"])) for f in self._codec.fields if f.counts and f.section == "header"}
+        return {name: lengths.pop() for name, lengths in found.items() if len(lengths) == 1}
 
     def _refuse_unknown(self, obj: Any) -> None:
         for section in ("header", "body"):
@@ -52,10 +65,48 @@ class WholeTelegram(_Construct):
         return self.struct._sizeof(context, path)
 
 
-def _struct(codec: Codec, section: str) -> Any:
-    return Struct(*(_renamed(planned) for planned in codec.fields if planned.section == section))
+def _flat(codec: Codec, section: str) -> Any:
+    return Struct(*(_renamed(planned, planned.kind) for planned in codec.fields if planned.section == section))
 
 
-def _renamed(planned: PlannedField) -> Any:
-    field = Renamed(planned.kind, newname=planned.name) if planned.name else planned.kind
-    return field * planned.label if planned.label else field
+def _renamed(node: Node, inner: Any) -> Any:
+    field = Renamed(inner, newname=node.name) if node.name else inner
+    return field * node.label if node.label else field
+
+
+# --- groups, tables and views -----------------------------------------------------------------------------------
+
+
+def _nested(codec: NestedCodec) -> list[Any]:
+    return [groups.Struct(*map(_member, nodes)) for nodes in (codec.header, codec.body)]
+
+
+def _member(node: Node) -> Any:
+    return _views(node) if isinstance(node, PlannedViews) else _renamed(node, _bare(node))
+
+
+def _bare(node: Node) -> Any:
+    if isinstance(node, PlannedField):
+        return node.kind
+    if isinstance(node, PlannedGroup):
+        return groups.Struct(*map(_member, node.members))
+    assert isinstance(node, PlannedTable)
+    count = groups.between(node.least, node.most, depending=_name(node.counter), storage=node.storage) if node.counter else node.most
+    table = groups.Occurs(count, _bare(node.item))
+    table.blank = node.spare.write(None)[:1] if node.spare else b" "
+    return table
+
+
+def _views(node: PlannedViews) -> Any:
+    views = {name: _bare(view) for name, view in node.views}
+    if node.kind == "date":
+        assert node.chooser is not None
+        return groups.Versions(_name(node.chooser), views)
+    by = _name(node.chooser) if node.chooser else None
+    made = groups.Redefines(by=by, views=views, when=node.when, default=node.default)
+    made.blank = next((rest.kind.write(None)[:1] for rest in node.rests if rest), b" ")
+    return made
+
+
+def _name(reference: Reference) -> str:
+    return reference.path if reference.up == IN_HEADER else reference.field.name

@@ -12,7 +12,7 @@ from telegram_router.errors import CODES, ConfigProblem, Delivery
 from telegram_router.telegrams.declare import OUR_CODE, ErrorReply
 from telegram_router.telegrams.draft import Draft, DraftMessage
 from telegram_router.telegrams.fields import Code, Digits, FieldFault, Length, encoding_mistakes, strictness_mistakes
-from telegram_router.telegrams.layout import LayoutProblem, PlannedField
+from telegram_router.telegrams.layout import LayoutProblem, PlannedField, value_names
 from telegram_router.telegrams.lengths import LengthField
 
 
@@ -105,16 +105,19 @@ class _Linter:
 
     def _in_both(self, drafted: DraftMessage) -> Problems:
         header = {f.name for f in self.draft.header.fields if f.name}
-        for planned in drafted.body.fields:
-            if planned.name in header:
+        for node in drafted.body.nodes:
+            for name in sorted(header.intersection(value_names([node]))):
                 what = "name is used in the header and in the body: telegram[name] could mean either"
-                yield self.problem("E-CFG-22", self.lines.of_field(planned.name, planned.line), planned.path, what)
+                yield self.problem("E-CFG-22", self.lines.of_field(name, node.line), f"body.{name}", what)
 
     def sizes(self) -> Problems:
         length = self.family.length
         for drafted in self.draft.messages if length is not None else ():
-            if drafted.fields and drafted.fields[-1].is_opaque:
+            if drafted.is_open:
                 what = f"takes the rest of the telegram, but the family declares {length} bytes for all"
+                yield self.problem("E-CFG-21", drafted.message.line, drafted.message.name, what)
+            elif drafted.least_size != drafted.size:
+                what = f"has from {drafted.least_size} to {drafted.size} bytes, but the family declares {length} for all"
                 yield self.problem("E-CFG-21", drafted.message.line, drafted.message.name, what)
             elif drafted.size != length and not (drafted.body.problems or self.draft.header.problems):
                 wrong = drafted.size - (length or 0)
@@ -243,7 +246,7 @@ class _Linter:
     def _until_fields(self, drafted: DraftMessage, answer: DraftMessage) -> Problems:
         reply = drafted.reply
         for name in (reply.current, reply.total) if reply and reply.kind == "until" else ():
-            planned = _named(answer.fields, name or "")
+            planned = _named(answer.fixed_fields, name or "")
             line = self.lines.of_text(name or "", drafted.message.line)
             if planned is None:
                 yield self.problem("E-CFG-06", line, f"{drafted.message.name} reply", f"{answer.message.name} has no field {name!r}")
@@ -253,7 +256,7 @@ class _Linter:
     # -- framing
 
     def framing(self) -> Problems:
-        sizes = sorted({m.size for m in self.draft.messages if not (m.fields and m.fields[-1].is_opaque)})
+        sizes = sorted({size for m in self.draft.messages if not m.is_open for size in (m.least_size, m.size)})
         for what in self.family.framing.problems(sizes):
             yield self.problem("E-CFG-27", self.family.line, "framing", what)
 
@@ -337,11 +340,15 @@ class _Linter:
                 )
 
     def _set_field(self, errors: ErrorReply, answer: DraftMessage, path: str, values: Iterable[Any], key: str) -> Problems:
-        planned = _named(answer.fields, path)
+        planned = _named(answer.fixed_fields, path)
         if planned is None or planned.is_opaque:
             what = f"{answer.message.name} has no field {path!r} of a fixed size"
             yield self.problem(
-                "E-CFG-06", self.lines.of_text(path, errors.line), key, what, self._close(path, [f.path for f in answer.fields if f.name])
+                "E-CFG-06",
+                self.lines.of_text(path, errors.line),
+                key,
+                what,
+                self._close(path, [f.path for f in answer.fixed_fields if f.name]),
             )
             return
         if planned.section == "body" and errors.message is None:
@@ -360,7 +367,7 @@ class _Linter:
 
 
 def _named(fields: Iterable[PlannedField], path: str) -> PlannedField | None:
-    return next((f for f in fields if f.name and path in (f.path, f.name)), None)
+    return next((f for f in fields if f.name and path in (f.path, f.name) and (path == f.path or f.path.count(".") == 1)), None)
 
 
 def _misfit(planned: PlannedField, value: Any) -> str:

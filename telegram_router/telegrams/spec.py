@@ -20,7 +20,8 @@ from telegram_router.telegrams.draft import Draft, DraftMessage
 from telegram_router.telegrams.fields import Length, charset_of
 from telegram_router.telegrams.framing import Framing
 from telegram_router.telegrams.interpreted import WholeTelegram
-from telegram_router.telegrams.layout import PlannedField
+from telegram_router.telegrams.layout import Node, PlannedField, is_flat
+from telegram_router.telegrams.nested_codec import NestedCodec
 from telegram_router.telegrams.refusal import Refuser
 from telegram_router.telegrams.telegram import Telegram
 
@@ -45,9 +46,10 @@ class MessageLayout:
         self.kind = declared.kind
         self.key = declared.key
         self.synthetic = declared.synthetic
+        self.tree: tuple[Node, ...] = tuple(draft.nodes)
         self.fields: tuple[PlannedField, ...] = tuple(draft.fields)
         self.reply = ReplyRule("none")
-        self.codec = Codec(spec.name, self.name, self.fields)
+        self.codec = Codec(spec.name, self.name, self.fields) if is_flat(self.tree) else NestedCodec(spec.name, self.name, self.tree)
         self.decode, self.encode, self.source = generate(self.codec, spec, self)
         self.body_names = frozenset(self.codec.names["body"])
         around = framing.prefix + framing.suffix
@@ -61,8 +63,16 @@ class MessageLayout:
         return f"<MessageLayout {self.spec.name} {self.name}>"
 
     def field(self, path: str) -> PlannedField | None:
-        """A field by its path, or by its name alone."""
-        return next((f for f in self.fields if f.name and path in (f.path, f.name)), None)
+        """A field by its path, or by its name alone where it stands in no group."""
+        return next((f for f in self.fields if f.name and (path == f.path or f"{f.section}.{path}" == f.path)), None)
+
+    def fields_of(self, telegram: bytes) -> tuple[PlannedField, ...]:
+        """The fields of these very bytes: views chosen, items counted, as far as they can be placed. The bytes need not be valid."""
+        return self.codec.fields_of(telegram)
+
+    def structure_problems(self, telegram: bytes) -> tuple[FieldProblem, ...]:
+        """What is wrong with counts and choices in a telegram of a possible size, beyond its single fields."""
+        return self.codec.structure_problems(telegram)
 
     def header_of_reply(self, header: Mapping[str, Any]) -> dict[str, Any]:
         """The header of this message as an answer to a telegram with that header."""
