@@ -24,7 +24,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from telegram_router.errors import FieldError, FieldProblem
-from telegram_router.telegrams.fields import Code, FieldFault, Filler, Fixed, Kind, Length, Number, Opaque, Text
+from telegram_router.telegrams.fields import Code, FieldFault, Filler, Fixed, Kind, Length, Number, Opaque, Text, blank_of
 from telegram_router.telegrams.layout import PlannedField
 from telegram_router.telegrams.telegram import Telegram
 
@@ -363,7 +363,7 @@ def _group_of(planned: PlannedField) -> str:
 
 def _kept_text(kept: bytes, encoding: str) -> str:
     """Text where it gives the bytes again, hex where it would not. Blanks at the end are left out."""
-    shown = kept.rstrip(b" ")
+    shown = kept.rstrip(blank_of(encoding))
     try:
         text = shown.decode(encoding)
         same = text.encode(encoding) == shown
@@ -377,7 +377,7 @@ def _kept_bytes(text: Any, length: int, encoding: str) -> bytes | None:
     if type(text) is not str:
         return None
     try:
-        kept = bytes.fromhex(text.removeprefix(_HEX)) if text.startswith(_HEX) else text.encode(encoding).ljust(length)
+        kept = bytes.fromhex(text.removeprefix(_HEX)) if text.startswith(_HEX) else text.encode(encoding).ljust(length, blank_of(encoding))
     except ValueError:
         return None
     return kept if len(kept) == length else None

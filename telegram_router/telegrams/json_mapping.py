@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from telegram_router.errors import BackendError, Delivery, FieldError, FieldProblem
-from telegram_router.telegrams.fields import FieldFault, Length
+from telegram_router.telegrams.fields import CharKind, FieldFault, Length, Text
 from telegram_router.telegrams.json_form import (
     SECTIONS,
     Convert,
@@ -273,13 +273,16 @@ def pointer(steps: Iterable[str]) -> str:
 def literal(planned: PlannedField, text: str) -> Any:
     """The value of a field that stands in the telegram as this text; blanks behind it may be left out. Raises FieldFault."""
     kind = planned.kind
+    if isinstance(kind, Text):
+        return kind.read(kind.write(text))
     try:
-        raw = text.encode(getattr(kind, "encoding", None) or "ascii")
+        raw = text.encode("ascii")
     except UnicodeEncodeError:
         raise kind.fault("E-ENC-03", "character that the field's encoding does not have") from None
     if planned.length and len(raw) > planned.length:
         raise kind.fault("E-FLD-05", f"text needs {len(raw)} bytes, field holds {planned.length}")
-    return kind.read(raw.ljust(planned.length))
+    raw = raw.ljust(planned.length)
+    return kind.read(kind.charset.wire(raw) if isinstance(kind, CharKind) else raw)
 
 
 # --- telegram to JSON -------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from telegram_router.errors import CODES, Delivery
 from telegram_router.telegrams.declare import OUR_CODE, ErrorReply
-from telegram_router.telegrams.fields import Fixed
+from telegram_router.telegrams.fields import Fixed, blank_of
 
 if TYPE_CHECKING:
     from telegram_router.telegrams.layout import PlannedField
@@ -41,6 +41,7 @@ class Refuser:
     def __init__(self, spec: Spec, errors: ErrorReply) -> None:
         self._spec = spec
         self._errors = errors
+        self._blank = blank_of(spec.encoding)
         self._header_end = spec.framing.prefix + spec.header_size
         self._forms = 0
         self._own = None if errors.message is None else self._form(spec.messages[errors.message])
@@ -71,7 +72,7 @@ class Refuser:
     def _body(self, frame: bytes, form: _Form) -> bytes:
         if form.body is not None:
             return form.body
-        return frame[self._header_end : len(frame) - self._spec.framing.suffix][: form.most].ljust(form.least)
+        return frame[self._header_end : len(frame) - self._spec.framing.suffix][: form.most].ljust(form.least, self._blank)
 
     def _changes(self, form: _Form, code: str, delivery: Delivery) -> list[Change]:
         learned = self._learned.get((form.number, code, delivery))
@@ -151,5 +152,5 @@ def _change(planned: PlannedField, value: object) -> Change:
 
 def _blank_body(answer: MessageLayout) -> bytes:
     """Blank but for constants."""
-    fields = [f for f in answer.fields if f.section == "body" and not f.is_opaque]
-    return b"".join(f.kind.write(None) if isinstance(f.kind, Fixed) else b" " * f.length for f in fields)
+    fields, blank = [f for f in answer.fields if f.section == "body" and not f.is_opaque], blank_of(answer.spec.encoding)
+    return b"".join(f.kind.write(None) if isinstance(f.kind, Fixed) else blank * f.length for f in fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 import unicodedata
 from functools import cache
 
@@ -12,10 +13,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from iconv_oracle import codes_of, reader, writer
 
-from telegram_router.errors import CODES, FieldError
-from telegram_router.telegrams import Code, Family, FieldFault, Framing, LengthField, Message, Text, compile_family
+from telegram_router.errors import CODES, Delivery, FieldError
+from telegram_router.telegrams import (
+    Code,
+    Digits,
+    ErrorReply,
+    Family,
+    FieldFault,
+    Filler,
+    Framing,
+    LengthField,
+    Message,
+    Plus,
+    Text,
+    compile_family,
+)
 from telegram_router.telegrams.codec import Codec
 from telegram_router.telegrams.codepages import MIXED, SINGLE
+from telegram_router.telegrams.json_form import from_json, to_json
+from telegram_router.telegrams.json_mapping import JsonMapping
 
 PAGES = ("cp037", "cp500", "cp1047", *MIXED)
 
@@ -584,3 +600,74 @@ def test_a_family_may_be_strict():
     with pytest.raises(FieldError, match="E-ENC-02"):
         message.decode(telegram.replace("나".encode("cp949"), "똠".encode("cp949")))
     assert message.spec.encoding == "cp949"
+
+
+HOST = compile_family(
+    Family(
+        name="host",
+        encoding="cp933",
+        header=Struct("type" / Code(4), "number" / Digits(6), "code" / Code(2)),
+        key=("type",),
+        correlation=("number",),
+        framing=Framing(LengthField()),
+        reply_rule=Plus("type", 100),
+        errors=ErrorReply("header.code", not_sent="98", sent_unknown="99"),
+        messages=[
+            Message("pay.request", key=("2000",), body=Struct("holder" / Text(12), "note" / Text(6), Filler(8))),
+            Message("pay.response", key=("2100",), body=Struct("holder" / Text(12), "note" / Text(6), "why" / Text(12)), kind="reply"),
+        ],
+    )
+)
+
+
+def host_frame(holder: bytes, note: bytes = W * 6, filler: bytes = W * 8) -> bytes:
+    telegram = "2000000007  ".encode("cp933") + holder.ljust(12, W) + note + filler
+    return b"%04d" % len(telegram) + telegram
+
+
+@pytest.mark.parametrize(
+    ("frame", "holder", "kept"),
+    [
+        (host_frame(SO + HONG + GIL + DONG + SI), "홍길동", {}),
+        (host_frame(SO + HONG + GIL + DONG + SI, filler=H("c1c2").ljust(8, W)), "홍길동", {"$filler": {"30": "AB"}}),
+        (host_frame(W + SO + HONG * 5), " 홍홍홍홍홍", {"$as_sent": {"12": "hex:400e" + "d1b7" * 5}}),
+    ],
+)
+def test_a_telegram_of_a_korean_host_goes_through_json_and_back(frame, holder, kept):
+    telegram = HOST.decode(frame)
+    shown = json.loads(to_json(telegram))
+    assert shown["body"]["holder"] == holder
+    assert {name: shown[name] for name in ("$filler", "$as_sent") if name in shown} == kept
+    assert HOST.encode(from_json(HOST, to_json(telegram))) == frame
+
+
+def test_what_json_brings_and_no_page_holds_is_refused_by_its_place():
+    given = json.loads(to_json(HOST.decode(host_frame(SO + HONG + SI))))
+    for holder, code, what in (
+        ("홍길동입니다", "E-FLD-05", "needs 14 bytes (2 of them shift bytes), field holds 12"),
+        ("a·b", "E-ENC-03", "character 2 of the text"),
+    ):
+        given["body"]["holder"] = holder
+        with pytest.raises(FieldError) as error:
+            HOST.encode(from_json(HOST, json.dumps(given).encode()))
+        (problem,) = error.value.problems
+        assert (problem.code, problem.path, problem.offset, problem.length) == (code, "body.holder", 12, 12)
+        assert what in problem.what and holder not in str(error.value)
+
+
+def test_a_refusal_is_in_the_families_own_page():
+    refused = HOST.error_reply(host_frame(SO + HONG + SI), "E-FLD-01", Delivery.NOT_SENT)
+    telegram = HOST.decode(refused)
+    assert (telegram.message.name, telegram.header["code"], telegram.body) == (
+        "pay.response",
+        "98",
+        {"holder": "홍", "note": "", "why": ""},
+    )
+
+
+def test_a_value_that_the_configuration_sets_is_written_in_the_fields_own_page():
+    made = JsonMapping(HOST, ["pay.request"], literals={"body.why": "길동", "header.code": "00", "body.note": "AB"})
+    assert made.problems == ()
+    reply = made.response(HOST.decode(host_frame(SO + HONG + SI)), b'{"body": {"holder": "\xea\xb8\xb8"}}')
+    assert HOST.encode(reply)[4 + 10 : 4 + 12] == "00".encode("cp933")
+    assert (reply.body["why"], reply.body["holder"], reply.body["note"]) == ("길동", "길", "AB")

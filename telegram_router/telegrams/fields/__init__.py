@@ -4,7 +4,7 @@ from telegram_router.telegrams.fields.binary import BINARY_DIALECTS, Binary, bin
 from telegram_router.telegrams.fields.charset import ASCII, CharKind, Charset, charset_of
 from telegram_router.telegrams.fields.codes import Code
 from telegram_router.telegrams.fields.edited import Edited
-from telegram_router.telegrams.fields.encodings import BIJECTIVE, encoding_mistakes, strict_encoding, strictness_mistakes
+from telegram_router.telegrams.fields.encodings import BIJECTIVE, blank_of, encoding_mistakes, strict_encoding, strictness_mistakes
 from telegram_router.telegrams.fields.flags import Flags
 from telegram_router.telegrams.fields.floats import Float
 from telegram_router.telegrams.fields.kind import CONTROL_BYTES, MISSING, SPEC_MARK, FieldFault, Kind, Mistake, Place, declared_line
@@ -47,6 +47,7 @@ __all__ = [
     "Written",
     "Zoned",
     "binary_length",
+    "blank_of",
     "charset_of",
     "declared_line",
     "encoding_mistakes",
