@@ -508,3 +508,29 @@ def spec_export(name: str, folders: tuple[Path, ...], form: str, message: str | 
 
     file = _spec_file(name, folders)
     return export_spec(read_spec(file), file, form, message, output)
+
+
+@spec.command(
+    "diff",
+    epilog=_example(
+        "telegram-router spec diff bank-2024.py bank-2025.py",
+        "telegram-router spec diff <(git show main:specs/bank.py) specs/bank.py --compatible",
+    ),
+)
+@click.argument("old")
+@click.argument("new")
+@SPEC_FOLDER
+@click.option("--compatible", is_flag=True, help="Exit code 1 only if some telegram of OLD can no longer be decoded.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def spec_diff(old: str, new: str, folders: tuple[Path, ...], compatible: bool, as_json: bool) -> int:
+    """Say what differs between two specs, and whether telegrams of OLD can still be decoded with NEW.
+
+    Each is the name of a spec or a spec file. Exit code 0 if they are the same, 1 if they differ.
+    """
+    from telegram_router.cli.diffing import diff_specs
+    from telegram_router.cli.exporting import samples_of
+    from telegram_router.plan import read_spec
+
+    files = [Path(name) if Path(name).exists() else _spec_file(name, folders) for name in (old, new)]
+    specs = [read_spec(file) for file in files]
+    return diff_specs(specs[0], specs[1], samples_of(files[0]).values(), as_json, compatible)

@@ -1,0 +1,74 @@
+"""Telegrams of one spec, read by another: the proof by example that old telegrams still decode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from telegram_router.errors import FieldError, RouterError
+from telegram_router.telegrams.generate import sample
+from telegram_router.telegrams.json_form import to_object
+
+if TYPE_CHECKING:
+    from telegram_router.telegrams.spec import MessageLayout
+    from telegram_router.telegrams.telegram import Telegram
+
+MADE_UP: Final = 40  # telegrams for each message
+
+
+class Trial(NamedTuple):
+    """How many telegrams were tried, and how many still meant the same."""
+
+    tried: int = 0
+    decoded: int = 0
+
+
+def try_telegrams(was: MessageLayout, now: MessageLayout, same: Mapping[str, str], frames: Iterable[bytes]) -> Trial:
+    """Read telegrams of a message as the new spec does. `same` maps old paths to new ones; their values must be equal."""
+    tried = decoded = 0
+    for telegram, frame in _telegrams(was, frames):
+        tried += 1
+        decoded += _means_the_same(telegram, frame, now, same)
+    return Trial(tried, decoded)
+
+
+def _telegrams(message: MessageLayout, frames: Iterable[bytes]) -> Iterator[tuple[Telegram, bytes]]:
+    """Good ones that were given, and some that are made up."""
+    for frame in frames:
+        try:
+            yield message.spec.decode(frame), frame
+        except FieldError:
+            continue
+    for number in range(MADE_UP):
+        telegram = sample(message.spec, message.name, "trial", number)
+        yield telegram, message.spec.encode(telegram)
+
+
+def _means_the_same(telegram: Telegram, frame: bytes, now: MessageLayout, same: Mapping[str, str]) -> bool:
+    try:
+        read = now.spec.decode(frame)
+    except RouterError:
+        return False
+    if read.message is not now:
+        return False
+    before, after = to_object(telegram), to_object(read)
+    return all(_alike(_at(before, was), _at(after, became)) for was, became in same.items())
+
+
+def _at(form: Any, path: str) -> Any:
+    """The value at a path like `body.items[2].amount`, None where a table is not so long or another view was chosen."""
+    for step in path.replace("[", ".").replace("]", "").split("."):
+        if isinstance(form, dict):
+            form = form.get(step)
+        elif isinstance(form, list):
+            form = form[int(step)] if int(step) < len(form) else None
+        else:
+            return None
+    return form
+
+
+def _alike(was: Any, became: Any) -> bool:
+    """Equal, where no value may be null or an empty text, and a number a number or its digits."""
+    if isinstance(was, int | str) and isinstance(became, int | str):
+        return str(was) == str(became)
+    return was == became or (was in (None, "") and became in (None, ""))
