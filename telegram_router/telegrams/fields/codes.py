@@ -114,10 +114,7 @@ class Code(CharKind):
             raise self.fault("E-ENC-03", "character that is not ASCII")
         if len(content) > self.length:
             raise self.fault("E-FLD-05", f"code needs {len(content)} bytes, field holds {self.length}")
-        wire = self.charset.wire(self._checked(content).encode("ascii").ljust(self.length))
-        if not self.charset.has_all and self.charset.ascii(wire).rstrip(b" ") != content.encode("ascii"):
-            raise self.fault("E-ENC-03", f"character that {self.charset.name} does not have")
-        return wire
+        return self.charset.wire(self._checked(content).encode("ascii").ljust(self.length))
 
     def _checked(self, text: str) -> str:
         if not text:
@@ -191,7 +188,7 @@ class Code(CharKind):
             blank = "" if self.required else f"{self.blanks(place)} if x == '' else "
             usual = f"(x := {value}).__class__ is str and len(x) == {self.length} and x.isascii() and x.isdecimal()"
             return f"{self.sent('x', place)} if {usual}{self._check_source(place)} else {blank}{place.slow_write('x')}"
-        if self._is_right is not None or not self.charset.has_all:
+        if self._is_right is not None:
             return place.slow_write(value)
         plain = place.plain if self.charset.is_ascii else "x.isascii() and x.isprintable()"
         filled = f"{plain} and x.strip(' ')" if self.required else plain
