@@ -127,6 +127,7 @@ class Service(Origin, Target):
         Target.__init__(self)
         self.kind = kind
         self.pipes = kind is Kind.TELEGRAM  # requests go into a link's outbox as they are
+        self.exclusive = kind is Kind.HTTP  # its links carry one request at a time
         self.policy = policy
         # A carrier number travels on telegram links only: a handler or a REST service sees the asker's own number.
         width = spec.carrier_width if kind is Kind.TELEGRAM else 0

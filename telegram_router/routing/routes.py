@@ -126,6 +126,7 @@ class Entry:
     reply      what a single reply must be; None where the rule is not "one", or where its fields are checked: the slow path looks closer
     lane       index of the target among its origin's targets
     plain      a request that only needs to be passed to a telegram link and answered once
+    calls      a request to a service whose links carry one at a time, of which every field is checked
     fails      an answer that says that the system behind it is in trouble
     untracked  a one-way telegram to another telegram peer: no register knows it, nothing will answer it
     count, ok  telegrams met and exchanges answered since the origin last added them up
@@ -133,6 +134,7 @@ class Entry:
 
     __slots__ = (
         "answers",
+        "calls",
         "count",
         "fails",
         "full",
@@ -161,6 +163,7 @@ class Entry:
         single = message.reply is not None and message.reply.kind == "one" and not self.full
         self.reply = message.reply.message if single else None
         self.plain = message.kind == "request" and self.reply is not None and getattr(self.target, "pipes", False)
+        self.calls = message.kind == "request" and self.full and getattr(self.target, "exclusive", False)
         self.untracked = message.kind == "oneway" and getattr(self.target, "pipes", True)
         self.count = 0
         self.ok = 0

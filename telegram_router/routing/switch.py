@@ -244,6 +244,8 @@ class Switch:
                         self.resumed.append(asker)
                 continue
             service = entry.target
+            if entry.calls and self._call(peer, frame, entry, now):
+                continue
             if not entry.plain or service.waiting or (owner_place is not None and frame[owner_place] not in peer.owners):
                 self._receive_one(peer, frame, now)
                 continue
@@ -290,6 +292,40 @@ class Switch:
                 self._feed(target)
         if good and peer.backend is not None:
             self._speak_for(peer, good, now)
+
+    def _call(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> bool:
+        """Give a usual request to a free link of an HTTP service. False when it is none, and then nothing has been changed."""
+        service: Service = entry.target
+        spec, lane, register = peer.group.spec, peer.lanes[entry.lane], service.register
+        key = spec.correlate(frame)
+        opened, pending = lane.open, register.pending
+        if (
+            not service.free
+            or service.waiting
+            or key in opened
+            or lane.reserved
+            or len(opened) >= lane.limit
+            or len(pending) + len(register.tombstones) >= register.space
+            or (spec.owner is not None and frame[spec.owner] not in peer.owners)
+            or (not register.renumbers and (key in pending or key in register.tombstones))
+        ):
+            return False
+        ref = register.number() if register.renumbers else key
+        entry.count += 1
+        try:
+            telegram = spec.decode(frame)
+        except FieldError as error:
+            self._invalid(peer, frame, entry, error)
+            return True
+        link = service.free.pop()
+        exchange = Exchange(peer, lane, key, ref, entry, frame, now, link, link.queued, telegram=telegram)
+        opened[key] = pending[ref] = exchange
+        link.load += 1
+        if len(service.links) > 1:
+            service.sends += 1
+            link.last = service.sends
+        self.commands.append(Call(exchange, link))
+        return True
 
     def _speak_for(self, link: Peer, answers: int, now: float) -> None:
         """A link's backend has given so many good answers."""
@@ -587,11 +623,12 @@ class Switch:
         self._end(exchange, frame, self._register_of(exchange), took=now - exchange.at)
         link = exchange.answerer
         if link is not None and link.backend is not None:
-            if link.group.tells_trouble(frame):
+            if link.group.trouble and link.group.tells_trouble(frame):
                 self._speak_against(link, now)
             else:
                 self._speak_for(link, 1, now)
-            self._settle_doubts(now)
+            if self._doubted:
+                self._settle_doubts(now)
 
     def fail(self, exchange: Exchange, code: str, delivery: Delivery, now: float) -> None:
         """There is no usable answer, for the reason the code names."""

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from conversation import ImmediateJournal, Speaker, Talk, answer_to, ask, exactly, listing, reply_to, service_of, small, transfer
+from conversation import (
+    ImmediateJournal,
+    Speaker,
+    Talk,
+    answer_to,
+    ask,
+    exactly,
+    listing,
+    one_service,
+    reply_to,
+    service_of,
+    small,
+    transfer,
+)
 from conversation import firm as firm_talk
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from telegram_router.routing import Audience, Listener, ListenerPolicy, Route, RouteTable, Switch
+from telegram_router.errors import Delivery
+from telegram_router.routing import Audience, Call, Kind, Listener, ListenerPolicy, Route, RouteTable, Switch
 from telegram_router.routing.exchange import Exchange, Lane, Register
 
 WIDTH = 2
@@ -207,3 +221,105 @@ def test_the_usual_conversation_never_leaves_the_loop(monkeypatch: Any):
     bank.sends(*(transfer(number) for number in range(1, 20)))
     host.sends(*(reply_to(frame) for frame in host.got()))
     assert len(bank.got()) == 20 and len(slow) == 1
+
+
+rest_asks = st.tuples(
+    st.just("ask"),
+    st.integers(0, 3),
+    st.lists(
+        st.tuples(st.sampled_from(["0200", "0200", "0200", "0400"]), st.integers(0, 9), st.sampled_from(["", "", "", "\x01"])), max_size=5
+    ),
+)
+rest_steps = st.lists(
+    st.one_of(
+        rest_asks,
+        rest_asks,
+        st.tuples(st.just("serve"), st.booleans()),
+        st.tuples(st.just("answer"), st.integers(0, 5)),
+        st.tuples(st.just("answer"), st.integers(0, 5)),
+        st.tuples(st.just("fail"), st.integers(0, 5)),
+        st.tuples(st.just("tick"), st.sampled_from([0.1, 0.7, 6.0])),
+        st.tuples(st.just("die"), st.integers(0, 9)),
+        st.tuples(st.just("join"), st.sampled_from(["session", "link", "link"])),
+    ),
+    max_size=25,
+)
+
+
+class PlayedRest(Played):
+    """As Played, with one HTTP service, of which the script plays the hub's part."""
+
+    def __init__(self, journal: ImmediateJournal | None, carrier: bool, refusal: bool, open_exchanges: int, pending: int) -> None:
+        spec = small(WIDTH, carrier=carrier, owner=True, refusal=refusal)
+        policy: dict[str, Any] = {"pending": pending, "timeout": 5.0, "tombstone": 20.0, "tombstones": 3}
+        self.talk = one_service(spec, journal, Kind.HTTP, full=True, sessions={"open_exchanges": open_exchanges}, **policy)
+        if journal is not None:
+            journal.switch = self.talk.switch
+        Audience(self.talk.listener())
+        self.alive: list[Speaker] = []
+        self.asked: list[Exchange] = []
+        self.orders: list[str] = []
+        for who in ("session", "link", "session", "link"):
+            self.join(who)
+
+    def join(self, who: str) -> None:
+        self.alive.append(self.talk.session(f"bank{len(self.talk.speakers)}") if who == "session" else self.talk.link())
+
+    def ask(self, who: int, telegrams: list[tuple[str, int, str]]) -> None:
+        sessions = [speaker for speaker in self.alive if speaker.peer.group is self.talk.listener()]
+        if sessions:
+            sessions[who % len(sessions)].sends(
+                *(ask(number, "text", kind=kind, width=WIDTH, code=code) for kind, number, code in telegrams)
+            )
+
+    def serve(self, whole: bool) -> None:
+        """Requests are written, or stand in their outboxes yet."""
+        commands, self.talk.switch.commands = self.talk.switch.commands, []
+        for command in commands:
+            self.orders.append(type(command).__name__)
+            if isinstance(command, Call) and not command.exchange.settled and command.exchange.answerer is command.link:
+                command.exchange.offset = command.link.queued
+                command.link.queued += 10
+                command.link.accepted += 10 * whole
+                self.asked.append(command.exchange)
+
+    def answer(self, which: int) -> None:
+        if self.asked:
+            exchange = self.asked.pop(which % len(self.asked))
+            self.talk.switch.answer(exchange, answer_to(exchange.frame, width=WIDTH), self.talk.now())
+
+    def fail(self, which: int) -> None:
+        if self.asked:
+            self.talk.switch.fail(self.asked.pop(which % len(self.asked)), "E-BCK-04", Delivery.SENT_UNKNOWN, self.talk.now())
+
+    def state(self) -> dict[str, Any]:
+        service = self.talk.service()
+        return super().state() | {
+            "free": [link.name for link in service.free],
+            "orders": self.orders,
+            "still": len(self.talk.switch.commands),
+        }
+
+
+@given(rest_steps, st.booleans(), st.booleans(), st.integers(1, 6), st.integers(0, 3))
+@settings(max_examples=250, deadline=None)
+def test_both_ways_to_an_http_service_end_in_the_same_state(
+    script: list[Any], carrier: bool, refusal: bool, open_exchanges: int, pending: int
+):
+    numbers = carrier, refusal, open_exchanges, pending
+    fast, general = PlayedRest(None, *numbers), PlayedRest(ImmediateJournal(), *numbers)
+    fast.play(script)
+    general.play(script)
+    assert fast.state() == general.state()
+
+
+def test_a_usual_request_to_an_http_service_never_leaves_the_loop(monkeypatch: Any):
+    talk = one_service(small(WIDTH, owner=True), kind=Kind.HTTP, full=True)
+    bank = talk.session()
+    links = [talk.link(), talk.link()]
+    bank.sends(ask(1, width=WIDTH))
+    monkeypatch.setattr(Switch, "_receive_one", None)
+    bank.sends(ask(2, width=WIDTH))
+    assert [(command.exchange.key, command.link) for command in talk.switch.commands] == [
+        (talk.listener().spec.correlate(ask(number, width=WIDTH)), link.peer) for number, link in ((1, links[1]), (2, links[0]))
+    ]
