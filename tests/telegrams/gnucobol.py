@@ -173,7 +173,7 @@ class _Values:
         name = node.views[0].name if not node.by else node.when.get(str(found[node.by]), node.default)
         return next(view for view in node.views if view.name == name)
 
-    def value(self, node: Any, kinds: Mapping[str, Any], found: Mapping[str, Any] = {}) -> Any:  # noqa: B006  # only read
+    def value(self, node: Any, kinds: Mapping[str, Any], found: Mapping[str, Any] = {}) -> Any:
         if isinstance(node, ImportedGroup):
             return self.of(node.members, kinds)
         if isinstance(node, ImportedTable):

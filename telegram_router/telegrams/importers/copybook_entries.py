@@ -141,15 +141,17 @@ class _Tree:
         self.open: list[Entry] = []
 
     def read(self) -> Entries:
+        is_before = False  # within a program, before its data
         for statement in _statements(self.source):
             word = statement[0].word
             if word == "PROCEDURE":
                 break
+            is_before = (is_before or word in ("IDENTIFICATION", "ID")) and word != "DATA"
             if re.fullmatch(r"\d{1,2}", word):
                 entry = _Clauses(self.source, statement, self.entries.constants).entry()
                 if entry is not None:
                     self._put(entry)
-            elif not _HEADINGS.fullmatch(word):
+            elif not is_before and not _HEADINGS.fullmatch(word):
                 self.source.find("warning", "E-IMP-04", statement[0].place, f"{statement[0].text} begins no data description: left out")
         return self.entries
 

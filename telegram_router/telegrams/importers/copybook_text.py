@@ -80,7 +80,8 @@ def decoded(content: bytes, encoding: str | None = None) -> tuple[str, str]:
 def _guessed(content: bytes) -> str:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    if content.count(0x40) > content.count(0x20) and sum(0xC1 <= each <= 0xF9 for each in content) > len(content) // 4:
+    shown = sum(each >= 0x4B for each in content)  # all that EBCDIC prints but blanks
+    if content.count(0x40) > content.count(0x20) and 2 * sum(0x81 <= each <= 0xF9 for each in content) > shown:
         return "cp933" if b"\x0e" in content and _is_known("cp933") else "cp037"
     try:
         content.decode("utf-8")

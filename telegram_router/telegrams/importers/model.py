@@ -178,7 +178,8 @@ _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 def identifier(name: str, otherwise: str = "field") -> str:
     """A name as the spec can hold it, in snake case: CUST-NAME and custName are cust_name, 고객명 stays, CLASS is class_."""
-    text = _BETWEEN.sub("_", _HUMP.sub("_", unicodedata.normalize("NFKC", name))).strip("_").lower()
+    plain = unicodedata.normalize("NFKC", name)
+    text = _BETWEEN.sub("_", plain if plain.isupper() else _HUMP.sub("_", plain)).strip("_").lower()
     if not text:
         return otherwise
     if keyword.iskeyword(text) or text in _TAKEN:
