@@ -317,14 +317,17 @@ class Switch:
         except FieldError as error:
             self._invalid(peer, frame, entry, error)
             return True
-        link = service.free.pop()
+        link = service.free[-1]
         exchange = Exchange(peer, lane, key, ref, entry, frame, now, link, link.queued, telegram=telegram)
+        call = Call(exchange, link)
+        # From here on nothing of ours is called, so that it happens as a whole.
+        del service.free[-1]
         opened[key] = pending[ref] = exchange
         link.load += 1
         if len(service.links) > 1:
             service.sends += 1
             link.last = service.sends
-        self.commands.append(Call(exchange, link))
+        self.commands.append(call)
         return True
 
     def _speak_for(self, link: Peer, answers: int, now: float) -> None:
