@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import pytest
 from running_router import (
     ACCOUNT,
+    ROOT,
     Host,
     HttpService,
     Running,
@@ -19,6 +21,7 @@ from running_router import (
     good_neighbour,
     http,
     place_of,
+    put,
     running,
     says,
     transfer,
@@ -103,6 +106,23 @@ async def test_every_bad_field_of_a_telegram_is_named_at_once():
     assert core.frames == []
 
 
+async def test_hangul_that_a_partner_does_not_have_is_refused_where_the_spec_is_strict(tmp_path: Path):
+    """Row 30: a syllable that is in cp949 and not in KS X 1001."""
+    source = (ROOT / "specs" / "firmbanking.py").read_text("utf-8")
+    (tmp_path / "firmbanking.py").write_text(source.replace('encoding="cp949",', 'encoding="cp949",\n    strict="ksx1001",'), "utf-8")
+    within = transfer(2, memo="급여", deposit_holder="홍길동")
+    frame = put(within, memo="똠")
+    async with Host() as core, Host() as steady:
+        text = config(core, steady, route=FULL).replace(str(ROOT / "tests" / "corpus" / "specs"), str(tmp_path))
+        async with running(text) as router, good_neighbour(router):
+            client = await router.connect()
+            assert field(await client.asks(frame), "response_code") == "SB99"
+            assert await client.asks(within) == answer_to(within)
+            (line,) = router.log.of("E-ENC-02")
+            assert line["problems"][0].startswith("E-ENC-02: character at byte 1 of the field is not in KS X 1001")
+        assert core.frames == [within]
+
+
 async def test_where_only_headers_are_checked_a_bad_body_passes_as_it_is():
     """Rows 23 and 29: between telegram peers the router does not judge what it does not read."""
     frame = transfer(1, amount=b"12345678901.5", memo=b"A" * 13 + b"\xb0")
@@ -118,6 +138,7 @@ async def test_where_only_headers_are_checked_a_bad_body_passes_as_it_is():
 ANSWERS = [
     pytest.param({"memo": "송금 😀"}, "E-ENC-03", id="row-31-emoji"),
     pytest.param({"memo": "\u9f98\u9f98"}, "E-ENC-03", id="row-31-kanji-outside-the-set"),
+    pytest.param({"memo": "가\u11a8\u1100"}, "E-ENC-05", id="row-34-a-part-that-composes-to-nothing"),
     pytest.param({"memo": "a\u0085b"}, "E-ENC-04", id="row-33-next-line"),
     pytest.param({"memo": "a\u2028b"}, "E-ENC-04", id="row-33-line-separator"),
     pytest.param({"memo": "a\x00b"}, "E-ENC-04", id="row-33-NUL"),
@@ -137,7 +158,7 @@ async def answering(telegram: Telegram) -> Telegram:
 
 @pytest.mark.parametrize(("body", "code"), ANSWERS)
 async def test_an_answer_that_does_not_fit_its_telegram_is_unknown_to_the_asker_and_never_cut(body: dict[str, object], code: str):
-    """Rows 25, 31, 33 and 35: from a handler."""
+    """Rows 25, 31, 33, 34 and 35: from a handler."""
     given.clear()
     asked.clear()
     own = '[services.own]\nhandler = "test_field_rows:answering"\ntimeout = "200ms"\n'
@@ -156,7 +177,7 @@ async def test_an_answer_that_does_not_fit_its_telegram_is_unknown_to_the_asker_
 
 @pytest.mark.parametrize(("body", "code"), ANSWERS)
 async def test_json_that_does_not_fit_its_telegram_is_unknown_to_the_asker_and_never_cut(body: dict[str, object], code: str):
-    """Rows 25, 31, 33 and 35: from an HTTP service."""
+    """Rows 25, 31, 33, 34 and 35: from an HTTP service."""
     body = {name: str(value) for name, value in body.items()}
     async with HttpService(says(http({"body": body}))) as rest, Host() as steady, bridge(rest, steady) as router, good_neighbour(router):
         client = await router.connect()
