@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Literal
 
@@ -41,11 +41,14 @@ from telegram_router.telegrams.importers.tables_family import (
     framing_of,
     reply_step,
 )
-from telegram_router.telegrams.importers.tables_fields import Declaring, Item, Items, Names, Purpose, Told, check_places
+from telegram_router.telegrams.importers.tables_fields import Declaring, Item, Items, Names, Purpose, check_places
+from telegram_router.telegrams.importers.tables_findings import Told
 from telegram_router.telegrams.importers.tables_headings import outside_brackets, plain, section_of
 from telegram_router.telegrams.importers.tables_kinds import is_filler
+from telegram_router.telegrams.importers.tables_own import OwnFacts, own_facts, own_key, own_message, own_spec
 from telegram_router.telegrams.importers.tables_types import cell_length, whole_number
 from telegram_router.telegrams.importers.workbook import Sheet, UnreadableFile, read_sheets
+from telegram_router.telegrams.sheet_words import MESSAGE
 
 __all__ = ["Sheet", "import_table_file", "import_tables", "read_sheets"]
 
@@ -101,7 +104,7 @@ class _Reading:
         self.file = sheets[0].file if sheets else ""
         self.name = name
         self.encoding = encoding
-        self.header_rows: list[FieldRow] = []
+        self.own = own_facts(sheets)
         self.key_rows: list[FieldRow] = []
         self.correlation_rows: list[FieldRow] = []
 
@@ -122,8 +125,24 @@ class _Reading:
             self.general.append(Finding("error", "E-IMP-01", self.file, what, do))
             return None
         header = self._header(headers, parts)
+        if self.own is not None:
+            return self._own_family(self.own, parts, header)
         self._find_keys(parts, header)
         return self._family(parts, header)
+
+    def _own_family(self, own: OwnFacts, parts: list[_Part], header: _Header) -> ImportedSpec:
+        """Sheets that we wrote: nothing is left to be chosen."""
+        told = self.say_in(header.part or parts[0])
+        names = Names(told)
+        nodes = self._header_nodes(header, names, told, None)
+        messages = []
+        for part in parts:
+            body, _ = self._body(part, header, names)
+            key = own_key(part.facts, own.names("key"))
+            messages.append(own_message(own, part.sheet.where(part.row), part.facts, key, body, part.row))
+        made = own_spec(own, nodes, messages, self.file)
+        self.general += own.findings
+        return replace(made, name=identifier(self.name)) if self.name else made
 
     # -- which rows are the header's, which a message's
 
@@ -141,8 +160,9 @@ class _Reading:
                 part = _part_of(block, "header" if section_of(sheet.name) == "header" else None)
                 if before is not None and not part.facts:
                     part.facts, part.titles = before.facts, [*before.titles, *part.titles]
-                (parts if part.body else headers).append(part)
-                before = None if part.body else part
+                is_message = bool(part.body) or any(fact.key == MESSAGE for fact in part.facts)
+                (parts if is_message else headers).append(part)
+                before = None if is_message else part
         return headers, parts
 
     def _say_skipped(self, told: Told, block: Block) -> None:
@@ -229,7 +249,7 @@ class _Reading:
         for line in lines:
             if isinstance(line, TotalRow) and line.value is not None and line.value not in sizes:
                 told.say("error", "E-IMP-03", line.row, _total_difference(line.text, line.value, sizes), "mend the total, or a length")
-        for fact in part.facts if with_facts else ():
+        for fact in part.facts if with_facts and self.own is None else ():
             stated = whole_number(fact.value) if TOTAL_FACTS.fullmatch(plain(fact.key)) else None
             if stated is not None and stated not in sizes:
                 told.say("error", "E-IMP-03", fact.row, _total_difference(fact.key, stated, sizes), "mend it, or a length")

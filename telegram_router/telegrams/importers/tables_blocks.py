@@ -11,6 +11,7 @@ from typing import Final, Literal
 from telegram_router.telegrams.importers.tables_headings import Columns, columns_of, is_total, plain, section_of
 from telegram_router.telegrams.importers.tables_types import cell_length, cell_type
 from telegram_router.telegrams.importers.workbook import Cell, Row, Sheet
+from telegram_router.telegrams.sheet_words import MESSAGE
 
 Section = Literal["header", "body"]
 
@@ -30,7 +31,7 @@ class FieldRow:
     """A row that describes a field or a group, as its cells say."""
 
     row: int
-    label: str
+    label: str  # the English name where there is no other
     outer: tuple[str, ...] = ()  # names in columns before its own, merged over several rows
     number: str = ""
     english: str = ""
@@ -50,6 +51,7 @@ class FieldRow:
     marks: tuple[tuple[str, str], ...] = ()
     indent: int = 0
     is_date: bool = False  # a spreadsheet made a date of its number
+    has_label: bool = True
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def blocks_of(sheet: Sheet) -> list[Block]:
         if found and _goes_on(found[-1], block):
             found[-1].lines += block.lines
             found[-1].skipped += block.skipped
-        elif any(block.fields()):
+        elif any(block.fields()) or any(fact.key == MESSAGE for fact in block.facts):
             found.append(block)
     if found:
         found[-1].skipped += [row for row in above if row.filled()]
@@ -259,6 +261,7 @@ def _field(row: Row, columns: Columns, indented_below: bool = False) -> FieldRow
         marks=tuple((heading, row.cell(column).text) for column, heading in columns.marks.items() if row.cell(column)),
         indent=indent,
         is_date=row.cell(columns.get("number")).is_date,
+        has_label=bool(label),
     )
     return made if _describes(made) or (indented_below and made.label) else None
 
@@ -282,9 +285,11 @@ def _names(row: Row, columns: Columns) -> tuple[str, tuple[str, ...], int]:
 
 def _describes(made: FieldRow) -> bool:
     """Whether a row says enough to be a field: a name, and something about its bytes or its place."""
+    if made.declaration:
+        return True
     if not made.label:
         return False
-    if made.declaration or cell_length(made.length) or (made.type and cell_type(made.type)):
+    if cell_length(made.length) or (made.type and cell_type(made.type)):
         return True
     return is_numbered(made.number) or is_numbered(made.depth) or bool(made.count)
 

@@ -12,27 +12,29 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Literal
 
 from construct.lib import Container
 
 from telegram_router.telegrams.importers.model import (
-    Finding,
     Imported,
     ImportedField,
     ImportedGroup,
+    ImportedInline,
     ImportedTable,
-    Level,
+    ImportedViews,
     identifier,
     unique,
 )
 from telegram_router.telegrams.importers.tables_blocks import FieldRow, Line, RepeatRow, TotalRow, times_in
+from telegram_router.telegrams.importers.tables_declared import Declared, read_declared
+from telegram_router.telegrams.importers.tables_findings import Told
 from telegram_router.telegrams.importers.tables_headings import Columns, outside_brackets, plain
 from telegram_router.telegrams.importers.tables_kinds import Codes, Wanted, binary_length, codes_in, is_filler, meaning
 from telegram_router.telegrams.importers.tables_types import CellType, cell_length, cell_type, whole_number
-from telegram_router.telegrams.importers.workbook import Sheet
 
 _TAKEN: Final = frozenset(name for name in dir(Container) if not name.startswith("__"))
+STORAGES: Final[tuple[Literal["max", "shift"], ...]] = ("max", "shift")
 _VARIABLE: Final = re.compile(r"가변|variable|var\b|~|이하|n\b|\*", re.IGNORECASE)
 _REPEATED: Final = re.compile(r"반복|occurs|repeat", re.IGNORECASE)
 _AS_COUNTED: Final = re.compile(r"([^\s,;:()'\"]+?)\s*(만큼|개수만큼|에 따라)")
@@ -43,17 +45,6 @@ _CIRCLES: Final = frozenset(("o", "○", "◯", "〇", "0"))
 _SIGN: Final = re.compile(r"(.*?)(의)?(부호|sign)(구분)?")
 
 
-@dataclass
-class Told:
-    """Findings about one sheet."""
-
-    sheet: Sheet
-    findings: list[Finding] = field(default_factory=list)
-
-    def say(self, level: Level, code: str, row: int | None, what: str, do: str = "") -> None:
-        self.findings.append(Finding(level, code, self.sheet.where(row), what, do))
-
-
 @dataclass(frozen=True)
 class Times:
     """How often something stands in the telegram."""
@@ -61,6 +52,10 @@ class Times:
     most: int
     least: int | None = None
     depending: str = ""  # what the sheet calls the field that counts
+    storage: Literal["max", "shift"] | None = None  # None: the sheet does not say
+
+
+GROUPS: Final = ("group", "views", "versions", "overlay")
 
 
 @dataclass
@@ -72,10 +67,15 @@ class Item:
     length: int | None = None  # bytes of one; None for a group, which its members decide
     times: Times | None = None
     members: list[Item] = field(default_factory=list)
+    declared: Declared | None = None
 
     @property
     def one(self) -> int:
-        return sum(member.size for member in self.members) if self.members else self.length or 0
+        if self.type.form in ("views", "versions"):
+            return max((member.size for member in self.members), default=0)
+        if not self.members or self.type.form == "overlay":
+            return self.length or 0
+        return sum(member.size for member in self.members)
 
     @property
     def size(self) -> int:
@@ -83,7 +83,7 @@ class Item:
 
     @property
     def is_group(self) -> bool:
-        return bool(self.members) or self.type.form in ("group", "views", "versions")
+        return bool(self.members) or self.type.form in GROUPS
 
 
 # --- rows to items ----------------------------------------------------------------------------------------------
@@ -110,7 +110,8 @@ class Items:
             if isinstance(line, RepeatRow):
                 repeated = self._repeat(line)
             elif isinstance(line, FieldRow):
-                item = Item(line, self._type(line))
+                declared = read_declared(self.told, line)
+                item = Item(line, declared.type if declared else self._type(line), declared=declared)
                 group = place(item)
                 (group if group is not None else repeated.members if repeated else self.top).append(item)
         for item in self.top:
@@ -150,8 +151,10 @@ class Items:
         for member in item.members:
             self._measure(member)
         item.times = item.times or self._times(item)
-        if item.members:
+        if item.members and item.type.form != "overlay":
             self._measure_group(item)
+        elif item.declared:
+            item.length = self._declared_length(item, item.declared)
         else:
             item.length = self._length(item)
             if item.row.is_date:
@@ -169,6 +172,13 @@ class Items:
         elif stated[1] not in (item.one, item.size):
             what = f"{_shown(item.row)} has {stated[1]} bytes, its members {item.one}"
             self.told.say("error", "E-IMP-03", item.row.row, what, "mend the group's length or its members'")
+
+    def _declared_length(self, item: Item, declared: Declared) -> int:
+        stated = cell_length(item.row.length)
+        if stated is not None and declared.form != "rest" and stated[1] != declared.length:
+            what = f"{_shown(item.row)}: its declaration has {declared.length} bytes, the length column {stated[1]}"
+            self.told.say("error", "E-IMP-03", item.row.row, what, "empty the declaration, or make both say the same")
+        return declared.length
 
     def _times(self, item: Item) -> Times | None:
         """How often, by the count column, the type, the length or the remark."""
@@ -189,12 +199,13 @@ class Items:
         limit = int(span[2]) if span else int(most[1]) if most else whole_number(text) or times_in(text)
         inside = re.search(r"\(([^\d\s(),][^\s(),]*)", text)
         name = counter[1] if counter else inside[1] if span and inside else ""
+        storage = next((each for each in STORAGES if re.search(rf"\b{each}\b", text)), None)
         if limit is None:
             name = name or (text if any(plain(text) in (plain(each.label), plain(each.english)) for each in self._rows()) else "")
             what = f"{_shown(row)} is repeated {f'as often as {name} says' if name else f'{text!r} times'}, and no largest number is given"
             self.told.say("error", "E-IMP-05", row.row, what, "write the largest number, e.g. 최대 10")
             return Times(1)
-        return Times(limit, int(span[1]) if span else 0, name) if name else Times(limit)
+        return Times(limit, int(span[1]) if span else 0, name, storage) if name else Times(limit)
 
     def _length(self, item: Item) -> int | None:
         row, kind = item.row, item.type
@@ -253,7 +264,7 @@ class Items:
             what = f"{_shown(row)} has the variable length {row.length!r}"
             if last:
                 self.told.say("warning", "E-IMP-08", row.row, f"{what}: it takes the rest of the telegram, as bytes")
-                item.type = CellType("bytes", extra="rest")
+                item.type = CellType("rest")
                 return 0
             self.told.say("error", "E-IMP-05", row.row, f"{what}, and fields behind it", "give its largest length")
             return _bytes_of(item.type)
@@ -279,7 +290,7 @@ def _parts(number: str) -> tuple[str, ...]:
 def _may_have_members(item: Item) -> bool:
     """Whether a row that others are set in under can be their group: it says so, or has no bytes of its own."""
     has_size = cell_length(item.row.length) is not None or item.type.size is not None
-    return item.type.form in ("group", "views", "versions") or bool(item.row.count) or not (has_size or item.row.type)
+    return item.type.form in GROUPS or bool(item.row.count) or not (has_size or item.row.type)
 
 
 def _by_number() -> Callable[[Item], list[Item] | None]:
@@ -330,7 +341,12 @@ def _placed(items: Iterable[Item], at: int, inner: bool = False) -> Iterator[tup
     """Each row with the byte at which it begins; of what is repeated, the first."""
     for item in items:
         yield item, at, inner
-        yield from _placed(item.members, at, inner or item.times is not None)
+        inside = inner or item.times is not None
+        if item.type.form in ("views", "versions"):  # each begins where the others do
+            for member in item.members:
+                yield from _placed([member], at, inside)
+        else:
+            yield from _placed(item.members, at, inside)
         at += item.size
 
 
@@ -392,6 +408,9 @@ class Names:
         self.taken: dict[str, int] = dict.fromkeys(taken, 0)
 
     def name(self, row: FieldRow) -> str:
+        if row.declaration and row.english.isidentifier() and row.english not in self.taken:  # one of our own sheets: as it stands
+            self.taken[row.english] = row.row
+            return row.english
         # Korean names are identifiers to Python and keys to JSON: a transliteration would help nobody who reads 출금계좌번호.
         source = row.english or outside_brackets(row.label) or row.label
         wanted = identifier(source if plain(source) else row.label, "항목" if re.search("[가-힣]", row.label) else "field")
@@ -437,7 +456,7 @@ class Declaring:
     def _is_sign_of(self, item: Item, following: Item) -> bool:
         """잔액부호 X(1) in front of 잔액 9(13): one signed number."""
         found = _SIGN.fullmatch(plain(item.row.label))
-        lone = not (item.is_group or item.times or following.is_group or following.times)
+        lone = not any(each.is_group or each.times or each.declared for each in (item, following))
         if not found or not lone or item.length != 1 or following.type.form != "digits" or following.type.signed or not following.length:
             return False
         amount = plain(following.row.label)
@@ -446,6 +465,8 @@ class Declaring:
 
     def _node(self, item: Item, names: Names, counters: frozenset[str], sign: Item | None) -> Imported:
         row = item.row
+        if item.type.form in ("views", "versions", "overlay"):
+            return self._inline(item, names, counters)
         if item.is_group:
             name = names.name(row)
             inner = Names(self.told)
@@ -454,28 +475,55 @@ class Declaring:
         made = self._field(item, names, plain(row.label) in counters or plain(row.english) in counters, sign)
         return self._repeated(item, made)
 
+    def _inline(self, item: Item, names: Names, counters: frozenset[str]) -> Imported:
+        """Bytes seen in several ways, in versions, or taken over by fields: the place has no name of its own."""
+        given = item.declared.arguments if item.declared else {}
+        line = item.row.row
+        if item.type.form == "overlay":
+            members = self.nodes(item.members, names, counters)
+            return ImportedInline("Overlay", (("", ImportedGroup("overlay", members, line=line)),), item.one, line=line)
+        if item.type.form == "versions":
+            groups = [(_first_day(each.row.label), each) for each in item.members]
+            # Versions have fields of the same names, and those of only one of them stand beside the others' all the same.
+            made = [
+                (first, ImportedGroup(f"from_{first or 'the_beginning'}", self.nodes(each.members, Names(self.told), counters)))
+                for first, each in groups
+            ]
+            return ImportedInline("Versions", tuple(made), item.one, str(given.get("by", "")).removeprefix("header."), line=line)
+        views = tuple(
+            node for each in item.members if not isinstance(node := self._node(each, names, counters, None), ImportedViews | ImportedInline)
+        )
+        if not given:
+            what = f"{_shown(item.row)}: nothing says which view is the right one; the first is read"
+            self.told.say("warning", "E-IMP-08", line, what, 'write by="..." and when={...} into the spec')
+        return ImportedViews(views, given.get("by") or "", given.get("when") or {}, given.get("default") or "", line=line)
+
     def _repeated(self, item: Item, node: ImportedField | ImportedGroup) -> Imported:
         if item.times is None or not node.name:
             return replace(node, length=item.size, kind=f"Filler({item.size})") if item.times and isinstance(node, ImportedField) else node
         counter = self._counter(item) if item.times.depending else ""
-        if counter:
+        if counter and item.times.storage is None:
             what = f"{_shown(item.row)}: {counter} counts its items; all {item.times.most} places are taken to be sent always"
             self.told.say("warning", "E-IMP-08", item.row.row, what, 'write storage="shift" if only as many as counted are sent')
         least = item.times.least if counter else None
-        return ImportedTable(node.name, replace(node, label="", note=""), item.times.most, least, counter, "max", node.label, node.note, item.row.row)  # fmt: skip
+        return ImportedTable(node.name, replace(node, label="", note=""), item.times.most, least, counter, item.times.storage or "max", node.label, node.note, item.row.row)  # fmt: skip
 
     def _counter(self, item: Item) -> str:
         wanted = plain(item.times.depending) if item.times else ""
         for row, name in self.known:
             if wanted and wanted in (plain(row.label), plain(row.english), plain(name)):
                 return name
+        if item.times and "." in item.times.depending:  # a path, as the spec has it
+            return item.times.depending
         what = f"{_shown(item.row)} is repeated as often as {item.times.depending if item.times else ''} says, which no field before it is called"
         self.told.say("error", "E-IMP-06", item.row.row, what, "use the name of the field that counts")
         return ""
 
     def _field(self, item: Item, names: Names, counts: bool, sign: Item | None) -> ImportedField:
         row, length = item.row, item.length or 0
-        if item.type.extra == "rest":
+        if item.declared:
+            return self._declared(item, item.declared, names)
+        if item.type.form == "rest":
             return ImportedField(names.name(row), "Opaque()", 0, _label(row), _note(row), {}, row.row)
         if item.type.form != "filler" and is_filler(row.label, row.english) and not item.type.signed:
             item.type = CellType("filler")
@@ -502,6 +550,14 @@ class Declaring:
         if name:
             self.known.append((row, name))
         return ImportedField(name, said.kind, said.length, _label(row), _note(row), said.codes, row.row)
+
+    def _declared(self, item: Item, declared: Declared, names: Names) -> ImportedField:
+        row = item.row
+        unnamed = not row.english and (not declared.kind.is_named or declared.kind.flagbuildnone) if declared.kind else False
+        name = "" if unnamed else names.name(row)
+        if name:
+            self.known.append((row, name))
+        return ImportedField(name, declared.text, declared.length, _label(row), _note(row), declared.codes, row.row)
 
     def _codes(self, row: FieldRow, length: int) -> Codes:
         if row.codes:
@@ -535,10 +591,14 @@ def _typed(item: Item) -> CellType:
     return item.type
 
 
+def _first_day(label: str) -> str:
+    return label if re.fullmatch(r"\d{8}", label) else ""
+
+
 def _label(row: FieldRow) -> str:
-    return " ".join((*row.outer, row.label))
+    return " ".join((*row.outer, row.label if row.has_label or not row.declaration else "")).strip()
 
 
 def _note(row: FieldRow) -> str:
     marks = " ".join(f"{heading} {mark}" for heading, mark in row.marks)
-    return "; ".join(filter(None, (row.type, marks, row.note)))
+    return "; ".join(filter(None, (row.type if not row.declaration else "", marks, row.note)))

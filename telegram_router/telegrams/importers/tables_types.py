@@ -7,7 +7,23 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-Form = Literal["text", "code", "digits", "hangul", "date", "time", "binary", "packed", "filler", "group", "views", "versions", "bytes"]
+Form = Literal[
+    "text",
+    "code",
+    "digits",
+    "hangul",
+    "date",
+    "time",
+    "binary",
+    "packed",
+    "filler",
+    "group",
+    "rest",
+    "views",
+    "versions",
+    "overlay",
+    "bytes",
+]
 
 
 @dataclass(frozen=True)
@@ -20,7 +36,6 @@ class CellType:
     times: int | None = None  # X(3*35)
     signed: bool = False
     pair: tuple[int, int] | None = None  # 9(12,3): 12 digits in all or before the point, which its length must tell
-    extra: str = ""  # what stands behind GROUP, REDEFINES and the like
 
     def length(self) -> int | None:
         """Bytes of one, as far as the type alone says."""
@@ -42,18 +57,17 @@ _WORDS: Final[dict[str, Form]] = {
     **dict.fromkeys(("FILLER", "공란", "예비", "여백"), "filler"),
     **dict.fromkeys(("GROUP", "GRP", "그룹", "STRUCT", "STRUCTURE", "구조체", "구조", "OBJECT", "LIST", "ARRAY", "배열", "반복부", "묶음"), "group"),
     **dict.fromkeys(("BYTE", "BYTES", "RAW"), "bytes"),
+    "REDEFINES": "views",
+    "VERSIONS": "versions",
+    "OVERLAY": "overlay",
 }  # fmt: skip
 _SIGNED: Final = {"S9": "digits", "SN": "digits", "9S": "digits", "N(S)": "digits"}
-_SPECIAL: Final[dict[str, Form]] = {"REDEFINES": "views", "VERSIONS": "versions", "GROUP": "group"}
 _USAGES: Final[dict[str, Form]] = {"COMP-3": "packed", "PACKED-DECIMAL": "packed", "COMP": "binary", "COMP-4": "binary", "COMP-5": "binary", "BINARY": "binary"}  # fmt: skip
 
 
 def cell_type(text: str) -> CellType | None:
     """A type cell's meaning, None when it has none that is known. Its text is not empty."""
     shown = " ".join(unicodedata.normalize("NFKC", text).split())
-    special = re.fullmatch(r"(REDEFINES|VERSIONS|GROUP)\s+(.+)", shown)
-    if special:
-        return CellType(_SPECIAL[special[1]], extra=special[2])
     upper = shown.upper()
     usage = re.fullmatch(r"(.+?)\s+(COMP-3|PACKED-DECIMAL|COMP-4|COMP-5|COMP|BINARY)", upper)
     if usage:
