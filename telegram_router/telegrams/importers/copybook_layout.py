@@ -82,7 +82,7 @@ class Layout:
             return
         taken: set[str] = set()
         for entry in self._seen_in(group):
-            wanted = identifier(entry.name) if entry.name else self._filler_name()
+            wanted = identifier(entry.name, of_table=entry.occurs is not None) if entry.name else self._filler_name()
             name = unique(wanted, taken.__contains__, identifier(group.name) if group.name else "")
             taken.add(name)
             self.names[id(entry)] = name

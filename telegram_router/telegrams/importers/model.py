@@ -176,13 +176,16 @@ _TAKEN: Final = frozenset(dir(Container))  # a parsed record is a dict whose key
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-def identifier(name: str, otherwise: str = "field") -> str:
-    """A name as the spec can hold it, in snake case: CUST-NAME and custName are cust_name, 고객명 stays, CLASS is class_."""
+def identifier(name: str, otherwise: str = "field", *, of_table: bool = False) -> str:
+    """A name as the spec can hold it, in snake case: CUST-NAME and custName are cust_name, 고객명 stays, CLASS is class_.
+
+    A table may be called items, a field may not.
+    """
     plain = unicodedata.normalize("NFKC", name)
     text = _BETWEEN.sub("_", plain if plain.isupper() else _HUMP.sub("_", plain)).strip("_").lower()
     if not text:
         return otherwise
-    if keyword.iskeyword(text) or text in _TAKEN:
+    if keyword.iskeyword(text) or (text in _TAKEN and not (of_table and text == "items")):
         text += "_"
     text = text if text[0].isalpha() or text[0] == "_" else f"{otherwise}_{text}"
     return text if text.isidentifier() else otherwise
