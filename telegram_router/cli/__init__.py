@@ -492,8 +492,8 @@ def spec_sample(name: str, message: str | None, folders: tuple[Path, ...], seed:
     "--format",
     "form",
     required=True,
-    type=click.Choice(["markdown", "json-schema", "lua", "mermaid"]),
-    help="What to write: a document for people, JSON Schema, a Wireshark dissector in Lua, or Mermaid diagrams.",
+    type=click.Choice(["markdown", "json-schema", "lua", "mermaid", "csv", "xlsx"]),
+    help="What to write: a document for people, JSON Schema, a Wireshark dissector in Lua, Mermaid diagrams, or layout sheets.",
 )
 @click.option("--message", metavar="MESSAGE", help="Only this message.")
 @click.option("--output", metavar="FILE", help="File to write, or folder: one that exists, or a name that ends in /. Without it: stdout.")

@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from telegram_router.cli import tell
 from telegram_router.cli.shown import say
 from telegram_router.cli.specs import message_named
 from telegram_router.telegrams import MessageLayout, Spec
@@ -47,15 +48,18 @@ class Form:
     document: Callable[[Job], bytes]
     files: Callable[[Job], Iterator[File]]
     is_binary: bool = False
+    lost: Callable[[Job], list[str]] = lambda job: []  # what the format cannot hold of a spec, in words
 
 
-def _one(suffix: str, document: Callable[[Job], bytes], *, is_binary: bool = False) -> Form:
+def _one(
+    suffix: str, document: Callable[[Job], bytes], *, is_binary: bool = False, lost: Callable[[Job], list[str]] = lambda job: []
+) -> Form:
     """A format whose folder holds the one document too."""
 
     def files(job: Job) -> Iterator[File]:
         yield job.named(suffix), document(job)
 
-    return Form(document, files, is_binary)
+    return Form(document, files, is_binary, lost)
 
 
 def _markdown(job: Job) -> bytes:
@@ -103,11 +107,31 @@ def _diagram_files(job: Job) -> Iterator[File]:
         yield f"{job.spec.name}.flow.mmd", (mermaid.sequence_diagram(job.spec) + "\n").encode()
 
 
+def _csv(job: Job) -> bytes:
+    from telegram_router.telegrams.exporters import tables
+
+    return tables.export_csv(job.spec, job.message)
+
+
+def _xlsx(job: Job) -> bytes:
+    from telegram_router.telegrams.exporters import tables
+
+    return tables.export_xlsx(job.spec, job.message)
+
+
+def _not_in_sheets(job: Job) -> list[str]:
+    from telegram_router.telegrams.exporters import tables
+
+    return tables.not_carried(job.spec)
+
+
 FORMATS: Final[dict[str, Form]] = {
     "markdown": _one("md", _markdown),
     "json-schema": Form(_schema, _schemas),
     "lua": _one("lua", _lua),
     "mermaid": Form(_diagrams, _diagram_files),
+    "csv": _one("csv", _csv, lost=_not_in_sheets),
+    "xlsx": _one("xlsx", _xlsx, is_binary=True, lost=_not_in_sheets),
 }
 
 
@@ -115,6 +139,7 @@ def export_spec(spec: Spec, path: Path, form: str, message: str | None, output: 
     """Write one format of a spec. `path` is the spec file: its samples stand beside it. Returns the exit code."""
     job = Job(spec, samples_of(path), None if message is None else message_named(spec, message))
     made = FORMATS[form]
+    tell(f"not in the {form}: {what}" for what in made.lost(job))
     if output is None:
         if made.is_binary and sys.stdout.isatty():
             raise click.UsageError(f"{form} is no text for a terminal: name a file with --output.")
