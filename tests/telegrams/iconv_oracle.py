@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 
 from telegram_router.telegrams.codepages import MIXED
-from telegram_router.telegrams.codepages.packed import DOUBLE_CODES, HOLE, packed
+from telegram_router.telegrams.codepages.packed import HOLE, double_codes, packed
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.iconv_open.restype = ctypes.c_void_p
@@ -92,7 +92,7 @@ def table_module(page: str) -> str:
     texts = dict(reader(page))
     kept = {"SINGLE": [texts[bytes([code])] or HOLE for code in range(0x100)]}
     if MIXED[page].double_of == page:
-        kept["DOUBLE"] = [texts[b"\x0e" + code.to_bytes(2, "big") + b"\x0f"] or HOLE for code in DOUBLE_CODES]
+        kept["DOUBLE"] = [texts[b"\x0e" + code.to_bytes(2, "big") + b"\x0f"] or HOLE for code in double_codes()]
     lines = [f'"""{page}, made from {NAMES[page]} of the GNU C library by tests/telegrams/iconv_oracle.py. See packed.py."""', ""]
     for name, characters in kept.items():
         text = packed(characters)

@@ -427,6 +427,7 @@ REFUSED_TEXTS = [
     (Text(9, "cp933"), "가\x0e", "E-ENC-04", "control character at character 2"),
     (Text(9, "jisx0201"), "カナ", "E-ENC-03", "character 1 of the text does not exist in jisx0201"),
     (Text(3, "cp933", truncate="char", required=True), "", "E-FLD-06", "blank"),
+    (Text(3, "cp933", truncate="char", required=True), "홍", "E-FLD-05", "text needs 4 bytes"),
     (Text(6, "cp933", wide=True, required=True), "　", "E-FLD-06", "blank"),
 ]
 

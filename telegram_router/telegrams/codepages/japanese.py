@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 CP932: Final = "cp932_windows"
 
-_encode = codecs.getencoder("cp932")
-_decode = codecs.getdecoder("cp932")
-
 
 class WindowsPage:
     """The code page under its name `cp932_windows`."""
@@ -28,8 +25,8 @@ class WindowsPage:
     def _codes(self) -> dict[str, bytes]:
         """IBM's codes of the characters that Python writes by NEC's."""
         codes = (bytes((first, second)) for first in range(0xFA, 0xFD) for second in range(0x40, 0xFD))
-        known = ((_decode(code, "ignore")[0], code) for code in codes)
-        return {text: code for text, code in known if text and _encode(text)[0][0] in (0xED, 0xEE)}
+        known = ((code.decode("cp932", "ignore"), code) for code in codes)
+        return {text: code for text, code in known if text and text.encode("cp932")[0] in (0xED, 0xEE)}
 
     @cached_property
     def _split(self) -> re.Pattern[str]:
@@ -37,15 +34,15 @@ class WindowsPage:
 
     def encode(self, text: str, errors: str = "strict") -> tuple[bytes, int]:
         """As Python's codecs do."""
-        content, length = _encode(text, errors)
+        content, length = text.encode("cp932", errors), len(text)
         if 0xED not in content and 0xEE not in content:
             return content, length
         pieces = self._split.split(text)
-        return b"".join([self._codes.get(piece) or _encode(piece, errors)[0] for piece in pieces]), length
+        return b"".join([self._codes.get(piece) or piece.encode("cp932", errors) for piece in pieces]), length
 
     def decode(self, content: ReadableBuffer, errors: str = "strict") -> tuple[str, int]:
         """As Python's codecs do."""
-        return _decode(content, errors)
+        return codecs.decode(content, "cp932", errors), memoryview(content).nbytes
 
     def codec(self) -> codecs.CodecInfo:
         """What Python wants to know of it."""

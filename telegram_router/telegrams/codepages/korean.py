@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 KSX1001: Final = "cp949_ksx1001"
 OUTSIDE: Final = "not in KS X 1001"  # the reason of a fault
 
-_encode = codecs.getencoder("cp949")
-_decode = codecs.getdecoder("cp949")
-
 # All codes of KS X 1001 have both bytes from A1; what cp949 adds has one below.
 _INSIDE: Final = re.compile(rb"(?:[\x00-\x7f]|[\xa1-\xfe]{2})*")
 
@@ -33,11 +30,11 @@ class KsX1001Page:
         outside = next((at for at, character in enumerate(text) if _is_outside(character)), None)
         while outside is not None:
             fault = UnicodeEncodeError(self.name, text, outside, outside + 1, OUTSIDE)
-            content += _encode(text[done:outside], errors)[0]
+            content += text[done:outside].encode("cp949", errors)
             instead, done = codecs.lookup_error(errors)(fault)
-            content += instead if isinstance(instead, bytes) else _encode(instead, "strict")[0]
+            content += instead if isinstance(instead, bytes) else instead.encode("cp949")
             outside = next((at for at in range(done, len(text)) if _is_outside(text[at])), None)
-        return content + _encode(text[done:], errors)[0], len(text)
+        return content + text[done:].encode("cp949", errors), len(text)
 
     def decode(self, content: ReadableBuffer, errors: str = "strict") -> tuple[str, int]:
         """As Python's codecs do."""
@@ -46,14 +43,14 @@ class KsX1001Page:
     def _decoded(self, content: bytes, errors: str) -> str:
         text, at = "", 0
         while (end := inside(content, at)) < len(content):
-            text += _decode(content[at:end], errors)[0]
+            text += content[at:end].decode("cp949", errors)
             instead, at = codecs.lookup_error(errors)(self._fault(content, end))
             text += str(instead)
-        return text + _decode(content[at:], errors)[0]
+        return text + content[at:].decode("cp949", errors)
 
     def _fault(self, content: bytes, at: int) -> UnicodeDecodeError:
         try:
-            _decode(content[at : at + 2])
+            content[at : at + 2].decode("cp949")
         except UnicodeDecodeError as error:
             return UnicodeDecodeError(self.name, content, at, at + error.end - error.start, error.reason)
         return UnicodeDecodeError(self.name, content, at, at + 2, OUTSIDE)
@@ -70,4 +67,4 @@ def inside(content: bytes, start: int = 0) -> int:
 
 
 def _is_outside(character: str) -> bool:
-    return "가" <= character <= "힣" and min(_encode(character)[0]) < 0xA1
+    return "가" <= character <= "힣" and min(character.encode("cp949")) < 0xA1

@@ -15,7 +15,11 @@ from typing import Final
 
 HOLE: Final = "\ufffe"  # stands in a table where the page has no character
 
-DOUBLE_CODES: Final = (0x4040, *(first << 8 | second for first in range(0x41, 0xFF) for second in range(0x41, 0xFF)))
+
+def double_codes() -> Iterator[int]:
+    """The codes of two bytes that a page may have."""
+    yield 0x4040
+    yield from (first << 8 | second for first in range(0x41, 0xFF) for second in range(0x41, 0xFF))
 
 
 def packed(characters: Sequence[str]) -> str:
@@ -36,7 +40,7 @@ def unpacked_single(kept: str) -> str:
 def unpacked_double(kept: str) -> str:
     """The character of every code of two bytes, from 0 to 0xFFFF."""
     table = [HOLE] * 0x10000
-    for code, character in zip(DOUBLE_CODES, _characters(kept), strict=True):
+    for code, character in zip(double_codes(), _characters(kept), strict=True):
         table[code] = character
     return "".join(table)
 

@@ -201,6 +201,8 @@ class Text(CharKind):
             if self.truncate != "char":
                 raise self._too_long(content)
             text = self._cut(text)
+            if self.required and not text.strip(self._padding):
+                raise self._too_long(content)
             content = self._bytes(text)
         return self._padded(text, content)
 
