@@ -188,8 +188,17 @@ class _Planner:
                 known = sorted(known_specs(folders))
                 self.report("E-CFG-06", place, "no such spec", f"one of {', '.join(known)}" + _nearest(spec, known))
             else:
-                self._gather(lambda name=spec, file=path: self.plan.specs.update({name: read_spec(file)}))  # type: ignore[misc]
+                self._gather(lambda name=spec, where=place, file=path: self._routable(name, where, read_spec(file)))  # type: ignore[misc]
         return None not in found.values()
+
+    def _routable(self, name: str, place: tuple[str | int, ...], spec: Spec) -> None:
+        """Records of a file have a layout like any telegram, but nothing that says where they go and what answers them."""
+        lacking = [role for role in ("key", "correlation") if not getattr(spec.family, role)]
+        if lacking:
+            what = f"the spec has no {' and no '.join(lacking)}: it describes records, which cannot be routed"
+            self.report("E-CFG-07", place, what, do=f"name the header fields in the spec's {' and '.join(lacking)}, or use another spec")
+        else:
+            self.plan.specs[name] = spec
 
     # --- listeners and services -------------------------------------------------------------------------------------
 

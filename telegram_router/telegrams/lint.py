@@ -94,6 +94,8 @@ class _Linter:
     def layouts(self) -> Problems:
         yield from (self._laid_out(problem, "header") for problem in self.draft.header.problems)
         for drafted in self.draft.messages:
+            if not drafted.nodes:
+                yield self.problem("E-CFG-21", drafted.message.line, drafted.message.name, "a message of no bytes", do="give it fields")
             yield from (self._laid_out(problem, drafted.message.name, drafted.message.line) for problem in drafted.body.problems)
             yield from self._in_both(drafted)
 
@@ -130,6 +132,8 @@ class _Linter:
         single = [("carrier", self.family.carrier), ("owner", self.family.owner)]
         many = [("key", self.family.key), ("correlation", self.family.correlation)]
         for role, names in many:
+            if names == () and self._may_be_empty(role):
+                continue
             if not names or isinstance(names, str):
                 yield self.problem("E-CFG-24", self.family.line, role, "names no field", "a tuple of header fields")
                 continue
@@ -138,6 +142,12 @@ class _Linter:
                 yield self.problem("E-CFG-24", self.family.line, role, "names a field twice")
         for role, name in single:
             yield from self._not_in_header(role, [name] if name else [])
+
+    def _may_be_empty(self, role: str) -> bool:
+        """A record of a file has no key when it is the only one of its family, and pairs with nothing when none wants an answer."""
+        if role == "key":
+            return len(self.draft.messages) == 1
+        return all(drafted.reply is not None and drafted.reply.message is None for drafted in self.draft.messages)
 
     def _not_in_header(self, role: str, names: Iterable[str]) -> Problems:
         for name in names:

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -123,7 +123,9 @@ class Spec:
         offset, length = self.header_fields[name]
         return slice(self.framing.prefix + offset, self.framing.prefix + offset + length)
 
-    def _getter(self, names: Iterable[str]) -> Callable[[bytes], Any]:
+    def _getter(self, names: Sequence[str]) -> Callable[[bytes], Any]:
+        if not names:
+            return _nothing
         return operator.itemgetter(*fused(self.header_slice(name) for name in names))
 
     def _key_frame(self, message: MessageLayout) -> bytes:
@@ -194,6 +196,11 @@ class Spec:
     def _wrong_framing(self, message: MessageLayout) -> FieldProblem:
         what = "bytes around the telegram are not those of its framing"
         return FieldProblem("E-FRM-04", self.name, message.name, "framing", 0, 0, "framing", self.framing.describe(), what)
+
+
+def _nothing(frame: bytes) -> tuple[()]:
+    """The key of a family that needs none: it has one message."""
+    return ()
 
 
 def fused(places: Iterable[slice]) -> list[slice]:
