@@ -67,6 +67,11 @@ class Codec:
         """Problems of these bytes that are not of a single field."""
         return ()
 
+    def field_at(self, offset: int) -> list[PlannedField]:
+        """The fields that may begin at an offset."""
+        planned = self._at.get(offset)
+        return [] if planned is None else [planned]
+
     # -- reading
 
     def slow(self, number: int, raw: bytes, found: list[Finding]) -> Any:

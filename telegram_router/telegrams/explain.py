@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from telegram_router.errors import FieldProblem
 from telegram_router.telegrams.fields import Code, Date, FieldFault, Filler, Number, Time
-from telegram_router.telegrams.json_form import writer_of
+from telegram_router.telegrams.json_values import writer_of
 from telegram_router.telegrams.layout import PlannedField
 from telegram_router.telegrams.lengths import LengthField, Refusal
 

@@ -11,35 +11,29 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import difflib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import WeakKeyDictionary
 
 import msgspec
 
 from telegram_router.errors import FieldError, FieldProblem
-from telegram_router.telegrams.fields import Code, FieldFault, Filler, Fixed, Kind, Length, Number, Opaque, Text, blank_of
-from telegram_router.telegrams.layout import PlannedField
+from telegram_router.telegrams.fields import FieldFault, Filler, blank_of
+from telegram_router.telegrams.json_nested import GroupForm, Names
+from telegram_router.telegrams.json_values import form_problem, json_type, nearest, reader_of, writer_of
+from telegram_router.telegrams.layout import PlannedField, is_flat
 from telegram_router.telegrams.telegram import Telegram
 
 if TYPE_CHECKING:
     from telegram_router.telegrams.spec import MessageLayout, Spec
-
-Convert: TypeAlias = Callable[[Any], Any]
 
 MAX_DEPTH: Final = 32  # nesting of JSON that is looked at; our form needs 2
 SECTIONS: Final = ("header", "body")
 _KEPT: Final = ("$filler", "$as_sent")
 _FORM_NAMES: Final = frozenset({"message", *SECTIONS, *_KEPT})
 _HEX: Final = "hex:"
-_NUMBER: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?")
-_LARGEST: Final = 10**40
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -110,7 +104,7 @@ def _message_of(spec: Spec, given: Any) -> MessageLayout:
     message = spec.messages.get(name)
     if message is None:
         raise FieldError(
-            [form_problem(spec.name, "", "/message", "no message of the spec has this name", _nearest(name, spec.messages) or expected)]
+            [form_problem(spec.name, "", "/message", "no message of the spec has this name", nearest(name, spec.messages) or expected)]
         )
     return message
 
@@ -193,11 +187,15 @@ class MessageForm:
         self.spec = message.spec.name
         self.message = message.name
         self._encoding = message.spec.encoding
+        self._codec = message.codec
+        names, nested = Names(self.spec, self.message), not is_flat(message.tree)
+        self._groups = {
+            section: GroupForm(names, [node for node in message.tree if node.section == section]) for section in SECTIONS if nested
+        }
         self.fields: dict[str, dict[str, PlannedField]] = {
-            section: {planned.name: planned for planned in message.fields if planned.section == section and planned.name}
+            section: {planned.name: planned for planned in message.fields if planned.section == section and planned.name and not nested}
             for section in SECTIONS
         }
-        self._at = {planned.offset: planned for planned in message.fields}
         # Most values go into the JSON as they are, so only the others are listed.
         self._writers = {
             section: [(name, write) for name, planned in fields.items() if (write := writer_of(planned.kind))]
@@ -209,6 +207,12 @@ class MessageForm:
 
     def written(self, section: str, values: dict[str, Any]) -> dict[str, Any]:
         """Values for the JSON."""
+        if self._groups:
+            problems: list[FieldProblem] = []
+            nested: dict[str, Any] = self._groups[section].write(values, f"/{section}", problems)
+            if problems:
+                raise FieldError(problems)
+            return nested
         made = values.copy()
         for name, write in self._writers[section]:
             if name in made:
@@ -219,6 +223,8 @@ class MessageForm:
         return made
 
     def masked(self, section: str, name: str, value: Any) -> Any:
+        if self._groups:
+            return self._groups[section].masked({name: value})[name]
         planned = self.fields[section].get(name)
         if planned is None or planned.log != "clear":
             return f"[{planned.length or len(value) if planned else 0} bytes]"
@@ -243,6 +249,8 @@ class MessageForm:
         if type(given) is not dict:
             problems.append(form_problem(self.spec, self.message, f"/{section}", f"value is {json_type(given)}", "an object"))
             return {}
+        if self._groups:
+            return self._groups[section].values(given, f"/{section}", problems, whole)
         readers = self._readers[section]
         if given.keys() == readers.keys():  # the usual case, in a third of the time
             try:
@@ -270,7 +278,7 @@ class MessageForm:
                 self.message,
                 path,
                 f"name {number} of the object is unknown",
-                _nearest(name, known) or "only names of the layout",
+                nearest(name, known) or "only names of the layout",
             )
             for number, name in enumerate(given, 1)
             if name not in known
@@ -285,7 +293,8 @@ class MessageForm:
         """Each group that is not empty, by offset."""
         groups: dict[str, dict[str, str]] = {}
         for offset, kept in sorted(residue.items()):
-            planned = self._at.get(offset)
+            places = self._codec.field_at(offset)
+            planned = next((planned for planned in places if planned.length == len(kept)), None)
             if planned is None:  # decoding never makes such; encoding says what is wrong
                 raise FieldError(
                     [
@@ -294,7 +303,10 @@ class MessageForm:
                         )
                     ]
                 )
-            groups.setdefault(_group_of(planned), {})[str(offset)] = _kept_text(kept, self._encoding_of(planned))
+            # A text says nothing of its blanks, so it needs a length that is sure.
+            sure = all(other.length == planned.length for other in places)
+            text = _kept_text(kept, self._encoding_of(planned)) if sure else _HEX + kept.hex()
+            groups.setdefault(_group_of(planned), {})[str(offset)] = text
         return groups
 
     def _read_residue(self, group: str, given: Any, problems: list[FieldProblem]) -> dict[int, bytes]:
@@ -303,20 +315,22 @@ class MessageForm:
             return {}
         residue = {}
         for number, (offset, text) in enumerate(given.items(), 1):
-            planned = self._planned_at(offset)
-            kept = None if planned is None or _group_of(planned) != group else _kept_bytes(text, planned.length, self._encoding_of(planned))
-            if planned is None or kept is None:
+            fits = [planned for planned in self._planned_at(offset) if _group_of(planned) == group]
+            kept = next(
+                (kept for planned in fits if (kept := _kept_bytes(text, planned.length, self._encoding_of(planned))) is not None), None
+            )
+            if kept is None:
                 expected = "the offset of a field, and its bytes as text or as hex behind `hex:`"
                 problems.append(form_problem(self.spec, self.message, f"/{group}", f"entry {number} does not fit the layout", expected))
             else:
-                residue[planned.offset] = kept
+                residue[int(offset)] = kept
         return residue
 
     def _encoding_of(self, planned: PlannedField) -> str:
         return getattr(planned.kind, "encoding", None) or self._encoding
 
-    def _planned_at(self, offset: str) -> PlannedField | None:
-        return self._at.get(int(offset)) if offset.isascii() and offset.isdecimal() and len(offset) < 10 else None
+    def _planned_at(self, offset: str) -> list[PlannedField]:
+        return self._codec.field_at(int(offset)) if offset.isascii() and offset.isdecimal() and len(offset) < 10 else []
 
 
 def form_of(message: MessageLayout) -> MessageForm:
@@ -328,30 +342,6 @@ def form_of(message: MessageLayout) -> MessageForm:
 
 
 _forms: WeakKeyDictionary[MessageLayout, MessageForm] = WeakKeyDictionary()  # a reload drops the specs before it
-
-
-def form_problem(spec: str, message: str, path: str, what: str, expected: str, offset: int = 0) -> FieldProblem:
-    """Something wrong with the JSON itself rather than with one field."""
-    return FieldProblem("E-FLD-12", spec, message, path or "/", offset, 0, "JSON", expected, what)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    """A known name close to an unknown one, as an expectation."""
-    close = difflib.get_close_matches(name[:64], list(known), 1)
-    return f"`{close[0]}`, perhaps" if close else ""
-
-
-def json_type(value: Any) -> str:
-    """What JSON calls it; says nothing of the value."""
-    names = {
-        dict: "an object",
-        list: "an array",
-        str: "a string",
-        int: "a number",
-        float: "a number with a fraction",
-        bool: "true or false",
-    }
-    return "null or missing" if value is None else names.get(type(value), "something else")
 
 
 # --- kept bytes -------------------------------------------------------------------------------------------------
@@ -381,124 +371,3 @@ def _kept_bytes(text: Any, length: int, encoding: str) -> bytes | None:
     except ValueError:
         return None
     return kept if len(kept) == length else None
-
-
-# --- one value --------------------------------------------------------------------------------------------------
-
-
-def writer_of(kind: Kind) -> Convert | None:
-    """From a field's value to its JSON; None where the value is written as it is."""
-    if kind.has_json_form:
-        return kind.as_json
-    if isinstance(kind, Number | Length):
-        scale = max(getattr(kind, "scale", 0), 0)
-        return _decimal_writer(kind, scale) if scale else _int_writer(kind)
-    if isinstance(kind, Opaque):
-        return _base64_writer(kind)
-    return None
-
-
-def _int_writer(kind: Kind) -> Convert:
-    as_number = kind.json == "number"
-
-    def write(value: Any) -> Any:
-        if type(value) is int and -_LARGEST < value < _LARGEST:
-            return value if as_number else str(value)
-        if value is None:
-            return None
-        raise kind.wrong_type(value, kind.expected)
-
-    return write
-
-
-def _decimal_writer(kind: Kind, scale: int) -> Convert:
-    def write(value: Any) -> str | None:
-        if value is None:
-            return None
-        if type(value) is int:
-            value = Decimal(value)
-        if type(value) is not Decimal or not value.is_finite() or abs(value) >= _LARGEST:
-            raise kind.wrong_type(value, kind.expected)
-        text = f"{value:.{scale}f}" if value else f"{0:.{scale}f}"
-        if Decimal(text) != value:
-            raise kind.fault("E-FLD-05", f"number has more than {scale} digits behind the decimal point")
-        return text
-
-    return write
-
-
-def _base64_writer(kind: Kind) -> Convert:
-    def write(value: Any) -> str:
-        if type(value) is not bytes:
-            raise kind.wrong_type(value, "bytes")
-        return base64.b64encode(value).decode("ascii")
-
-    return write
-
-
-def reader_of(kind: Kind) -> Convert:
-    """From JSON to a field's value. The function raises FieldFault; it never lets a float or a bool through."""
-    if kind.has_json_form:
-        return kind.of_json
-    if isinstance(kind, Number | Length):
-        return _number_reader(kind, max(getattr(kind, "scale", 0), 0))
-    if isinstance(kind, Opaque):
-        return _base64_reader(kind)
-    if isinstance(kind, Text | Code):
-        return _text_reader(kind, "")
-    if isinstance(kind, Fixed):
-        return _text_reader(kind, kind.text)
-    return _moment_reader(kind)
-
-
-def _text_reader(kind: Kind, absent: str) -> Convert:
-    def read(value: Any) -> str:
-        if type(value) is str:
-            return value
-        if value is None:
-            return absent
-        raise kind.fault("E-FLD-12", f"value is {json_type(value)}")
-
-    return read
-
-
-def _moment_reader(kind: Kind) -> Convert:
-    def read(value: Any) -> str | None:
-        if type(value) is str:
-            return value or None
-        if value is None:
-            return None
-        raise kind.fault("E-FLD-12", f"value is {json_type(value)}")
-
-    return read
-
-
-def _number_reader(kind: Kind, scale: int) -> Convert:
-    def read(value: Any) -> Any:
-        if type(value) is int:
-            return Decimal(value) if scale else value
-        if value is None:
-            return None
-        if type(value) is not str:
-            raise kind.fault("E-FLD-12", f"value is {json_type(value)}")
-        form = _NUMBER.fullmatch(value)
-        if form is None or (form[1] and not scale):
-            raise kind.fault("E-FLD-01", "text is not a number of this form")
-        if scale:
-            return Decimal(value) or Decimal(0)  # no negative zero
-        return int(value)
-
-    return read
-
-
-def _base64_reader(kind: Kind) -> Convert:
-    def read(value: Any) -> bytes:
-        if type(value) is not str:
-            raise kind.fault("E-FLD-12", f"value is {json_type(value)}")
-        try:
-            return base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            pass
-        raise FieldFault("E-FLD-12", "text is not base64", "base64")
-
-    return read

@@ -12,29 +12,23 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from telegram_router.errors import BackendError, Delivery, FieldError, FieldProblem
 from telegram_router.telegrams.fields import CharKind, FieldFault, Length, Text
-from telegram_router.telegrams.json_form import (
-    SECTIONS,
-    Convert,
-    form_of,
-    form_problem,
-    json_type,
-    read_json,
-    reader_of,
-    to_json,
-    writer_of,
-)
+from telegram_router.telegrams.json_form import SECTIONS, form_of, read_json, to_json
+from telegram_router.telegrams.json_nested import Names, NodeForm, form_of_node
 from telegram_router.telegrams.json_straight import Given, ToJson, ToReply, to_json_function, to_reply_function
-from telegram_router.telegrams.layout import PlannedField
+from telegram_router.telegrams.json_values import Convert, form_problem, json_type, reader_of, writer_of
+from telegram_router.telegrams.layout import Node, PlannedField, PlannedGroup, PlannedTable, PlannedViews, is_flat
 from telegram_router.telegrams.telegram import Telegram
 
 if TYPE_CHECKING:
     from telegram_router.telegrams.spec import MessageLayout, Spec
+
+Place: TypeAlias = PlannedField | PlannedGroup | PlannedTable  # what a field path may name
 
 _ABSENT: Final = object()
 _encode = msgspec.json.Encoder().encode
@@ -52,16 +46,16 @@ class MappingProblem:
 class _Source(NamedTuple):
     """A field whose value goes into the JSON."""
 
-    planned: PlannedField
+    planned: Place
     write: Convert | None
 
 
 class _Target(NamedTuple):
     """A field whose value comes from the JSON."""
 
-    planned: PlannedField
+    planned: Place
     steps: tuple[str, ...]
-    read: Convert
+    read: Convert | NodeForm
 
 
 @dataclass
@@ -80,7 +74,8 @@ class JsonMapping:
 
     `request` gives for a path in the JSON the field that goes there, `response` for a field of the reply the path where
     the JSON has it, `literals` for a field of the reply its text in the telegram. A JSON path is names and, in arrays,
-    positions from 0, joined by dots; a field path is `header.name` or `body.name`. An empty `request` sends the
+    positions from 0, joined by dots; a field path is `header.name` or `body.name`, in a group `body.group.name`, and a table goes
+    as a whole by its own path. An empty `request` sends the
     message form. `response=None` expects it; an empty one takes nothing from the answer, so that the reply is the request's own
     fields and the literals. `messages` are those that the service gets; unknown, they are all
     that are no replies. Check `problems` before use.
@@ -139,9 +134,10 @@ class JsonMapping:
             raise _unreadable(problems)
         reply = request.reply(body | plan.literals["body"], **(header | plan.literals["header"]))
         reply.residue = {**(reply.residue or {}), **residue} or None
-        missing = [planned for planned in reply.message.fields if planned.section == "body" and not _is_given(planned, reply)]
+        body_nodes = [node for node in reply.message.tree if node.section == "body"]
+        missing = [node for node in body_nodes if _must_be_given(node) and node.name not in reply.body]
         if missing:
-            raise _unreadable([_missing(reply, planned) for planned in missing])
+            raise _unreadable([_missing(reply, node) for node in missing])
         return reply
 
     def _plan_of(self, telegram: Telegram) -> _Plan:
@@ -168,7 +164,7 @@ class JsonMapping:
                 yield self._no_field("request", path, name, self._messages)
 
     def _straighten(self, message: MessageLayout, plan: _Plan) -> None:
-        if self._maps_request:
+        if self._maps_request and is_flat(message.tree):
             plan.straight_request = to_json_function(_leaves(plan.tree))
         reply = message.reply.message
         if self._maps_response and reply is not None:
@@ -186,14 +182,31 @@ class JsonMapping:
             node = plan.tree
             for step in steps[:-1]:
                 node = node.setdefault(step, {})
-            node[steps[-1]] = _Source(planned, writer_of(planned.kind))
+            node[steps[-1]] = _Source(planned, self._writer(planned))
         return bool(found)
+
+    def _writer(self, planned: Place) -> Convert | None:
+        if isinstance(planned, PlannedField):
+            return writer_of(planned.kind)
+        form = form_of_node(Names(self._spec.name, ""), planned)
+
+        def write(value: Any) -> Any:
+            problems: list[FieldProblem] = []
+            made = form.write(value, "", problems)
+            if problems:
+                raise FieldError(problems)
+            return made
+
+        return write
+
+    def _reader(self, planned: Place) -> Convert | NodeForm:
+        return reader_of(planned.kind) if isinstance(planned, PlannedField) else form_of_node(Names(self._spec.name, ""), planned)
 
     def _plan_response(self, table: Mapping[str, str]) -> Iterator[MappingProblem]:
         for name, path in table.items():
             found = self._in_replies(name)
             for plan, planned in found:
-                plan.targets.append(_Target(planned, steps_of(path), reader_of(planned.kind)))
+                plan.targets.append(_Target(planned, steps_of(path), self._reader(planned)))
             yield from self._untouchable("response", name, found)
 
     def _plan_literals(self, table: Mapping[str, str], response: Mapping[str, str]) -> Iterator[MappingProblem]:
@@ -204,29 +217,32 @@ class JsonMapping:
             if name in response:
                 yield MappingProblem(("set", name), "comes from the response already", "one of both")
             for plan, planned in [] if untouchable else found:
+                if not isinstance(planned, PlannedField):
+                    yield MappingProblem(("set", name), "is no single field", "a field path")
+                    break
                 try:
-                    plan.literals[planned.section][planned.name] = literal(planned, text)
+                    put(plan.literals[planned.section], planned, literal(planned, text))
                 except FieldFault as fault:
                     yield MappingProblem(("set", name), fault.what, f"{fault.expected}, as it stands in the telegram")
                     break
 
-    def _in_replies(self, name: str) -> list[tuple[_Plan, PlannedField]]:
+    def _in_replies(self, name: str) -> list[tuple[_Plan, Place]]:
         return [
             (plan, planned)
             for message, plan in self._planned()
             if message.reply.message is not None and (planned := field_at(message.reply.message, name)) is not None
         ]
 
-    def _untouchable(self, table: str, name: str, found: Sequence[tuple[_Plan, PlannedField]]) -> Iterator[MappingProblem]:
+    def _untouchable(self, table: str, name: str, found: Sequence[tuple[_Plan, Place]]) -> Iterator[MappingProblem]:
         if not found:
             yield self._no_field(table, name, name, [message.reply.message for message in self._messages if message.reply.message])
-        elif isinstance(found[0][1].kind, Length):
+        elif isinstance(found[0][1], PlannedField) and isinstance(found[0][1].kind, Length):
             yield MappingProblem((table, name), "follows from the telegram's size", "nothing")
         elif found[0][1].section == "header" and found[0][1].name in (*self._spec.family.key, *self._spec.family.correlation):
             yield MappingProblem((table, name), "makes the reply the reply to its request", "nothing: it stays as the request has it")
 
     def _no_field(self, table: str, key: str, name: str, messages: Sequence[MessageLayout]) -> MappingProblem:
-        known = sorted({planned.path for message in messages for planned in message.fields if planned.name})
+        known = sorted({place.path for message in messages for place in places(message.tree)})
         close = difflib.get_close_matches(name, known, 1, 0.5) or [path for path in known if path.endswith(f".{name}")][:1]
         what = f"no message of the service has the field {name}" if messages else "no message of the service has a reply"
         return MappingProblem((table, key), what, close[0] if close else "a field path, e.g. header.name or body.name")
@@ -243,7 +259,7 @@ class JsonMapping:
             if not certain and not (all(field_at(message, name) for name in sent) and all(field_at(reply, name) for name in received)):
                 continue
             given = message.body_names | _mapped_names(plan)
-            lost = [p.path for p in reply.fields if p.section == "body" and p.name and p.name not in given and not p.may_be_left_out]
+            lost = [node.path for node in reply.tree if node.section == "body" and node.name not in given and _must_be_given(node)]
             if lost:
                 yield MappingProblem(
                     ("response",), f"{reply.name} has fields that come from nowhere: {', '.join(lost)}", "them mapped or set"
@@ -252,12 +268,43 @@ class JsonMapping:
 
 def _mapped_names(plan: _Plan) -> frozenset[str]:
     """Body fields that the plan gives a value."""
-    return frozenset(target.planned.name for target in plan.targets if target.planned.section == "body") | frozenset(plan.literals["body"])
+    targets = (target.planned for target in plan.targets if target.planned.section == "body")
+    return frozenset(_steps_in(planned)[0] for planned in targets) | frozenset(plan.literals["body"])
 
 
-def field_at(message: MessageLayout, path: str) -> PlannedField | None:
-    """The named field of exactly that path: `body.amount`."""
-    return next((planned for planned in message.fields if planned.name and planned.path == path), None)
+def _must_be_given(node: Node) -> bool:
+    return bool(node.name) and not (isinstance(node, PlannedField) and node.may_be_left_out)
+
+
+def field_at(message: MessageLayout, path: str) -> Place | None:
+    """The named field, group or table of exactly that path: `body.amount`."""
+    return next((place for place in places(message.tree) if place.path == path), None)
+
+
+def places(nodes: Iterable[Node]) -> Iterator[Place]:
+    """All that a field path may name: not what is inside tables, of which there may be more or fewer."""
+    for node in nodes:
+        if isinstance(node, PlannedViews):
+            for _, view in node.views:
+                yield from places(view.members if isinstance(view, PlannedGroup) and not view.name else [view])
+            continue
+        if node.name:
+            yield node
+        if isinstance(node, PlannedGroup):
+            yield from places(node.members)
+
+
+def _steps_in(planned: Place) -> list[str]:
+    """The names that lead to a value inside header or body."""
+    return planned.path.split(".")[1:]
+
+
+def put(values: dict[str, Any], planned: Place, value: Any) -> None:
+    """Put a value where its field is among the values of header or body."""
+    *groups, name = _steps_in(planned)
+    for group in groups:
+        values = values.setdefault(group, {})
+    values[name] = value
 
 
 def steps_of(path: str) -> tuple[str, ...]:
@@ -301,12 +348,17 @@ def _leaves(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def _value(source: _Source, telegram: Telegram) -> Any:
     planned = source.planned
-    value = (telegram.header if planned.section == "header" else telegram.body)[planned.name]
+    value: Any = telegram.header if planned.section == "header" else telegram.body
+    for step in _steps_in(planned):
+        if step not in value:
+            return None  # of a view that this telegram does not have
+        value = value[step]
     if source.write is None:
         return value
     try:
         return source.write(value)
     except FieldFault as fault:
+        assert isinstance(planned, PlannedField)
         raise FieldError([planned.problem(fault, telegram.spec.name, telegram.message.name)]) from None
 
 
@@ -329,8 +381,8 @@ def _picked(plan: _Plan, answer: Any, request: Telegram, problems: list[FieldPro
         found = _at(answer, steps)
         try:
             if found is _ABSENT:
-                raise planned.kind.fault("E-FLD-12", "value is missing")
-            values[planned.section][planned.name] = read(found)
+                raise FieldFault("E-FLD-12", "value is missing", _expected(planned))
+            put(values[planned.section], planned, read(found) if callable(read) else read.read(found, pointer(steps), problems))
         except FieldFault as fault:
             expected = f"{planned.path}: {fault.expected}"
             problems.append(form_problem(request.spec.name, request.message.name, pointer(steps), fault.what, expected))
@@ -369,12 +421,14 @@ def _in_message_form(plan: _Plan, answer: Any, request: Telegram, problems: list
     return header, body, residue
 
 
-def _is_given(planned: PlannedField, reply: Telegram) -> bool:
-    return not planned.name or planned.may_be_left_out or planned.name in reply.body
+def _missing(reply: Telegram, node: Node) -> FieldProblem:
+    return form_problem(reply.spec.name, reply.message.name, f"/body/{node.name}", "value is missing", _expected(node))
 
 
-def _missing(reply: Telegram, planned: PlannedField) -> FieldProblem:
-    return form_problem(reply.spec.name, reply.message.name, f"/body/{planned.name}", "value is missing", planned.kind.expected)
+def _expected(node: Node) -> str:
+    if isinstance(node, PlannedField):
+        return node.kind.expected
+    return "an array" if isinstance(node, PlannedTable) else "an object"
 
 
 def _unreadable(problems: Sequence[FieldProblem]) -> BackendError:

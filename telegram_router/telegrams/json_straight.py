@@ -16,8 +16,9 @@ import msgspec
 
 from telegram_router.errors import FieldError
 from telegram_router.telegrams.fields import MISSING, FieldFault, Kind, Length, Opaque
-from telegram_router.telegrams.json_form import MAX_DEPTH, Convert, reader_of, writer_of
-from telegram_router.telegrams.layout import PlannedField
+from telegram_router.telegrams.json_form import MAX_DEPTH
+from telegram_router.telegrams.json_values import Convert, reader_of, writer_of
+from telegram_router.telegrams.layout import PlannedField, is_flat
 
 if TYPE_CHECKING:
     from telegram_router.telegrams.spec import MessageLayout
@@ -44,7 +45,7 @@ def to_json_function(tree: Mapping[str, Any]) -> ToJson:
 
 def to_reply_function(request: MessageLayout, reply: MessageLayout, given: Given) -> ToReply | None:
     """None where the reply cannot be put together from the request's bytes."""
-    if not (_is_flat(request) and _is_flat(reply)):
+    if not (is_flat(request.tree) and is_flat(reply.tree)):
         return None
     source = _Source()
     try:
@@ -153,16 +154,6 @@ def _joined(pieces: Iterable[slice | str]) -> Iterator[str]:
 
 def _slice(start: int, end: int | None) -> str:
     return f"b[{start}:{'' if end is None else end}]"
-
-
-def _is_flat(message: MessageLayout) -> bool:
-    """Each field stands behind the one before it, under its own name: no groups, tables or views."""
-    at = 0
-    for planned in message.fields:
-        if planned.offset != at or (planned.name and planned.path != f"{planned.section}.{planned.name}"):
-            return False
-        at = planned.end
-    return True
 
 
 def _same(one: Kind, other: Kind) -> bool:
