@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,14 +17,19 @@ from telegram_router.errors import FieldProblem, FramingError
 from telegram_router.plan import Plan
 from telegram_router.routing import Listener, Service
 from telegram_router.telegrams import Spec
-from telegram_router.telegrams.explain import HEADINGS, Explanation, Row, cells, explain
+from telegram_router.telegrams.causes import Cause, causes
+from telegram_router.telegrams.dumps import Reading, readings
+from telegram_router.telegrams.explain import HEADINGS, Explanation, Row, cells, explain, kinds_of
+from telegram_router.telegrams.guess import Guess, guess
+from telegram_router.telegrams.ruler import Cell, Stretch, bad_places, padded, ruler
 
 LARGEST: Final = 64 * MAX_FRAME  # more than anybody reads
+LIKELY: Final = 0.5  # from which a guess is gone on with
+BYTES: Final = ("offset", "length", "field", "hex", "value", "meaning")  # hex and text side by side
+COLOURS: Final = {"offset": "cyan", "bytes": "cyan", "length": "cyan", "value": "bold", "meaning": "green", "hex": "dim"}
 NARROW: Final = ("offset", "length", "field", "label", "value", "meaning")
 RULE_FROM: Final = 100  # columns of a terminal that has room for the rule too
 HEX_FROM: Final = 180  # and for the bytes
-RULER_REACH: Final = 12  # bytes beside a bad field
-RULER_FIELD: Final = 60  # bytes of a bad field
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Explained:
     offset: int  # of its frame in the input
     telegram: bytes
     told: Explanation
+    causes: tuple[Cause, ...]
     way: Way | None
     lost: FramingError | None  # how the framing was lost here
 
@@ -46,6 +52,7 @@ class Explained:
         found: dict[str, Any] = {"number": self.number, "input_offset": self.offset} | self.told.as_object()
         if self.lost is not None:
             found["framing_lost"] = {"code": self.lost.code, "what": self.lost.what, "expected": self.lost.expected, "do": self.lost.do}
+        found["causes"] = [cause.as_object() for cause in self.causes]
         return found | ({"route": self.way.as_object()} if self.way is not None else {})
 
 
@@ -58,6 +65,8 @@ class Explainer:
     show: bool
     plan: Plan | None
     origin: Listener | Service | None
+    with_bytes: bool = False
+    guessed: tuple[Guess, ...] = ()  # the one taken and the next, where the spec was not given
 
     def explained(self, data: bytes, only: int | None = None) -> Iterator[Explained]:
         """Every telegram of an input, or the one of that number; the last one is what is left when the framing is lost.
@@ -70,7 +79,8 @@ class Explainer:
                 continue
             told = explain(self.spec, frame, framed=not self.unframed, show=self.show)
             telegram = frame if self.unframed else self.spec.framing.telegram(frame)
-            yield Explained(number, offset, telegram, told, self._way(frame, told), lost)
+            likely = tuple(causes(self.spec, frame, framed=not self.unframed))
+            yield Explained(number, offset, telegram, told, likely, self._way(frame, told), lost)
             if only == number:
                 return
         if only is not None or not number:
@@ -80,7 +90,8 @@ class Explainer:
 
     def _cut(self, data: bytes) -> Iterator[tuple[int, bytes, FramingError | None]]:
         if self.unframed:
-            yield 0, data, None
+            for at, telegram in self.guessed[0].cut() if self.guessed else [(0, data)]:
+                yield at, telegram, None
             return
         offset = 0
         try:
@@ -102,14 +113,61 @@ class Explainer:
             return b""
 
 
-def explain_input(explainer: Explainer, source: str, as_hex: bool, number: int | None, as_json: bool) -> int:
-    """Explain the telegrams of an input, or the one of that number. Returns the exit code."""
+@dataclass(frozen=True)
+class Wanted:
+    """What the command was asked for."""
+
+    unframed: bool
+    show: bool
+    with_bytes: bool
+    number: int | None
+    as_json: bool
+
+
+def explain_input(spec: Spec, plan: Plan | None, origin: Listener | Service | None, source: str, as_hex: bool, wanted: Wanted) -> int:
+    """Explain the telegrams of an input, or the one of a number. Returns the exit code."""
+    reading = _reading(spec, _whole(source, as_hex), as_hex, wanted)
+    if reading.form != "bytes" and not wanted.as_json:
+        say(f"the input is {reading.form} of {_counted(len(reading.content), 'byte')}")
+    explainer = Explainer(spec, wanted.unframed, wanted.show, plan, origin, wanted.with_bytes)
+    return _explain_all(explainer, reading.content, wanted)
+
+
+def _reading(spec: Spec, given: bytes, as_hex: bool, wanted: Wanted) -> Reading:
+    """The bytes themselves, unless they are text that gives better telegrams when it is taken for a dump."""
+    known = [Reading("bytes", given)] if as_hex else readings(given)
+    if len(known) == 1:
+        return known[-1]
+    found = guess([spec], known, unframed=wanted.unframed)[0]
+    return next(each for each in known if each.form == found.form)
+
+
+def guess_input(specs: Sequence[Spec], source: str, as_hex: bool, wanted: Wanted) -> int:
+    """Explain an input whose spec nobody told. Returns the exit code."""
+    given = _whole(source, as_hex)
+    found = guess(specs, [Reading("hex", given)] if as_hex else readings(given), unframed=wanted.unframed)
+    if not found:
+        raise click.ClickException("the input is empty")
+    if found[0].sure < LIKELY:
+        return _not_known(found, len(given), wanted.as_json)
+    best = found[0]
+    explainer = Explainer(
+        best.spec, not best.framed or best.shape is not None, wanted.show, None, None, wanted.with_bytes, tuple(found[:2])
+    )
+    if not wanted.as_json:
+        _say_guess(found)
+        say()
+    return _explain_all(explainer, best.content, wanted)
+
+
+def _explain_all(explainer: Explainer, data: bytes, wanted: Wanted) -> int:
     code = 0
-    for shown, each in enumerate(explainer.explained(_whole(source, as_hex), number)):
-        if as_json:
-            say_json(each.as_object(), indent=False)
+    for shown, each in enumerate(explainer.explained(data, wanted.number)):
+        if wanted.as_json:
+            guessed = {"guess": [each.as_object() for each in explainer.guessed]} if explainer.guessed else {}
+            say_json(guessed | each.as_object(), indent=False)
         else:
-            _show(each, first=not shown)
+            _show(explainer, each, first=not shown)
         code = code if each.ok else EXIT_FAILED
     return code
 
@@ -124,10 +182,44 @@ def _whole(source: str, as_hex: bool) -> bytes:
     return b"".join(found)
 
 
+# --- guesses ----------------------------------------------------------------------------------------------------
+
+
+def _say_guess(found: Sequence[Guess]) -> None:
+    best = found[0]
+    say(f"looks like {_called(best)}: {_percent(best.sure)} sure", bold=True)
+    framing = f"{best.framing}" + (", which is not what the spec declares" if best.shape is not None else "")
+    size = _counted(len(best.content), "byte")
+    say(f"  {size if best.form == 'bytes' else f'{best.form} of {size}'}; framing {framing}")
+    for reason in best.reasons:
+        say(f"  {reason}")
+    if len(found) > 1:
+        say(f"next: {_called(found[1])}, {_percent(found[1].sure)}: {'; '.join(found[1].reasons)}")
+
+
+def _not_known(found: Sequence[Guess], size: int, as_json: bool) -> int:
+    if as_json:
+        say_json({"guess": None, "nearest": [each.as_object() for each in found[:2]]}, indent=False)
+        return EXIT_FAILED
+    say(f"not known: no spec proves itself in these {_counted(size, 'byte')}", fg="red", bold=True)
+    for each in found[:2]:
+        say(f"nearest: {_called(each)}, {_percent(each.sure)}: {'; '.join(each.reasons)}")
+    say("To read them as one of these all the same, give --spec; other specs are found with --spec-folder.")
+    return EXIT_FAILED
+
+
+def _called(each: Guess) -> str:
+    return " ".join(filter(None, (each.spec.name, each.spec.version)))
+
+
+def _percent(sure: float) -> str:
+    return "more than 99 %" if sure > 0.99 else "less than 1 %" if sure < 0.01 else f"{100 * sure:.0f} %"
+
+
 # --- for a person -----------------------------------------------------------------------------------------------
 
 
-def _show(each: Explained, *, first: bool) -> None:
+def _show(explainer: Explainer, each: Explained, *, first: bool) -> None:
     told = each.told
     if not first:
         say()
@@ -136,41 +228,67 @@ def _show(each: Explained, *, first: bool) -> None:
     say(f"framing: {told.framing}")
     if each.lost is not None:
         say(f"framing lost: {each.lost.text()}", fg="red")
-        if not told.message:
-            return  # bytes that are no telegram: a table of them would mislead
-    _table(told)
-    _problems(each)
+        if not told.message:  # bytes that are no telegram: a table of them would mislead
+            for cause in each.causes:
+                _say_cause(cause)
+            return
+    _table(told, explainer.with_bytes)
+    _problems(each, explainer.spec)
     if each.way is not None:
         say()
         for number, line in enumerate(each.way.lines()):
             say(line, bold=number == 0)
 
 
-def _table(told: Explanation) -> None:
+def _table(told: Explanation, with_bytes: bool) -> None:
     columns = shutil.get_terminal_size().columns if on_terminal() else HEX_FROM
-    wanted = HEADINGS if columns >= HEX_FROM else (*NARROW, "rule") if columns >= RULE_FROM else NARROW
-    chosen = [place for place, heading in enumerate(HEADINGS) if heading in wanted]
-    rows = [["!" if row.problems else "", *(cells(row)[place] for place in chosen)] for row in told.rows]
+    wanted = BYTES if with_bytes else HEADINGS if columns >= HEX_FROM else (*NARROW, "rule") if columns >= RULE_FROM else NARROW
+    chosen = [HEADINGS.index(heading) for heading in wanted] if with_bytes else [n for n, h in enumerate(HEADINGS) if h in wanted]
+    rows = [
+        ["!" if row.problems else "", *((row.hex if HEADINGS[n] == "hex" and with_bytes else cells(row)[n]) for n in chosen)]
+        for row in told.rows
+    ]
     if not on_terminal():
         say()
-    table(["", *(HEADINGS[place] for place in chosen)], rows, bad=[number for number, row in enumerate(told.rows) if row.problems])
+    marked = {number: "red" for number, row in enumerate(told.rows) if row.problems}
+    quiet = {
+        number: "dim"
+        for number, row in enumerate(told.rows)
+        if (not row.problems and row.masked) or (row.value is None and not row.problems)
+    }
+    table(["", *(HEADINGS[n] for n in chosen)], rows, styles=quiet | marked, columns=COLOURS)
     if not on_terminal():
         say()
 
 
-def _problems(each: Explained) -> None:
+def _problems(each: Explained, spec: Spec) -> None:
     told = each.told
     if told.ok:
         say("no problems", fg="green")
-        return
-    say(f"{len(told.problems)} problem{'s' if len(told.problems) > 1 else ''}", fg="red")
+    else:
+        say(_counted(len(told.problems), "problem"), fg="red")
     rows = {problem: row for row in told.rows for problem in row.problems}
     for problem in told.problems:
-        if problem in rows and rows[problem].length:
-            say()
-            for line in ruler(each.telegram, told, rows[problem]):
-                say(line)
+        say()
         say(_text(problem), fg="red")
+        if problem in rows and rows[problem].length:
+            for line in _ruler(each.telegram, told, rows[problem], spec):
+                say("  " + line)
+    for cause in each.causes:
+        say()
+        _say_cause(cause)
+
+
+def _say_cause(cause: Cause) -> None:
+    say(("likely: " if cause.before else "looks odd: ") + cause.what, fg="yellow", bold=True)
+    if cause.before:
+        say(f"  {cause.trial}, {cause.left()}")
+    if cause.do:
+        say(f"  to do: {cause.do}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _text(problem: FieldProblem) -> str:
@@ -178,21 +296,24 @@ def _text(problem: FieldProblem) -> str:
     return f"{problem.code}: {problem.what}; at {where}, rule {problem.rule}; expected {problem.expected}"
 
 
-def ruler(telegram: bytes, told: Explanation, bad: Row) -> Iterator[str]:
-    """The bytes around a bad field with their offsets above and carets below. What is masked is `*`, what is not ASCII is `.`."""
-    start = max(0, bad.offset - RULER_REACH)
-    end = min(len(telegram), bad.offset + min(bad.length, RULER_FIELD) + RULER_REACH)
-    tens = {at for at in range(start, end) if at % 10 == 0 and at - start > 4 and abs(at - bad.offset) > 4}
-    marks = sorted({bad.offset} | tens | ({start} if bad.offset - start > 4 else set()))
-    above = [" "] * (end - start + 8)
-    for at in marks:
-        above[at - start : at - start + len(str(at))] = str(at)
-    masked = {at for row in told.rows if row.masked for at in range(row.offset, row.offset + row.length)}
-    yield "  " + "".join(above).rstrip()
-    yield "  " + "".join("|" if at in marks else "." for at in range(start, end))
-    yield "  " + "".join("*" if at in masked else _printed(telegram[at]) for at in range(start, end))
-    yield "  " + " " * (bad.offset - start) + "^" * min(bad.length, end - bad.offset)
+# --- the bytes that are bad -------------------------------------------------------------------------------------
 
 
-def _printed(byte: int) -> str:
-    return chr(byte) if 0x20 <= byte < 0x7F else "."
+def _ruler(telegram: bytes, told: Explanation, bad: Row, spec: Spec) -> Iterator[str]:
+    """The bytes around a bad field: offsets above, hex, text in the fields' own encodings, carets below."""
+    kinds = kinds_of(spec, told, telegram)
+    stretches = [Stretch(row.offset, row.length, kinds.get(row.path), row.masked) for row in told.rows if row.length]
+    part, kind = telegram[bad.offset : bad.offset + bad.length], kinds.get(bad.path)
+    whole: range | list[int] = range(len(part))
+    places = whole if kind is None or bad.length != kind.length else bad_places(kind, part, len(telegram), bad.problems[0].what)
+    marked = frozenset(bad.offset + place for place in places)
+    for line in ruler(telegram, stretches, bad.offset, bad.offset + bad.length, marked):
+        yield click.style(line.marks, dim=True)
+        yield " ".join(_coloured(cell, cell.hex) for cell in line.cells)
+        yield "".join(_coloured(cell, padded(cell)) for cell in line.cells[:-1]) + _coloured(line.cells[-1], line.cells[-1].text)
+        if line.carets:
+            yield click.style(line.carets, fg="red", bold=True)
+
+
+def _coloured(cell: Cell, text: str) -> str:
+    return click.style(text, fg="red", bold=True) if cell.bad else click.style(text, dim=True) if cell.masked else text

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import click
@@ -29,11 +30,17 @@ def say_json(value: Any, *, indent: bool = True) -> None:
     click.echo(msgspec.json.format(text, indent=2) if indent else text)
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, bad: Iterable[int] = ()) -> None:
-    """Rows under headings; `bad` are the numbers of the rows to mark."""
+def table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    styles: Mapping[int, str] = MappingProxyType({}),
+    columns: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Rows under headings. `styles` are those of rows by their number, `columns` those of columns by their heading."""
     shown = [[printable(cell) for cell in row] for row in rows]
     if on_terminal():
-        _drawn(headings, shown, frozenset(bad))
+        _drawn(headings, shown, styles, columns)
     else:
         for line in aligned([list(headings), *shown]):
             say(line)
@@ -45,7 +52,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell + " " * (width - display_width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _drawn(headings: Sequence[str], rows: list[list[str]], bad: frozenset[int]) -> None:
+def _drawn(headings: Sequence[str], rows: list[list[str]], styles: Mapping[int, str], columns: Mapping[str, str]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -54,9 +61,9 @@ def _drawn(headings: Sequence[str], rows: list[list[str]], bad: frozenset[int]) 
     drawn = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     room = console.width - 2 * len(headings) - 1  # a blank and the line that is not drawn behind each column, and one in front
     for heading, width in zip(headings, widths([headings, *rows], room), strict=True):
-        drawn.add_column(heading, overflow="fold", width=width)
+        drawn.add_column(heading, overflow="fold", width=width, style=columns.get(heading, ""))
     for number, row in enumerate(rows):
-        drawn.add_row(*row, style="red" if number in bad else "")
+        drawn.add_row(*row, style=styles.get(number, ""))
     console.print(drawn)
 
 

@@ -183,7 +183,8 @@ def _result(each: Held) -> str:
 def show_reconciliation(checks: Sequence[Check]) -> None:
     heading("reconciliation of everybody's books")
     rows = [[check.claim, check.left, f"{check.left_count:,}", check.right, f"{check.right_count:,}", _verdict(check)] for check in checks]
-    table(("", "one side", "", "the other", "", "agrees"), rows, bad=[place for place, check in enumerate(checks) if not check.agrees])
+    wrong = {place: "red" for place, check in enumerate(checks) if not check.agrees}
+    table(("", "one side", "", "the other", "", "agrees"), rows, styles=wrong)
 
 
 def _verdict(check: Check) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from telegram_router.errors import FieldProblem
-from telegram_router.telegrams.fields import Code, Date, FieldFault, Filler, Number, Time
+from telegram_router.telegrams.fields import Code, Date, FieldFault, Filler, Kind, Number, Time
 from telegram_router.telegrams.json_values import writer_of
 from telegram_router.telegrams.layout import PlannedField
 from telegram_router.telegrams.lengths import LengthField, Refusal
@@ -158,6 +158,12 @@ def explain(spec: Spec, data: bytes, *, framed: bool = True, show: bool = False)
         rows,
         (*framing_problems, *([] if message else [_no_message(spec)]), *(problem for row in rows for problem in row.problems)),
     )
+
+
+def kinds_of(spec: Spec, told: Explanation, telegram: bytes) -> dict[str, Kind]:
+    """The kind of each row, by its path."""
+    message = spec.messages.get(told.message)
+    return {planned.path: planned.kind for planned in (message.fields if message else _header_fields(spec))}
 
 
 # --- the whole --------------------------------------------------------------------------------------------------
