@@ -245,7 +245,7 @@ def test_a_group_by_levels_and_a_count_by_another_field():
     spec = spec_of(found)
     assert any("item_count counts its items" in text for text in said(found, "warning"))
     body = spec.decode(b"02AAAABBBB" + b" " * 12 + b"Z").body
-    assert [item["account"] for item in body["items_"]] == ["AAAA", "BBBB"]
+    assert [item["account"] for item in body["items"]] == ["AAAA", "BBBB"]
 
 
 def test_rows_between_repeat_begin_and_repeat_end_are_a_table():

@@ -297,7 +297,8 @@ class _Reading:
             else None
         )
         exact = [fact for fact in part.facts if plain(fact.key) in names]
-        near = [fact for fact in part.facts if kind is not None and kind.fullmatch(plain(fact.key))]
+        others = {plain(name) for each in candidates if each is not row for name in (each.label, each.english)}
+        near = [fact for fact in part.facts if kind is not None and kind.fullmatch(plain(fact.key)) and plain(fact.key) not in others]
         for fact in [*exact, *near]:
             found = codes_of(fact.value, length, fact.is_number)
             if found:

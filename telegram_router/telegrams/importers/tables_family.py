@@ -37,7 +37,7 @@ NUMBER_FIELDS: Final = re.compile(
 )
 CORRELATION_FIELDS: Final = re.compile(
     r"(업체|기관|회사|이용기관|은행|가맹점|취급기관)(번호|코드)|(company|institution|bank|org)(no|number|code|cd)|"
-    r"(전송|거래|전문전송|송신|전문송신)(일자|일시)|(sent|tran|send|trx)(date|dt)"
+    r"(전송|거래|전문전송|송신|전문송신)일자|(sent|tran|send|trx)(date|dt)"  # no 일시: replies have a time of their own
 )
 
 _CODE_PAGES: Final = (

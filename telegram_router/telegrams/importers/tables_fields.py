@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from construct.lib import Container
-
 from telegram_router.telegrams.importers.model import (
     Imported,
     ImportedField,
@@ -33,7 +31,6 @@ from telegram_router.telegrams.importers.tables_headings import Columns, outside
 from telegram_router.telegrams.importers.tables_kinds import Codes, Wanted, binary_length, codes_in, is_filler, meaning
 from telegram_router.telegrams.importers.tables_types import CellType, cell_length, cell_type, whole_number
 
-_TAKEN: Final = frozenset(name for name in dir(Container) if not name.startswith("__"))
 STORAGES: Final[tuple[Literal["max", "shift"], ...]] = ("max", "shift")
 _VARIABLE: Final = re.compile(r"가변|variable|var\b|~|이하|n\b|\*", re.IGNORECASE)
 _REPEATED: Final = re.compile(r"반복|occurs|repeat", re.IGNORECASE)
@@ -42,6 +39,8 @@ _AT_MOST: Final = re.compile(r"(?:최대|max\.?|최고)\s*(\d{1,4})", re.IGNOREC
 _RANGE: Final = re.compile(r"(\d{1,4})\s*(?:~|-|–|to|∼)\s*(\d{1,4})")
 _YES: Final = frozenset(("y", "yes", "m", "필수", "●", "mandatory", "required", "true", "1", "◎", "◉"))
 _CIRCLES: Final = frozenset(("o", "○", "◯", "〇", "0"))
+_USUAL_MARKS: Final = frozenset("●◎◉○◯〇Oo")
+_ALWAYS: Final = re.compile(r"""\s*['"“‘]([^'"]+)['"”’]\s*(?:으?로\s*)?(?:고정값?|fixed|constant)\s*""", re.IGNORECASE)
 _SIGN: Final = re.compile(r"(.*?)(의)?(부호|sign)(구분)?")
 
 
@@ -407,14 +406,15 @@ class Names:
         self.told = told
         self.taken: dict[str, int] = dict.fromkeys(taken, 0)
 
-    def name(self, row: FieldRow) -> str:
+    def name(self, row: FieldRow, *, of_table: bool = False) -> str:
         if row.declaration and row.english.isidentifier() and row.english not in self.taken:  # one of our own sheets: as it stands
             self.taken[row.english] = row.row
             return row.english
         # Korean names are identifiers to Python and keys to JSON: a transliteration would help nobody who reads 출금계좌번호.
         source = row.english or outside_brackets(row.label) or row.label
-        wanted = identifier(source if plain(source) else row.label, "항목" if re.search("[가-힣]", row.label) else "field")
-        wanted = f"{wanted}_" if wanted in _TAKEN else wanted
+        wanted = identifier(
+            source if plain(source) else row.label, "항목" if re.search("[가-힣]", row.label) else "field", of_table=of_table
+        )
         name = unique(wanted, self.taken.__contains__, identifier(row.outer[-1]) if row.outer else "")
         if name != wanted:
             first = self.taken.get(wanted)
@@ -468,7 +468,7 @@ class Declaring:
         if item.type.form in ("views", "versions", "overlay"):
             return self._inline(item, names, counters)
         if item.is_group:
-            name = names.name(row)
+            name = names.name(row, of_table=item.times is not None)
             inner = Names(self.told)
             group = ImportedGroup(name, self.nodes(item.members, inner, counters), _label(row), _note(row), row.row)
             return self._repeated(item, group)
@@ -578,8 +578,9 @@ class Declaring:
 
 
 def _constant(row: FieldRow, length: int) -> str:
-    """A constant that fills its field; what is shorter may be a default just as well."""
-    text = row.constant.strip("'\"“”")
+    """A constant that fills its field, from its column or from a remark like 'VAS' 고정; what is shorter may be a default as well."""
+    said = _ALWAYS.fullmatch(row.note)
+    text = row.constant.strip("'\"“”") or (said[1] if said else "")
     return text if len(text) == length and text.isascii() and text.isprintable() else ""
 
 
@@ -600,5 +601,5 @@ def _label(row: FieldRow) -> str:
 
 
 def _note(row: FieldRow) -> str:
-    marks = " ".join(f"{heading} {mark}" for heading, mark in row.marks)
+    marks = " ".join(f"{heading} {mark}" for heading, mark in row.marks if mark not in _USUAL_MARKS)
     return "; ".join(filter(None, (row.type if not row.declaration else "", marks, row.note)))
