@@ -96,9 +96,9 @@ class Codec:
 
     # -- writing
 
-    def put(self, number: int, value: Any) -> str:
-        """One field as latin-1 text. Raises FieldFault."""
-        return self.fields[number].kind.write_in(value, self.fixed_size).decode("latin-1")
+    def put(self, number: int, value: Any) -> bytes:
+        """One field. Raises FieldFault."""
+        return self.fields[number].kind.write_in(value, self.fixed_size)
 
     def encode(self, header: dict[str, Any], body: dict[str, Any], residue: dict[int, bytes] | None = None) -> bytes:
         """The telegram's bytes. Raises FieldError with every problem there is."""

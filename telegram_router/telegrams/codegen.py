@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from telegram_router.errors import FieldError
 from telegram_router.telegrams.codec import Codec
-from telegram_router.telegrams.fields import CONTROL_BYTES, FieldFault, Fixed, Length, Place
+from telegram_router.telegrams.fields import CONTROL_BYTES, Alphabet, FieldFault, Fixed, Length, Place, alphabet_of
 from telegram_router.telegrams.layout import PlannedField
 from telegram_router.telegrams.nested_codec import NestedCodec
 from telegram_router.telegrams.telegram import Telegram
@@ -38,12 +38,12 @@ def generate(codec: Codec, spec: Spec, message: MessageLayout) -> tuple[Decode, 
             return Telegram(spec, message, header, body, residue, b)
 
         return decode, codec.encode, ""
-    writer = _Writer(codec)
+    writer = _Writer(codec, alphabet_of(spec.encoding))
     source = "\n".join([*writer.decoder(), "", *writer.encoder(), ""])
     space: dict[str, Any] = writer.constants | {
         "codec": codec,
         "slow": codec.slow,
-        "put": codec.put,
+        "put": writer.put,
         "settle": codec.settle,
         "restore": codec.restore,
         "Telegram": Telegram,
@@ -59,8 +59,9 @@ def generate(codec: Codec, spec: Spec, message: MessageLayout) -> tuple[Decode, 
 
 
 class _Writer:
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: Codec, alphabet: Alphabet) -> None:
         self.codec = codec
+        self.alphabet = alphabet
         self.constants: dict[str, object] = {}
         self.opaque = codec.opaque
         self.codecs: dict[str, str] = {}  # by which fields read the whole telegram, and the name of what that gives
@@ -77,7 +78,8 @@ class _Writer:
         yield "        raise FieldError([codec.size_problem(len(b))])"
         header, body = list(self._entries("header")), list(self._entries("body"))
         front = f"b[:{self.codec.fixed_size}]" if self.opaque else "b"
-        yield f"    t = {front}.decode('latin-1')"
+        spelled = "" if self.alphabet.is_latin else f".translate({self._use('SEEN', self.alphabet.seen)})"
+        yield f"    t = {front}{spelled}.decode('latin-1')"
         yield from (f"    {name} = {front}.decode({codec!r}, 'replace')" for codec, name in self.codecs.items())
         if self.checked:
             yield f"    tidy = len({front}.translate(None, CONTROLS)) == {self.codec.fixed_size}"
@@ -121,11 +123,11 @@ class _Writer:
         """What an unnamed field holds nearly always; a text that is never equal where that depends on the telegram."""
         if isinstance(planned.kind, Length):
             return self._length_text(planned) if self.opaque is None else ""
-        return planned.kind.write(None).decode("latin-1")
+        return self.alphabet.spelled(planned.kind.write(None))
 
     def _length_text(self, planned: PlannedField) -> str:
         try:
-            return planned.kind.write_in(None, self.codec.fixed_size).decode("latin-1")
+            return self.alphabet.spelled(planned.kind.write_in(None, self.codec.fixed_size))
         except FieldFault:  # the lint says so; until then nothing is ever equal to this
             return ""
 
@@ -141,7 +143,8 @@ class _Writer:
         yield "        try:"
         yield "            raw = ''.join(("
         yield from (f"                {piece}," for piece in self._pieces())
-        yield "            )).encode('latin-1')"
+        sent = "" if self.alphabet.is_latin else f".translate({self._use('SENT', self.alphabet.sent)})"
+        yield f"            )).encode('latin-1'){sent}"
         yield from self._opaque_check()
         yield "        except NOT_AS_USUAL:"
         yield "            pass"
@@ -175,7 +178,7 @@ class _Writer:
     def _constant(self, planned: PlannedField) -> str:
         if isinstance(planned.kind, Length):
             return self._length_text(planned)
-        return planned.kind.write(None).decode("latin-1")
+        return self.alphabet.spelled(planned.kind.write(None))
 
     def _writing(self, number: int, planned: PlannedField) -> str:
         variable = "h" if planned.section == "header" else "b"
@@ -204,7 +207,12 @@ class _Writer:
             self._use,
             self._decoded,
             self.checked,
+            self.alphabet,
         )
+
+    def put(self, number: int, value: Any) -> str:
+        """One field as text of the alphabet. Raises FieldFault."""
+        return self.alphabet.spelled(self.codec.put(number, value))
 
     def _decoded(self, codec: str) -> str:
         return self.codecs.setdefault(codec, f"t_{len(self.codecs) + 1}")

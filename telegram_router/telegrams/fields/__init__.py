@@ -1,13 +1,24 @@
 """The field kinds a spec is written with: what bytes each accepts, what value they mean, and the way back."""
 
 from telegram_router.telegrams.fields.binary import BINARY_DIALECTS, Binary, binary_length
-from telegram_router.telegrams.fields.charset import ASCII, CharKind, Charset, charset_of
+from telegram_router.telegrams.fields.charset import ASCII, CharKind, Charset, alphabet_of, charset_of
 from telegram_router.telegrams.fields.codes import Code
 from telegram_router.telegrams.fields.edited import Edited
 from telegram_router.telegrams.fields.encodings import BIJECTIVE, blank_of, encoding_mistakes, strict_encoding, strictness_mistakes
 from telegram_router.telegrams.fields.flags import Flags
 from telegram_router.telegrams.fields.floats import Float
-from telegram_router.telegrams.fields.kind import CONTROL_BYTES, MISSING, SPEC_MARK, FieldFault, Kind, Mistake, Place, declared_line
+from telegram_router.telegrams.fields.kind import (
+    CONTROL_BYTES,
+    LATIN,
+    MISSING,
+    SPEC_MARK,
+    Alphabet,
+    FieldFault,
+    Kind,
+    Mistake,
+    Place,
+    declared_line,
+)
 from telegram_router.telegrams.fields.moments import Date, Time
 from telegram_router.telegrams.fields.numbers import Amount, Digits, Number, Written
 from telegram_router.telegrams.fields.packed import Packed
@@ -20,8 +31,10 @@ __all__ = [
     "BIJECTIVE",
     "BINARY_DIALECTS",
     "CONTROL_BYTES",
+    "LATIN",
     "MISSING",
     "SPEC_MARK",
+    "Alphabet",
     "Amount",
     "Binary",
     "CharKind",
@@ -46,6 +59,7 @@ __all__ = [
     "Time",
     "Written",
     "Zoned",
+    "alphabet_of",
     "binary_length",
     "blank_of",
     "charset_of",

@@ -127,7 +127,7 @@ class Binary(Number):
             return place.slow_write(value)
         signed = ", signed=True" if self.signed else ""
         fits = f" and {self.least_units} <= x <= {self.most_units}"
-        written = f"x.to_bytes({self.length}, {self.order!r}{signed}).decode('latin-1')"
+        written = place.spelled(f"x.to_bytes({self.length}, {self.order!r}{signed})")
         return f"{written} if (x := {value}).__class__ is int{fits}{self.range_source(place)} else {place.slow_write('x')}"
 
     def contradictions(self) -> Iterator[Mistake]:

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, Self
 
-from telegram_router.telegrams.fields.kind import Kind, Place
+from telegram_router.telegrams.fields.kind import LATIN, Alphabet, Kind, Place
 
 _NONE: Final = 0xFF  # what a byte without an ASCII character is taken for
 
 
 @dataclass(frozen=True)
 class Charset:
-    """One byte for each ASCII character. `codec` decodes the digits, the signs and the blank of a telegram, all that numbers need."""
+    """One byte for each ASCII character."""
 
     name: str
-    codec: str = ""  # "" where the telegram's own bytes are ASCII
+    codec: str = ""  # that has its digits, capitals, signs and blank; "" where these are ASCII
     is_mixed: bool = False  # whether some characters of the encoding take two bytes
     to_wire: bytes = field(default=bytes(range(256)), repr=False)
     from_wire: bytes = field(default=bytes(range(256)), repr=False)
@@ -43,10 +43,6 @@ class Charset:
     def wire(self, text: bytes) -> bytes:
         """ASCII as it stands on the wire."""
         return text if self.is_ascii else text.translate(self.to_wire)
-
-    def constant(self, text: str) -> str:
-        """ASCII text as latin-1 text of its bytes on the wire."""
-        return self.wire(text.encode("latin-1")).decode("latin-1")
 
 
 ASCII: Final = Charset("ascii")
@@ -76,6 +72,26 @@ def _is_mixed(codec: str) -> bool:
     return len(bytes(range(256)).decode(codec, "replace")) != 256
 
 
+@cache
+def alphabet_of(encoding: str) -> Alphabet:
+    """The alphabet in which telegrams of a family of that encoding are spelled."""
+    charset = charset_of(encoding)
+    if charset.is_ascii:
+        return LATIN
+    codec = charset.codec if charset.is_mixed or not _fills_latin(charset.name) else charset.name
+    seen = bytes(range(256)).decode(codec).encode("latin-1")
+    return Alphabet(codec, seen, bytes(seen.index(code) for code in range(256)))
+
+
+def _fills_latin(codec: str) -> bool:
+    return sorted(bytes(range(256)).decode(codec, "replace")) == [chr(code) for code in range(256)]
+
+
+# Characters that stand at the same bytes in every EBCDIC page.
+_INVARIANT: Final = b" +-.,/:0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_PRINTABLE: Final = bytes(range(0x20, 0x7F))
+
+
 class CharKind(Kind):
     """A kind whose bytes are characters of the family's charset."""
 
@@ -99,25 +115,37 @@ class CharKind(Kind):
 
     # -- generated code
 
+    def _agrees(self, alphabet: Alphabet, characters: bytes) -> bool:
+        """Whether the alphabet has these characters where the charset has them."""
+        return self.charset.wire(characters).translate(alphabet.seen) == characters
+
     def seen(self, place: Place, start: int = 0, end: int | None = None) -> str:
-        """Source of a part of the field as text in which digits, signs and blanks are the ASCII ones."""
+        """Source of a part of the field as text in which digits, capitals, signs and blanks are the ASCII ones."""
         end = self.length if end is None else end
-        return place.part(start, end) if self.charset.is_ascii else place.text_in(self.charset.codec, start, end)
+        return (
+            place.part(start, end)
+            if self._agrees(place.alphabet, _INVARIANT)
+            else place.text_in(self.charset.codec or "latin-1", start, end)
+        )
 
     def seen_text(self, place: Place) -> str:
         """As `seen`, of the whole field, for all characters of ASCII. Others are no ASCII there either."""
-        if self.charset.is_ascii:
+        if self._agrees(place.alphabet, _PRINTABLE):
             return place.slice
-        if not self.charset.is_mixed:
-            return place.text_in(self.charset.name)
         return f"{place.raw}.translate({place.use('FROM_WIRE', self.charset.from_wire)}).decode('latin-1')"
 
     def sent(self, source: str, place: Place) -> str:
-        """Source of ASCII text as latin-1 text of its bytes on the wire."""
-        if self.charset.is_ascii:
-            return source
-        return f"({source}).encode('latin-1').translate({place.use('TO_WIRE', self.charset.to_wire)}).decode('latin-1')"
+        """Source that writes ASCII of digits, capitals, signs and blanks."""
+        return source if self._agrees(place.alphabet, _INVARIANT) else self._translated(source, place)
+
+    def sent_text(self, source: str, place: Place) -> str:
+        """Source that writes any ASCII."""
+        return source if self._agrees(place.alphabet, _PRINTABLE) else self._translated(source, place)
+
+    def _translated(self, source: str, place: Place) -> str:
+        table = place.use("TO_WIRE", self.charset.to_wire.translate(place.alphabet.seen))
+        return f"({source}).encode('latin-1').translate({table}).decode('latin-1')"
 
     def blanks(self, place: Place) -> str:
         """Name of the constant of a blank field on the wire."""
-        return place.use(f"BLANK{self.length}", self.charset.constant(" " * self.length))
+        return place.use(f"BLANK{self.length}", place.constant(self.charset.blank * self.length))

@@ -158,15 +158,15 @@ class Code(CharKind):
 
     # -- generated code
 
-    def _wire(self) -> dict[str, str]:
-        """Each acceptable value as it stands on the wire, as latin-1 text."""
+    def _wire(self, place: Place) -> dict[str, str]:
+        """Each acceptable value as the field's text."""
         blank = () if self.required else ("",)
         values = [value for value in self._allowed or () if self._is_right is None or (value.isdecimal() and self._is_right(value))]
-        return {value: self.charset.constant(value.ljust(self.length)) for value in (*values, *blank)}
+        return {value: place.constant(self.charset.wire(value.ljust(self.length).encode("ascii"))) for value in (*values, *blank)}
 
     def source_of_read(self, place: Place) -> str:
         if self._allowed is not None:
-            codes = place.use("CODES", {wire: value for value, wire in self._wire().items()})
+            codes = place.use("CODES", {wire: value for value, wire in self._wire(place).items()})
             return f"{codes}[x] if (x := {place.slice}) in {codes} else {place.slow}"
         if self.digits:
             blank = "" if self.required else f"'' if x == {place.use(f'SPACES{self.length}', ' ' * self.length)} else "
@@ -174,7 +174,7 @@ class Code(CharKind):
         if self._is_right is not None:
             return place.slow
         blank = place.slow if self.required else "''"
-        if self.charset.is_ascii:
+        if self.charset.is_ascii and place.alphabet.is_latin:
             return place.text("rstrip(' ')", blank)
         return f"(x if x.isascii() and x.isprintable() else {place.slow}) if (x := {self.seen_text(place)}.rstrip(' ')) else {blank}"
 
@@ -183,7 +183,7 @@ class Code(CharKind):
 
     def source_of_write(self, value: str, place: Place) -> str:
         if self._allowed is not None:
-            return f"{place.use('WIRE', self._wire())}[{value}]"
+            return f"{place.use('WIRE', self._wire(place))}[{value}]"
         if self.digits:
             blank = "" if self.required else f"{self.blanks(place)} if x == '' else "
             usual = f"(x := {value}).__class__ is str and len(x) == {self.length} and x.isascii() and x.isdecimal()"
@@ -192,7 +192,7 @@ class Code(CharKind):
             return place.slow_write(value)
         plain = place.plain if self.charset.is_ascii else "x.isascii() and x.isprintable()"
         filled = f"{plain} and x.strip(' ')" if self.required else plain
-        padded = self.sent(f"f'{{x:{self.length}s}}'", place)
+        padded = self.sent_text(f"f'{{x:{self.length}s}}'", place)
         return f"{padded} if (x := {value}).__class__ is str and {filled} else {place.slow_write('x')}"
 
     # -- mistakes

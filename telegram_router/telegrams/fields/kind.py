@@ -97,7 +97,7 @@ class Kind(_Construct):
         return place.slow
 
     def source_of_write(self, value: str, place: Place) -> str:
-        """A Python expression for the field as latin-1 text, at least `length` long; longer or raising means: take the slow way."""
+        """A Python expression for the field as text of the alphabet, at least `length` long; longer or raising means: take the slow way."""
         return place.slow_write(value)
 
     # -- what may be wrong with the declaration itself
@@ -194,19 +194,40 @@ class Kind(_Construct):
 
 
 @dataclass(frozen=True)
+class Alphabet:
+    """One character below U+0100 for each byte: how generated code spells a telegram. It is latin-1, unless the family is
+    EBCDIC: then another, in which its letters and digits are those of ASCII too, so that kinds need no source of their own."""
+
+    codec: str = "latin-1"
+    seen: bytes = bytes(range(256))  # the character of each byte
+    sent: bytes = bytes(range(256))  # the byte of each character
+
+    @property
+    def is_latin(self) -> bool:
+        return self.codec == "latin-1"
+
+    def spelled(self, raw: bytes) -> str:
+        return raw.translate(self.seen).decode("latin-1")
+
+
+LATIN: Final = Alphabet()
+
+
+@dataclass(frozen=True)
 class Place:
     """Where the code generator puts a field. Kinds name bytes of the telegram by what this gives, never by `start` themselves.
 
-    In the generated code `b` is the telegram and `t` the same as latin-1 text. Three ways to look at the field's bytes, all
-    of them cheap:
+    In the generated code `b` is the telegram and `t` the same as text in its alphabet. Three ways to look at the field's bytes,
+    all of them cheap:
 
-    - `slice` and `part(start, end)`: of `t`, for ASCII: `t[12:20]`.
+    - `slice` and `part(start, end)`: of `t`: `t[12:20]`.
     - `raw` and `raw_part(start, end)`: of `b`, for what is no text: `b[12:20]`, to be had by `int.from_bytes`, `.hex()`, a table.
     - `text_in("cp037")`, with `start` and `end` for a part: of the whole telegram decoded once by a codec of one byte per
       character: `t_1[12:20]`. The decoder gets the line that decodes it only when a field asks. A byte that the codec
       does not have reads as U+FFFD.
 
-    Writing gives latin-1 text whatever the field is: one character for each byte, `raw.decode('latin-1')`.
+    Writing gives text of the alphabet whatever the field is, one character for each byte: `spelled(source)` of source that gives
+    bytes, `constant(raw)` of bytes that are known.
 
     `tidy` says in the generated code that no byte of the telegram is a control byte, `clean` that it is ASCII as well. Where a
     message has a field whose kind is `binary`, control bytes are nothing unusual and neither name says anything: `checked` is
@@ -221,6 +242,7 @@ class Place:
     use: Callable[[str, object], str]  # gives a constant a name inside the generated code
     decoded: Callable[[str], str]  # the name of the whole telegram as that codec decodes it
     checked: bool = True  # whether the whole telegram is searched for control bytes
+    alphabet: Alphabet = LATIN
     base: str = ""  # a variable of the generated code to be added to `start`, for what does not stand at a fixed offset
 
     @property
@@ -241,11 +263,23 @@ class Place:
 
     def text_in(self, codec: str, start: int = 0, end: int | None = None) -> str:
         """A slice of the telegram as a codec of one byte per character decodes it, relative to the field."""
+        if codec == self.alphabet.codec:
+            return self.part(start, self.length if end is None else end)
         return f"{self.decoded(codec)}{self._span(start, self.length if end is None else end)}"
 
     def _span(self, start: int, end: int) -> str:
         before = f"{self.base}+" if self.base else ""
         return f"[{before}{self.start + start}:{before}{self.start + end}]"
+
+    def spelled(self, source: str) -> str:
+        """Source of text from source of bytes."""
+        if self.alphabet.is_latin:
+            return f"{source}.decode('latin-1')"
+        return f"{source}.translate({self.use('SEEN', self.alphabet.seen)}).decode('latin-1')"
+
+    def constant(self, raw: bytes) -> str:
+        """Text of known bytes."""
+        return self.alphabet.spelled(raw)
 
     @property
     def plain(self) -> str:
@@ -253,7 +287,9 @@ class Place:
         return "x.isascii()" if self.checked else "x.isascii() and x.isprintable()"
 
     def text(self, strip: str, blank: str) -> str:
-        """Source that reads padded text: `strip` is the call that takes the padding off, `blank` what an empty field gives."""
+        """Source that reads padded ASCII: `strip` is the call that takes the padding off, `blank` what an empty field gives."""
+        if not self.alphabet.is_latin:
+            return self.slow
         if not self.checked:
             return f"(x if x.isascii() and x.isprintable() else {self.slow}) if (x := {self.slice}.{strip}) else {blank}"
         if strip == "rstrip(' ')" and blank == "''":
@@ -261,10 +297,6 @@ class Place:
             careful = f"(x if tidy and x.isascii() else {self.slow}) if (x := {self.slice}.{strip}) else {blank}"
             return f"{self.slice}.rstrip() if clean else {careful}"
         return f"(x if clean or tidy and x.isascii() else {self.slow}) if (x := {self.slice}.{strip}) else {blank}"
-
-    def blank(self) -> str:
-        """Name of the constant of as many blanks as the field has bytes."""
-        return self.use(f"BLANK{self.length}", " " * self.length)
 
 
 def at_path(path: str, fault: FieldFault) -> FieldFault:

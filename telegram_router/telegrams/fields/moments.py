@@ -157,7 +157,7 @@ class Moment(CharKind):
         return f"x if (x := {self.seen(place)}) and {self._check_source(place)} else {blank}{place.slow}"
 
     def source_of_write(self, value: str, place: Place) -> str:
-        empty = "" if self.blank == "error" else f"{place.use(f'EMPTY{self.length}', self._empty().decode('latin-1'))} if x is None else "
+        empty = "" if self.blank == "error" else f"{place.use(f'EMPTY{self.length}', place.constant(self._empty()))} if x is None else "
         usual = f"(x := {value}).__class__ is str and {self._check_source(place)}"
         return f"{self.sent('x', place)} if {usual} else {empty}{place.slow_write('x')}"
 

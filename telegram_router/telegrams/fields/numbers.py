@@ -127,14 +127,12 @@ class Number(Kind):
 
     def value_source(self, digits: str, place: Place, negative: bool = False) -> str:
         """Source of the number of the digits that the source `digits` gives; a negative one must not be zero."""
-        minus = "-" if negative else ""
         if self.scale <= 0:
             zeros = f" + {'0' * -self.scale!r}" if self.scale else ""
-            return self.limit_source(f"{minus}int({digits}{zeros})", place)
-        cut = self.digits - self.scale
-        text = f"{digits}[:{cut}] + '.' + {digits}[{cut}:]" if cut > 0 else f"{'.' + '0' * -cut!r} + {digits}"
+            return self.limit_source(f"{'-' if negative else ''}int({digits}{zeros})", place)
         sign = "'-' + " if negative else ""
-        return self.limit_source(f"{place.use('Decimal', Decimal)}({sign}{text})", place)
+        exponent = repr(f"E-{self.scale}")  # gives the same Decimal as a point between the digits, and costs less
+        return self.limit_source(f"{place.use('Decimal', Decimal)}({sign}{digits} + {exponent})", place)
 
     def limit_source(self, number: str, place: Place) -> str:
         """Source of the number, which hands a number beyond the limits to the slow way."""
@@ -154,12 +152,22 @@ class Number(Kind):
         under which it may be used. None where there is no short cut."""
         if self.scale == 0:
             return f"'%0{self.digits}d' % x", f"(x := {value}).__class__ is int and x >= 0{self.range_source(place)}"
-        if not 0 < self.scale <= self.digits:
+        if not 0 < self.scale < self.digits:
             return None
-        # str() of a decimal with that many places is its digits with a point before the last of them.
-        cut = f"(s := str(x))[-{self.scale + 1}:-{self.scale}] == '.' and (s := s[:-{self.scale + 1}] + s[-{self.scale}:]).isdecimal()"
-        is_decimal = f"(x := {value}).__class__ is {place.use('Decimal', Decimal)}"
-        return f"s.zfill({self.digits})", f"{is_decimal} and {cut}{self.range_source(place)}"
+        return (
+            f"{self.joined_source}.zfill({self.digits})",
+            f"{self.decimal_source(value, place)} and s[0] != '-'{self.range_source(place)}",
+        )
+
+    @property
+    def joined_source(self) -> str:
+        """Source of the digits of the decimal whose text is `s`, without its point."""
+        return f"(s[:-{self.scale + 1}] + s[-{self.scale}:])"
+
+    def decimal_source(self, value: str, place: Place) -> str:
+        """Source of the condition that `x` is a Decimal of just so many places. Its text `s` has then no exponent."""
+        decimal = place.use("Decimal", Decimal)
+        return f"(x := {value}).__class__ is {decimal} and (s := str(x))[-{self.scale + 1}:-{self.scale}] == '.'"
 
     # -- mistakes
 
@@ -264,7 +272,7 @@ class Written(Number, CharKind):
 
     def empty_write_source(self, place: Place) -> str:
         if self.null == "low":
-            return f"{place.use(f'LOW{self.length}', chr(0) * self.length)} if x is None else "
+            return f"{place.use(f'LOW_SENT{self.length}', place.constant(bytes(self.length)))} if x is None else "
         return f"{self.blanks(place)} if x is None else " if self.blank == "null" else ""
 
     def contradictions(self) -> Iterator[Mistake]:

@@ -111,22 +111,28 @@ class Packed(Number):
         return f"({plus} else {minus} else {place.slow}) if {usual} else {place.slow}"
 
     def source_of_write(self, value: str, place: Place) -> str:
-        short = self.digits_source(value, place)
-        if short is None:
+        if not 0 <= self.scale < self.digits:
             return place.slow_write(value)
-        digits, condition = short
-        packed = place.use("fromhex", bytes.fromhex)
-        sign = self._plus if self.nibble_sign else ""
         # Too many digits make an odd number of halves, which fromhex refuses, or a piece that is too long. With a half byte
         # over they would go unseen.
-        if self.scale == 0:
-            width, fits = self.digits + self._pad, f" and x < {10**self.digits}" if self._pad else ""
-            return f"{packed}('%0{width}d{sign}' % x).decode('latin-1') if {condition}{fits} else {place.slow_write('x')}"
-        if self._pad:
-            text, condition = f"s.zfill({self.digits + 1})", f"{condition} and len(s) <= {self.digits}"
+        halves = 2 * self.length
+        if self.scale:
+            usual = self.decimal_source(value, place) + (f" and len(s) <= {self.digits + 1}" if self._pad else "")
+            plus = f"({self.joined_source} + {self._plus if self.nibble_sign else ''!r}).zfill({halves})"
+            minus = f"(s[1:-{self.scale + 1}] + s[-{self.scale}:] + 'd').zfill({halves})"
+            is_plus, is_minus = "s[0] != '-'", "x"
         else:
-            text = digits
-        return f"{packed}({text} + {sign!r}).decode('latin-1') if {condition} else {place.slow_write('x')}"
+            width = halves - self.nibble_sign
+            usual = f"(x := {value}).__class__ is int" + (f" and -{10**self.digits} < x < {10**self.digits}" if self._pad else "")
+            plus, minus = f"'%0{width}d{self._plus if self.nibble_sign else ''}' % x", f"'%0{width}dd' % -x"
+            is_plus, is_minus = "x >= 0", "True"
+        pack = place.use("fromhex", bytes.fromhex)
+        slow = place.slow_write("x")
+        if self.signed:
+            either = f"{plus} if {is_plus} else {minus}"
+            zero = f" and ({is_plus} or {is_minus})" if self.scale else ""
+            return f"{place.spelled(f'{pack}({either})')} if {usual}{zero}{self.range_source(place)} else {slow}"
+        return f"{place.spelled(f'{pack}({plus})')} if {usual} and {is_plus}{self.range_source(place)} else {slow}"
 
     def contradictions(self) -> Iterator[Mistake]:
         yield from super().contradictions()

@@ -81,13 +81,13 @@ class Fixed(CharKind):
         raise self.fault("E-FLD-13", "constant is not as declared")
 
     def source_of_read(self, place: Place) -> str:
-        wire, text = self.constant.decode("latin-1"), "x" if self.charset.is_ascii else repr(self.text)
+        wire = place.constant(self.constant)
+        text = "x" if wire == self.text else repr(self.text)
         blank = f"'' if x == {self.blanks(place)} else " if self.or_blank else ""
         return f"{text} if (x := {place.slice}) == {wire!r} else {blank}{place.slow}"
 
     def source_of_write(self, value: str, place: Place) -> str:
-        wire = self.constant.decode("latin-1")
-        return f"{wire!r} if (x := {value}) == {self.text!r} else {place.slow_write('x')}"
+        return f"{place.constant(self.constant)!r} if (x := {value}) == {self.text!r} else {place.slow_write('x')}"
 
     def contradictions(self) -> Iterator[Mistake]:
         yield from super().contradictions()

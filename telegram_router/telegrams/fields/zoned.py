@@ -201,7 +201,7 @@ class Zoned(Written):
         if self.separate:
             marked = self.sent(digits + " + '+'", place)
             return f"{marked} if {condition} else {self.empty_write_source(place)}{place.slow_write('x')}"
-        last = place.use(f"LAST_{self._word}", {str(d): b.decode("latin-1") for (d, n), b in self._canonical.items() if not n})
+        last = place.use(f"LAST_{self._word}", {str(d): place.constant(b) for (d, n), b in self._canonical.items() if not n})
         body = self.sent("y[:-1]", place)
         return f"{body} + {last}[y[-1]] if {condition} and (y := {digits}) else {self.empty_write_source(place)}{place.slow_write('x')}"
 
