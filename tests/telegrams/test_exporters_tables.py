@@ -56,3 +56,75 @@ def test_every_shipped_spec_comes_back_from_its_sheets_as_it_was(path: Path, for
     assert rows(again) == rows(spec)
     assert told(again) == told(spec)
     assert not_carried(spec) == []
+
+
+# --- structure, and every kind ----------------------------------------------------------------------------------
+
+NESTED = '''
+"""Groups, tables, views, versions and overlays."""
+
+from telegram_router.telegrams import *
+
+ITEM = Struct("code" / Code(2, {"01": "가, 나", "02": "다/라: 마"}) * "코드", "amounts" / Occurs(2, Digits(5, scale=2)) * "금액", Filler(1))
+PERSON = Struct("given" / Text(6) * "이름", "number" / Code(4, digits=True))
+
+spec = Family(
+    name="nested",
+    encoding="cp949",
+    framing=Framing(Terminated(b"\\x03")),
+    header=Struct(
+        "kind" / Code(2, required=True, log="clear"),
+        "number" / Code(4, digits=True) * "번호",
+        "sent_date" / Date(8, log="clear"),
+        Fixed("A=B,") * "고정",
+        Overlay(6, Struct("branch" / Code(4) * "지점")),
+    ),
+    key=("kind",),
+    correlation=("number",),
+    owner="number",
+    messages=[
+        Message(
+            "list.request",
+            "=목록",
+            ("01",),
+            Struct(
+                "view" / Code(1, log="clear"),
+                "item_count" / Digits(2) * "건수",
+                "sender" / PERSON * "보낸이",
+                "lines" / Occurs(3, Text(10)),
+                Redefines(by="view", views={"person": PERSON, "code": Text(8)}, when={("1", "2"): "person"}, default="code"),
+                Versions("sent_date", {"": Struct("old" / Text(4)), "20250301": Struct("new" / Digits(3), Filler(1))}),
+                "items" / Occurs(between(0, 5, depending="item_count"), ITEM),
+                "tail" / Text(3, pad=b"0", align="right", log="clear"),
+            ),
+            reply=Reply.one("list.response"),
+        ),
+        Message("list.response", "목록 응답", ("02",), Struct("count" / Digits(2), "items" / Occurs(between(1, 4, depending="count", storage="shift"), ITEM)), kind="reply"),
+        Message("bare", "머리만", ("03",), kind="oneway", synthetic=True),
+        Message("rest", "나머지", ("04",), Struct("text" / Text(2), "rest" / Opaque(max=100)), reply=Reply.none()),
+    ],
+)
+'''
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_groups_tables_views_versions_and_overlays_come_back(form: str):
+    spec = load_spec(NESTED, "nested.py")
+    content = FORMS[form](spec)
+    found = import_table_file(content, f"nested.{form}")
+    assert [finding.text() for finding in found.findings if finding.level != "note"] == []
+    again = back(content, f"nested.{form}")
+    assert told(again) == told(spec)
+    assert [message.tree for message in again.messages.values()] and rows(again) == rows(spec)
+    line = b"011234" + b"20250401" + b"A=B," + b"BR01  " + b"1" + b"02" + b"NAME  1234" + b"LINE      " * 3 + b"NAME  1234" + b"123 "
+    line += (b"01" + b"00100" * 2 + b" ") * 2 + b" " * 39 + b"00A\x03"
+    assert again.decode(line).body == spec.decode(line).body
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_one_message_is_a_layout_of_its_own(form: str):
+    spec = loaded(next(path for path in SPECS if path.stem == "firmbanking"))
+    message = spec.messages["transfer.request"]
+    again = back(FORMS[form](spec, message), f"one.{form}")  # type: ignore[call-arg]
+    assert [name for name, *_ in rows(again) if name == "transfer.request"] and "recall.request" not in again.messages
+    assert [row for row in rows(again) if row[0] == message.name] == [row for row in rows(spec) if row[0] == message.name]

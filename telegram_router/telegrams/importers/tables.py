@@ -18,6 +18,7 @@ from telegram_router.telegrams.importers.model import (
     Import,
     Imported,
     ImportedField,
+    ImportedInline,
     ImportedMessage,
     ImportedSpec,
     identifier,
@@ -231,7 +232,7 @@ class _Reading:
         for each in totals:
             self._check_totals(each, each.header, [sum(item.size for item in items.top)], with_facts=not each.body)
         for item in items.top:
-            if item.is_group or item.times:
+            if (item.is_group and item.type.form not in ("overlay", "versions")) or item.times:
                 told.say(
                     "error",
                     "E-IMP-09",
@@ -365,14 +366,16 @@ class _Reading:
             ),
         )
 
-    def _header_nodes(self, header: _Header, names: Names, told: Told, length_field: Item | None) -> tuple[ImportedField, ...]:
+    def _header_nodes(
+        self, header: _Header, names: Names, told: Told, length_field: Item | None
+    ) -> tuple[ImportedField | ImportedInline, ...]:
         routing = {row.row for row in (*self.key_rows, *self.correlation_rows)}
         purpose = Purpose(
             clear=lambda row: row.row in routing or plain(row.label).startswith(("응답코드", "전송", "response")),
             routing=lambda row: row.row in {each.row for each in self.key_rows},
         )
         declaring = Declaring(told, purpose, header.circles_mean_yes)
-        made = [node for node in declaring.nodes([*header.items], names, frozenset()) if isinstance(node, ImportedField)]
+        made = [node for node in declaring.nodes([*header.items], names, frozenset()) if isinstance(node, ImportedField | ImportedInline)]
         if length_field is not None:
             at = next(n for n, node in enumerate(made) if node.line == length_field.row.row)
             made[at] = ImportedField(

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from telegram_router.telegrams.declare import ErrorReply, Plus, Reply, Table
 from telegram_router.telegrams.framing import Framing
-from telegram_router.telegrams.importers.model import Finding, Imported, ImportedField, ImportedMessage, ImportedSpec
+from telegram_router.telegrams.importers.model import Finding, Imported, ImportedMessage, ImportedSpec
 from telegram_router.telegrams.importers.source import quoted
 from telegram_router.telegrams.importers.tables_blocks import Fact
 from telegram_router.telegrams.importers.workbook import Sheet
@@ -111,7 +111,7 @@ def _reply(own: OwnFacts, where: str, text: str) -> str:
     return ""
 
 
-def own_spec(own: OwnFacts, header: tuple[ImportedField, ...], messages: Iterable[ImportedMessage], source: str) -> ImportedSpec:
+def own_spec(own: OwnFacts, header: tuple[Imported, ...], messages: Iterable[ImportedMessage], source: str) -> ImportedSpec:
     """The family as the first sheet has it."""
     length = own.get("length")
     arguments = {name: quoted(own.get(name)) for name in _TEXTS if own.get(name)}
