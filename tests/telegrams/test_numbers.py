@@ -394,6 +394,38 @@ def test_a_decimal_of_few_digits_goes_into_a_double_and_comes_back(value, form):
     assert Float(8, form).read(Float(8, form).write(value)) == value
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp037", "cp1047", "cp933"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Digits(9),
+        Digits(9, 2),
+        Amount(9),
+        Zoned(9),
+        Zoned(9, 2),
+        Zoned(9, sign="trailing separate"),
+        Zoned(9, 2, dialect=LETTERS),
+        Packed(9),
+        Packed(8, 2),
+        Packed(9, 2),
+        Packed(9, signed=False),
+        Packed(8, nibble_sign=False),
+        Binary(4, 9),
+        Binary(4, order="little"),
+    ],
+    ids=shown,
+)
+def test_the_usual_number_never_takes_the_slow_way(kind, encoding):
+    one = OneField(kind, encoding)
+    value = D("1234.56") if kind.scale else 123456
+    raw = one.writes(value)
+    short = OneField(kind, encoding)
+    read, write = short.message.decode, short.message.encode
+    short.message.codec.__dict__.clear()  # so that the slow way fails
+    assert read(short.key + raw).body["field"] == value
+    assert write({}, {"field": value}) == short.key + raw
+
+
 # --- sizes ----------------------------------------------------------------------------------------------------------
 
 

@@ -171,9 +171,7 @@ class Zoned(Written):
 
     def _overpunched_source(self, place: Place) -> str:
         # One look into a table tells a sign's byte: its digit as text, behind it the other digits decide.
-        plus, minus = (
-            {b.decode("latin-1"): str(d) for (d, n), b in self._canonical.items() if n is negative} for negative in (False, True)
-        )
+        plus, minus = ({place.constant(b): str(d) for (d, n), b in self._canonical.items() if n is negative} for negative in (False, True))
         pluses, minuses = place.use(f"PLUS_{self._word}", plus), place.use(f"MINUS_{self._word}", minus)
         at, rest = (0, (1, self.digits)) if self.leading else (self.digits - 1, (0, self.digits - 1))
         byte, others = place.part(at, at + 1), self.seen(place, *rest)
@@ -190,20 +188,19 @@ class Zoned(Written):
         return self.marks.replace("-", "_")
 
     def source_of_write(self, value: str, place: Place) -> str:
-        if self.blank == "when zero" or self.leading or self.scale < 0:
-            return place.slow_write(value)
-        short = self.digits_source(value, place)
+        short = None if self.blank == "when zero" or self.leading else self.digits_source(value, place)
         if short is None:
             return place.slow_write(value)
         digits, condition = short
         if self.sign is None:
-            return f"{self.sent(digits, place)} if {condition} else {self.empty_write_source(place)}{place.slow_write('x')}"
-        if self.separate:
-            marked = self.sent(digits + " + '+'", place)
-            return f"{marked} if {condition} else {self.empty_write_source(place)}{place.slow_write('x')}"
-        last = place.use(f"LAST_{self._word}", {str(d): place.constant(b) for (d, n), b in self._canonical.items() if not n})
-        body = self.sent("y[:-1]", place)
-        return f"{body} + {last}[y[-1]] if {condition} and (y := {digits}) else {self.empty_write_source(place)}{place.slow_write('x')}"
+            usual = self.sent(digits, place)
+        elif self.separate:
+            usual = self.sent(digits + " + '+'", place)
+        else:
+            last = {str(digit): place.constant(byte) for (digit, negative), byte in self._canonical.items() if not negative}
+            usual = f"{self.sent('y[:-1]', place)} + {place.use(f'LAST_{self._word}', last)}[y[-1]]"
+            condition = f"{condition} and (y := {digits})"
+        return f"{usual} if {condition} else {self.empty_write_source(place)}{place.slow_write('x')}"
 
     # -- mistakes
 
