@@ -191,7 +191,11 @@ class Origin:
         self.trouble = trouble or {}  # header fields of answers whose values count against a backend
         self.header_end = spec.framing.prefix + spec.header_size  # a shorter frame has no whole header
         self.set_routes(routes)
-        self._names = [(name, spec.header_slice(name)) for name in _clear_names(spec)]
+        clear = _clear_names(spec)
+        self._names = [
+            (name, spec.header_slice(name)) for name in dict.fromkeys((*spec.family.key, *spec.family.correlation)) if name in clear
+        ]
+        self._clear_owner = [("owner", spec.owner)] if spec.owner is not None and spec.family.owner in clear else []
         self._received = dict.fromkeys(spec.messages, 0)
         self.refused: dict[str, int] = {}  # code -> telegrams
         self.strangers = 0  # telegrams that are no message of the spec
@@ -199,8 +203,11 @@ class Origin:
 
     def names(self, frame: bytes) -> dict[str, str]:
         """By what a person finds this telegram again: its key and correlation fields, as far as they are clear and readable."""
-        found = ((name, frame[place]) for name, place in self._names)
-        return {name: raw.decode("ascii").strip() for name, raw in found if raw.isascii() and raw.decode("ascii").isprintable()}
+        return _readable(self._names, frame)
+
+    def claim(self, frame: bytes) -> dict[str, str | None]:
+        """Whom a telegram speaks for: the field that says so, and its value where that is clear and readable."""
+        return {"owner_field": self.spec.family.owner, **_readable(self._clear_owner, frame)}
 
     def set_routes(self, routes: RouteTable) -> None:
         """Route by these from now on."""
@@ -256,12 +263,16 @@ class Origin:
         return self._received
 
 
-def _clear_names(spec: Spec) -> list[str]:
-    """Header fields that name a telegram and may be logged."""
-    clear = {
+def _clear_names(spec: Spec) -> set[str]:
+    """Header fields that may be logged."""
+    return {
         field.name for message in spec.messages.values() for field in message.fields if field.section == "header" and field.log == "clear"
     }
-    return [name for name in dict.fromkeys((*spec.family.key, *spec.family.correlation)) if name in clear]
+
+
+def _readable(places: Sequence[tuple[str, slice]], frame: bytes) -> dict[str, str]:
+    found = ((name, frame[place]) for name, place in places)
+    return {name: raw.decode("ascii").strip() for name, raw in found if raw.isascii() and raw.decode("ascii").isprintable()}
 
 
 def head_of(spec: Spec, fields: Sequence[str]) -> Callable[[bytes], Hashable]:

@@ -381,8 +381,10 @@ class Switch:
         return entry
 
     def _wrong_size(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
+        entry.count += 1
         if not entry.answers:
-            self._refuse(peer, frame, "E-FRM-07" if len(frame) > entry.high else "E-FRM-08", entry.message.name)
+            sizes = {"size": len(frame), "least": entry.low, "most": entry.high}
+            self._refuse(peer, frame, "E-FRM-07" if len(frame) > entry.high else "E-FRM-08", entry.message.name, **sizes)
             return
         exchange = self._asked(peer, frame)
         rule = exchange.entry.message.reply if exchange is not None else None
@@ -400,7 +402,7 @@ class Switch:
             return
         owner = frame[spec.owner] if spec.owner is not None else None
         if owner is not None and not self._speaks_for(peer, owner):
-            self._refuse(peer, frame, "E-RTE-04", entry.message.name)
+            self._refuse(peer, frame, "E-RTE-04", entry.message.name, **group.claim(frame), certificate=sorted(peer.identity))
             return
         if owner is not None:
             self._bind(peer, owner)

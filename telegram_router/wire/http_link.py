@@ -14,7 +14,7 @@ import itertools
 import os
 import socket
 from binascii import hexlify
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import trio
@@ -30,6 +30,14 @@ from telegram_router.wire.poller import GONE, HANGUP, READ
 from telegram_router.wire.tls import TlsLayer
 
 RANDOM_AT_ONCE = 24 * 256
+
+
+def chance() -> Iterator[bytes]:
+    """48 random hexadecimal digits at a time; the kernel is asked for many at once."""
+    while True:
+        digits = hexlify(os.urandom(RANDOM_AT_ONCE))
+        for at in range(0, len(digits), 48):
+            yield digits[at : at + 48]
 
 
 @dataclass(frozen=True)
@@ -192,8 +200,7 @@ class HttpPool:
         self._dialling = 0
         self._live: set[Connection] = set()
         self._held_until = 0.0  # no dialling before: the last attempt failed
-        self._random = b""
-        self._random_at = 0
+        self._chance = chance()
         self._templates: dict[str, HttpRequestTemplate] = {}
         self._limits = Limits(write_timeout=policy.write_timeout, handshake_timeout=backend.connect_timeout)
 
@@ -286,14 +293,7 @@ class HttpPool:
             path = self.policy.path.replace("{message}", telegram.message.name)
             template = self._templates[telegram.message.name] = HttpRequestTemplate(path, self.policy.host, self.policy.headers)
         left = max(0, int((exchange.at + self._service.policy.timeout - now) * 1000))
-        return template.request_bytes(self._mapping.request(telegram), self._chance(), left)
-
-    def _chance(self) -> bytes:
-        """48 random hexadecimal digits; the kernel is asked for many at once."""
-        if self._random_at >= len(self._random):
-            self._random, self._random_at = hexlify(os.urandom(RANDOM_AT_ONCE)), 0
-        self._random_at += 48
-        return self._random[self._random_at - 48 : self._random_at]
+        return template.request_bytes(self._mapping.request(telegram), next(self._chance), left)
 
     # --- answers ------------------------------------------------------------------------------------------------
 

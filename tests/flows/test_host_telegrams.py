@@ -1,6 +1,12 @@
 """What a host sends on its own: to the session that carries the company, and the answer back to the link it came on."""
 
+from dataclasses import replace
+
+from construct import Struct
 from conversation import answer_to, ask, credit, firm, notice, one_service, opening, reply_to, small, transfer
+
+from telegram_router.routing import Listener, ListenerPolicy
+from telegram_router.telegrams import Code, compile_family
 
 
 def test_a_deposit_notice_reaches_the_company_and_its_answer_returns_to_that_link():
@@ -73,8 +79,21 @@ def test_an_owner_may_be_bound_to_certificate_names():
     assert a.got() == [reply_to(transfer(2, company="C002"), "SB02"), reply_to(transfer(3, company="C003"), "SB02")]
     assert nobody.got() == [reply_to(transfer(5, company="C001"), "SB02")]
     assert {event["code"] for event in talk.events("refused")} == {"E-RTE-04"}
+    told = [(event["peer"], event["owner_field"], event["owner"], event["certificate"]) for event in talk.events("refused")]
+    assert told == [
+        ("a", "company_number", "C002", ["bank-a.example"]),
+        ("nobody", "company_number", "C001", []),
+    ]
     host.sends(notice(1, company="C001"))
     assert a.got() == [notice(1, company="C001")] and nobody.got() == []
+
+
+def test_an_owner_that_is_not_clear_is_not_told():
+    spec = small(owner=True)
+    header = Struct("type" / Code(4, required=True), "number" / Code(3, digits=True), "company" / Code(2), "code" / Code(4, log="clear"))
+    listener = Listener("branches", compile_family(replace(spec.family, header=header)), ListenerPolicy())
+    assert listener.claim(ask(1)) == {"owner_field": "company"}
+    assert Listener("branches", spec, ListenerPolicy()).claim(ask(1)) == {"owner_field": "company", "owner": "AA"}
 
 
 def test_a_session_carries_a_bounded_number_of_owners():

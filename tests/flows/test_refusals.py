@@ -57,7 +57,9 @@ def test_a_telegram_of_the_wrong_size_is_refused_and_the_session_lives(size: int
     (refusal,) = bank.got()
     expected = reply_to(b"0300" + frame[4:304].ljust(300), told)
     assert refusal == expected
-    assert [event["code"] for event in talk.events("refused")] == [code]
+    (event,) = talk.events("refused")
+    assert (event["code"], event["size"], event["least"], event["most"]) == (code, size + 4, 304, 304)
+    assert talk.listener().received["transfer.request"] == 2
     assert host.got() == [transfer(8)]
 
 
