@@ -235,6 +235,14 @@ def test_cp932_is_the_c_librarys_but_for_what_is_named_here():
     }
     differ = {character for character, code in writes.items() if encoded("cp932_windows", character) != code}
     assert differ == WRITTEN_AS_OTHERS | {decoded("cp932", bytes([code])) for code in NO_CHARACTERS}
+    # Both write these as their full-width fellows, so that they would come back as others: a text field refuses them.
+    folded = {
+        character
+        for character, code in writes.items()
+        if code == encoded("cp932_windows", character) and reads.get(code) != character and code
+    }
+    assert folded == set("¢£¬‖−〜")
+    assert {refusal(Text(4, "cp932").write, character) for character in folded} == {"E-ENC-03"}
 
 
 def test_ibms_373_additions_to_cp932_have_two_codes_and_are_written_by_ibms():

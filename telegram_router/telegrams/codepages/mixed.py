@@ -127,13 +127,10 @@ class MixedPage:
 
     def _read(self, run: bytes, double: bool) -> str:
         """The characters up to the first that is none."""
-        codes: array[int] | bytes = run
-        if double:
-            codes = array("H", run[: len(run) // 2 * 2])
-            if sys.byteorder == "little":
-                codes.byteswap()
-        characters = self.double if double else self.single
-        return "".join([characters[code] for code in codes]).partition(HOLE)[0]
+        if not double:
+            return codecs.charmap_decode(run, "replace", self.single)[0].partition("\ufffd")[0]
+        characters = self.double
+        return "".join([characters[code] for code in _big_endian(run[: len(run) // 2 * 2])]).partition(HOLE)[0]
 
     def _fault(self, content: bytes, at: int, end: int, double: bool) -> UnicodeDecodeError:
         if at == end:
@@ -156,7 +153,14 @@ def _written(codes: list[int]) -> bytes:
     """The bytes of codes, each run of double-byte ones between shift bytes."""
     if max(codes, default=0) < 0x100:
         return bytes(codes)
-    return b"".join(
-        SHIFT_OUT + b"".join([code.to_bytes(2, "big") for code in run]) + SHIFT_IN if double else bytes(run)
-        for double, run in itertools.groupby(codes, (0xFF).__lt__)
-    )
+    if min(codes) > 0xFF:
+        return SHIFT_OUT + _big_endian(array("H", codes)).tobytes() + SHIFT_IN
+    runs = itertools.groupby(codes, (0xFF).__lt__)
+    return b"".join([_written(list(run)) if double else bytes(run) for double, run in runs])
+
+
+def _big_endian(pairs: bytes | array[int]) -> array[int]:
+    numbers = array("H", pairs)
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return numbers

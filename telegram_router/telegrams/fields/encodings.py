@@ -14,6 +14,9 @@ from telegram_router.telegrams.fields.kind import Mistake
 # Encodings in which no two byte strings mean the same text and no two texts give the same bytes (tested for all characters).
 BIJECTIVE: Final = frozenset({"ascii", "cp949", KSX1001, "utf-8", "iso8859-1", "cp037", "cp500", "cp1047", "jisx0201"})
 
+# Encodings in which no two texts give the same bytes (tested likewise); of some texts there are several ways to write them.
+FAITHFUL: Final = BIJECTIVE | MIXED.keys()
+
 # Characters that people and programs take for each other; code pages have the one or the other.
 _ALIKE: Final = ("₩￦", "—―", "～〜∼", "·・‧", "−－-", "‖∥", "¢￠", "£￡", "¬￢", "¥￥", "‾￣", "‐\u00ad-", "\u00a0 ", "⊙◉")
 

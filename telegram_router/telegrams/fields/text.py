@@ -14,6 +14,7 @@ import codecs
 import copy
 import unicodedata
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import NoneType
 from typing import Any, ClassVar, Final, Literal
 
@@ -21,6 +22,7 @@ from telegram_router.telegrams.codepages import BLANK_WIDE, KSX1001, OUTSIDE, SH
 from telegram_router.telegrams.fields.charset import CharKind, charset_of
 from telegram_router.telegrams.fields.encodings import (
     BIJECTIVE,
+    FAITHFUL,
     blank_of,
     codec_name,
     codec_of_text,
@@ -115,6 +117,7 @@ class Text(CharKind):
         self.pad: Any = blank_of(codec) if self._given_pad is None else self._given_pad
         self._padding = self._pad_character() + BLANK_WIDE * (self.wide or self.double_byte) + "\0" * (self.null == "low")
         self._as_is = not (self.wide or self.double_byte or self.null or self.replace)
+        self._is_usual = self._as_is and self._codec != "euc_kr"  # which spells some hangul out in eight bytes
         self.charset = charset_of(self._codec)
         self.binary = not self.charset.is_ascii
 
@@ -190,6 +193,21 @@ class Text(CharKind):
     def write(self, value: Any) -> bytes:
         if not isinstance(value, str):
             raise self.wrong_type(value, "text")
+        return self._usual(value) or self._careful(value)
+
+    def _usual(self, value: str) -> bytes | None:
+        """A text that is written as it is, None for one that needs a closer look."""
+        if not self._is_usual or not value.isprintable() or (self.required and not value.strip(self._padding)):
+            return None
+        try:
+            content = self._encode(value)[0]
+        except UnicodeEncodeError:
+            return None
+        if len(content) > self.length or (self._codec not in FAITHFUL and self._decode(content, "replace")[0] != value):
+            return None
+        return content.ljust(self.length, self.pad) if self.align == "left" else content.rjust(self.length, self.pad)
+
+    def _careful(self, value: str) -> bytes:
         control = control_at(value)
         if control is not None:
             raise self.fault("E-ENC-04", f"control character at character {control + 1} of the text")
@@ -259,9 +277,9 @@ class Text(CharKind):
             return False
         if self.double_byte and not all(map(self._is_double, text)):
             return False
-        if self._codec in BIJECTIVE or self._mixed:
+        if self._codec in FAITHFUL:
             return True
-        # Some codecs answer with other characters (yen sign for backslash) or spell one out in eight bytes (euc_kr).
+        # Some codecs answer with other characters: a yen sign for a backslash, a full-width tilde for a wave dash.
         is_spelled_out = self._codec == "euc_kr" and len(content) > 2 * len(text)
         return not is_spelled_out and self._decode(content, "replace")[0] == text
 
@@ -295,7 +313,18 @@ class Text(CharKind):
 
     # -- generated code: for texts of ASCII characters, whatever bytes these have
 
+    def at_a_glance(self, raw: bytes) -> str | None:
+        """The value of a field whose bytes it would give again, None where that needs a closer look."""
+        try:
+            text = self._content(raw)
+        except FieldFault:
+            return None
+        return text if text.isprintable() and self.is_canonical(raw, text, len(raw)) else None
+
     def source_of_read(self, place: Place) -> str:
+        if self._is_usual and self._codec not in ("ascii", "cp037", "cp500", "cp1047"):
+            glance = place.use(f"GLANCE{place.start}", self.at_a_glance)
+            place = replace(place, slow=f"({glance}({place.raw}) or {place.slow})")
         if self.double_byte or self.fills_wide or self.replace:
             return place.slow
         blank = place.slow if self.required else "''"
@@ -313,7 +342,7 @@ class Text(CharKind):
         has_all = keeps_ascii(self._codec) or (not self.charset.is_ascii and self.charset.has_all)
         if not has_all or self.double_byte or self.fills_wide or self.replace or self.pad != self.charset.blank:
             return place.slow_write(value)
-        written = self.sent(f"f'{{x:{'<' if self.align == 'left' else '>'}{self.length}s}}'", place)
+        written = self.sent_text(f"f'{{x:{'<' if self.align == 'left' else '>'}{self.length}s}}'", place)
         filled = f"{plain} and x.strip(' ')" if self.required else plain
         return f"{written} if (x := {value}).__class__ is str and {filled} else {place.slow_write('x')}"
 
