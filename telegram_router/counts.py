@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from telegram_router import __version__
 from telegram_router.ops.metrics import Family, Histogram, Sample
 from telegram_router.routing import Service, Switch
+from telegram_router.routing.routes import Origin
 from telegram_router.wire.hub import Hub
 from telegram_router.wire.links import Outcomes
 from telegram_router.wire.listeners import Acceptor
 
 ENDS = {"closed by the client": "peer", "stopped": "drain"}  # of sessions, where no error ended them
 INVALID = ("E-FLD", "E-ENC", "E-FRM")  # refused for what they hold; all other codes are rules and bounds
+ENDED = ("E-BCK",)  # codes with which requests end; all others that a spec may name refuse telegrams
 
 
 def families(
@@ -58,7 +60,7 @@ def _telegrams(switch: Switch, hub: Hub) -> Iterator[Family]:
         received += [((name, message), count) for message, count in listener.received.items()]
         received.append(((name, "_OTHER"), listener.strangers))
         volume += [((name, "received"), listener.bytes_in), ((name, "sent"), listener.bytes_out)]
-        for code, count in listener.refused.items():
+        for code, count in {**_zeros(listener, ended=False), **listener.refused}.items():
             (invalid if code.startswith(INVALID) else refused).append(((name, code), count))
     yield "telegrams_received_total", received
     yield "telegrams_sent_total", [((name,), listener.frames_out) for name, listener in switch.listeners.items()]
@@ -68,13 +70,19 @@ def _telegrams(switch: Switch, hub: Hub) -> Iterator[Family]:
     yield "refused_total", refused
 
 
+def _zeros(origin: Origin, *, ended: bool) -> dict[str, int]:
+    """The codes that a spec's error reply names begin at zero: a rate over a series that appears with its first error misses it."""
+    errors = origin.spec.family.errors
+    return {code: 0 for code in (errors.codes if errors else ()) if code.startswith(ENDED) == ended}
+
+
 def _requests(switch: Switch) -> Iterator[Family]:
     ended: dict[tuple[str, ...], int] = {}
     overflow: dict[str, int] = {}
     for name, origin in [*switch.listeners.items(), *switch.services.items()]:
         origin.add_up()
         for route in origin.routes.routes:
-            results = {"ok": route.score.ok, **route.score.failed}
+            results = {"ok": route.score.ok, **_zeros(origin, ended=True), **route.score.failed}
             overflow[route.target.name] = overflow.get(route.target.name, 0) + results.get("E-LIM-01", 0)
             for result, count in results.items():
                 key = (name, route.target.name, result)

@@ -275,5 +275,11 @@ async def test_the_metrics_count_each_telegram_and_each_session_once():
         counted = {name: dict(samples) for name, samples in router.router.collect()}
     received = {message: count for (_, message), count in counted["telegrams_received_total"].items() if count}
     assert received == {"balance.request": 2, "transfer.request": 1, "_OTHER": 1}
-    assert counted["refused_total"] == {("companies", "E-RTE-01"): 2}
+    refused = counted["refused_total"]
+    assert {code: count for (_, code), count in refused.items() if count} == {"E-RTE-01": 2}
+    # What the spec has a response code for is there before it happens.
+    assert refused["companies", "E-DUP-01"] == counted["invalid_telegrams_total"]["companies", "E-FRM-07"] == 0
+    assert counted["requests_total"] == {
+        ("companies", "steady", "ok"): 2, ("companies", "steady", "E-BCK-01"): 0, ("companies", "steady", "E-BCK-09"): 0,
+    }  # fmt: skip
     assert counted["sessions_closed_total"] == {("companies", "peer"): 1, ("companies", "E-LIM-05"): 0}
