@@ -83,7 +83,7 @@ def test_the_report_is_json_for_scripts(book: Path):
         {
             "level": "warning",
             "code": "E-IMP-04",
-            "where": "rec.cpy:3:40",
+            "where": "rec.cpy:3:35",
             "what": "the clause SPARKLING is not known: left out",
             "do": "",
         }

@@ -293,6 +293,11 @@ def test_a_single_name_says_nothing_about_other_values_and_stays_a_remark():
     assert (b.kind, b.note) == ("Packed(3)", "PIC S9(3) COMP-3; 88 NONE-LEFT 0")
 
 
+def test_names_for_the_values_of_a_group_are_a_remark():
+    group = members(read(ONE, "05 G.", "88 ALL-BLANK VALUE SPACES.", "10 A PIC X."))[0]
+    assert group.note == "88 ALL-BLANK SPACES"
+
+
 def test_values_that_are_no_codes_stay_remarks():
     found = read(ONE, "05 A PIC X.", "88 P VALUE 'P'.", "88 Q VALUE 'Q'.", "88 NOTHING VALUE SPACES LOW-VALUES.")
     (a,) = leaves(members(found))
@@ -327,6 +332,25 @@ def test_a_field_that_selects_is_a_code():
     selections = tuple(each for each in [selection("B=N:01")] if each)
     found = read(ONE, "05 N PIC 99.", "05 A PIC X.", "05 B REDEFINES A PIC 9.", selections=selections)
     assert kinds(found)["n"] == "Code(2, digits=True)"
+
+
+RECORDS = ("05 A.", "10 A-TYPE PIC 9.", "10 A-REST PIC X(4).", "05 B REDEFINES A.", "10 B-TYPE PIC 9.", "10 B-REST PIC 9(4).")
+
+
+def test_a_type_that_every_view_begins_with_is_put_before_them():
+    found = read(ONE, *RECORDS, selections=tuple(each for each in [selection("B=B-TYPE:2")] if each))
+    kind, views = members(found)
+    assert isinstance(kind, ImportedField)
+    assert isinstance(views, ImportedViews)
+    assert (kind.name, kind.kind) == ("a_type", "Code(1, digits=True)")
+    assert (views.by, views.when, views.default, views.size) == ("a_type", {"2": "b"}, "a", 4)
+
+
+def test_a_type_that_only_one_view_has_cannot_choose_between_them():
+    found = read(
+        ONE, *RECORDS[:4], "10 C PIC X(2).", "10 B-TYPE PIC 9.", selections=tuple(each for each in [selection("B=B-TYPE:2")] if each)
+    )
+    assert "error E-IMP-06: book.cpy:2:1: --select names B-TYPE, which is within a table or another view" in texts(found)
 
 
 @pytest.mark.parametrize("text", ["", "A", "A=B", "A=B:", "=B:C", "A:B=C"])
@@ -571,6 +595,7 @@ def test_a_text_that_is_missing_or_copies_itself_is_an_error_at_its_place():
         (["05 A OCCURS MANY TIMES PIC X."], "error E-IMP-05: book.cpy:2:13: OCCURS needs a number, not MANY"),
         (["05 A OCCURS 5 TO 2 DEPENDING ON B PIC X."], "error E-IMP-05: book.cpy:2:6: OCCURS 5 TO 2 is no range"),
         (["05 A PIC X VALUE 'abc."], "error E-IMP-01: book.cpy:2:18: a literal is not closed on its line; to do: close it, or continue it with - in column 7"),
+        (["05 A PIC 9(4) COMP-7."], "error E-IMP-05: book.cpy:2:15: the size of COMP-7 is not known; to do: use the usage of your compiler's manual that it stands for"),
         (["05 A PIC S9 COMP-6."], "error E-IMP-05: book.cpy:2:10: A is COMP-6, which has no sign, but its picture has one"),
         (["05 A OCCURS 999999 PIC X(9)."], "error E-IMP-05: book.cpy:1:1: REC has 8,999,991 bytes, more than 1,048,576"),
     ],
@@ -589,6 +614,10 @@ def test_a_broken_copybook_gives_an_error_with_its_place(lines: list[str], expec
         (["GARBAGE HERE.", "05 A PIC X."], "warning E-IMP-04: book.cpy:2:1: GARBAGE begins no data description: left out"),
         (["05 A PIC X VALUE 'TOO LONG'."], "warning E-IMP-03: book.cpy:2:1: the VALUE of A has 8 characters, its picture 1"),
         (["05 A PIC X"], "warning E-IMP-01: book.cpy:2:10: a period is missing behind X, at the end"),
+        (
+            ["05 A PIC 99 SIGN LEADING SEPARATE."],
+            "warning E-IMP-03: book.cpy:2:10: A has a separate sign, but its picture no S: read with the sign",
+        ),
         (["05 A:B PIC X."], "warning E-IMP-07: book.cpy:2:4: the name A:B holds :; to do: replace it: COPY … REPLACING"),
     ],
 )

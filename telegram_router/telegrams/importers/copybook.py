@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from telegram_router.telegrams.importers.copybook_entries import Entry, read_entries
 from telegram_router.telegrams.importers.copybook_fields import Sign, Storage
-from telegram_router.telegrams.importers.copybook_layout import Layout, Selection
+from telegram_router.telegrams.importers.copybook_layout import Layout, Selection, cobol_name, same_bytes
 from telegram_router.telegrams.importers.copybook_pictures import Dialect
 from telegram_router.telegrams.importers.copybook_text import Copied, Form, Source, decoded, no_copies, read_source
 from telegram_router.telegrams.importers.model import (
@@ -18,11 +18,8 @@ from telegram_router.telegrams.importers.model import (
     Import,
     Imported,
     ImportedField,
-    ImportedGroup,
     ImportedMessage,
     ImportedSpec,
-    ImportedTable,
-    ImportedViews,
     identifier,
     unique,
 )
@@ -273,7 +270,7 @@ class _Importer:
 def _keyed(
     records: Sequence[_Record], selections: Sequence[Selection]
 ) -> tuple[tuple[ImportedField, ...], str, list[tuple[str, ...]]] | None:
-    """The fields that all records begin with, the one among them that says which it is, and its value for each record.
+    """The fields that all records begin with up to the one that says which it is, its name, and its value for each record.
 
     The values come from --select RECORD=FIELD:VALUE, else from VALUE clauses. None where they do not tell the records apart.
     """
@@ -281,7 +278,7 @@ def _keyed(
     for number, field in enumerate(common):
         values = [_value(record, number, field, selections) for record in records]
         if all(values) and len({*values}) == len(values):
-            return common, field.name, [(value,) for value in values]
+            return common[: number + 1], field.name, [(value,) for value in values]
     return None
 
 
@@ -290,29 +287,20 @@ def _common(records: Sequence[_Record]) -> tuple[ImportedField, ...]:
     found = []
     for nodes in zip(*(record.members for record in records), strict=False):
         first = nodes[0]
-        if not isinstance(first, ImportedField) or not all(isinstance(node, ImportedField) and _alike(first, node) for node in nodes):
+        if not isinstance(first, ImportedField) or not all(same_bytes(first, node) for node in nodes):
             break
         found.append(first)
     return tuple(found)
 
 
-def _alike(one: ImportedField, other: ImportedField) -> bool:
-    """The same bytes; a name may have the record's own prefix."""
-    return one.kind == other.kind and one.length == other.length and bool(one.name) == bool(other.name)
-
-
 def _value(record: _Record, number: int, field: ImportedField, selections: Sequence[Selection]) -> str:
     own = record.members[number]
-    names = {field.name.upper(), field.label.split(" ")[-1].upper()}
+    names = {field.name.upper(), cobol_name(field)}
     if isinstance(own, ImportedField):
-        names |= {own.name.upper(), own.label.split(" ")[-1].upper()}
+        names |= {own.name.upper(), cobol_name(own)}
     for each in selections:
         if each.view.upper() == record.entry.name.upper() and each.by.upper() in names:
             return each.values[0]
-    entry = next((member for member in record.entry.members if member.place.line == own_line(own)), None)
+    entry = next((member for member in record.entry.members if member.place.line == own.line), None)
     value = entry.value if entry is not None else None
     return value.text.rstrip() if value is not None and not value.figure and field.name else ""
-
-
-def own_line(node: Imported) -> int:
-    return node.line if isinstance(node, ImportedField | ImportedGroup | ImportedTable | ImportedViews) else 0

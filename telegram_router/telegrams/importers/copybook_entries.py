@@ -89,7 +89,7 @@ class Entry:
 
 
 USAGES: Final = {
-    **dict.fromkeys(("BINARY", "COMP", "COMP-4", "COMPUTATIONAL", "COMPUTATIONAL-4"), "COMP"),
+    **dict.fromkeys(("BINARY", "COMP", "COMP-0", "COMP-4", "COMPUTATIONAL", "COMPUTATIONAL-0", "COMPUTATIONAL-4"), "COMP"),
     **{f"{word}-{n}": f"COMP-{n}" for word in ("COMP", "COMPUTATIONAL") for n in ("1", "2", "3", "5", "6", "X", "N")},
     **dict.fromkeys(("COMP-3U", "COMPUTATIONAL-3U"), "COMP-6"),
     "PACKED-DECIMAL": "COMP-3",
@@ -307,6 +307,14 @@ class _Clauses:
             entry.usage = USAGES[word]
         elif word == "SIGNED" or word == "UNSIGNED":
             entry.is_unsigned = word == "UNSIGNED"
+        elif re.fullmatch(r"COMP(UTATIONAL)?-\w+", word) and token is not None:
+            self.source.find(
+                "error",
+                "E-IMP-05",
+                token.place,
+                f"the size of {token.text} is not known",
+                "use the usage of your compiler's manual that it stands for",
+            )
         elif word not in _IGNORED and token is not None:
             self._unknown(token)
 

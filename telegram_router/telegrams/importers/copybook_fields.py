@@ -58,7 +58,7 @@ class Fields:
             kind = self._filler(entry, kind)
         self._misplaced(entry)
         label = f"{entry.remark} {entry.called}".strip()
-        note = entry.text + self._meanings(entry, kind.codes)
+        note = entry.text + meanings(entry, kind.codes)
         text, line = kind.text, entry.place.line
         if text.startswith("Filler") and name:  # bytes that mean nothing outside of the program have no name
             return ImportedField("", text, kind.length, label, note, line=line)
@@ -114,7 +114,7 @@ class Fields:
             return self._binary(digits, scale, signed, usage)
         if usage not in ("", "DISPLAY"):
             self._find(quiet, entry, "warning", "E-IMP-04", f"{entry.called} is {usage} with a picture of digits: read as DISPLAY")
-        return self._displayed(entry, picture)
+        return self._displayed(entry, picture, quiet)
 
     def _binary(self, digits: int, scale: int, signed: bool, usage: str) -> _Kind:
         if usage in ("COMP-X", "COMP-N"):
@@ -125,9 +125,13 @@ class Fields:
         limit = digits if usage == "COMP" else None
         return _Kind(_call("Binary", length, digits=limit, scale=scale, signed=signed, order=order), length, {})
 
-    def _displayed(self, entry: Entry, picture: Picture) -> _Kind:
+    def _displayed(self, entry: Entry, picture: Picture, quiet: bool) -> _Kind:
         digits, scale = picture.digits, picture.scale
-        if picture.is_signed:
+        is_signed = picture.is_signed
+        if not is_signed and "separate" in entry.sign:
+            self._find(quiet, entry, "warning", "E-IMP-03", f"{entry.called} has a separate sign, but its picture no S: read with the sign")
+            is_signed = True
+        if is_signed:
             sign = entry.inherited_sign() or "trailing"
             length = digits + ("separate" in sign)
             return _Kind(_call("Zoned", digits, scale=scale, sign=sign, dialect=self._sign_dialect(sign)), length, {})
@@ -200,12 +204,6 @@ class Fields:
         told: dict[Codes, str] = {code: ", ".join(names) for code, names in found.items()}
         return dict(sorted(told.items(), key=lambda pair: isinstance(pair[0], str)))  # a single code names better than a range
 
-    def _meanings(self, entry: Entry, codes: Mapping[Codes, str]) -> str:
-        """Levels 88 in a remark, where the declaration does not hold them."""
-        held = {name for names in codes.values() for name in names.split(", ")}
-        left = [each for each in entry.names if each.name not in held]
-        return "".join(f"; 88 {each.name} {', '.join(map(_shown, each.values))}" for each in left)
-
     # --- what does not go together
 
     def _misplaced(self, entry: Entry) -> None:
@@ -218,6 +216,13 @@ class Fields:
     def _find(self, quiet: bool, entry: Entry, level: Literal["error", "warning"], code: str, what: str, do: str = "") -> None:
         if not quiet:
             self.source.find(level, code, entry.picture_place or entry.place, what, do)
+
+
+def meanings(entry: Entry, codes: Mapping[Codes, str] = {}) -> str:
+    """Levels 88 as a remark, where the declaration does not hold them."""
+    held = {name for names in codes.values() for name in names.split(", ")}
+    left = [each for each in entry.names if each.name not in held]
+    return "".join(f"; 88 {each.name} {', '.join(map(_shown, each.values))}" for each in left)
 
 
 def is_ebcdic(encoding: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from telegram_router.telegrams.importers.copybook_entries import Entry, Occurs
-from telegram_router.telegrams.importers.copybook_fields import Fields, Sign, Storage
+from telegram_router.telegrams.importers.copybook_fields import Fields, Sign, Storage, meanings
 from telegram_router.telegrams.importers.copybook_pictures import Dialect
 from telegram_router.telegrams.importers.copybook_text import Source
 from telegram_router.telegrams.importers.model import (
@@ -208,14 +208,40 @@ class Layout:
             yield from self._nodes(place.first, at)
             return
         views = [self._view(entry, at) for entry in place.entries]
+        hoisted = self._hoisted(place, views)
+        if hoisted:
+            yield from hoisted
+            views = [replace(view, members=view.members[len(hoisted) :]) for view in views if isinstance(view, ImportedGroup)]
         first = views[0]
         for entry, view in zip(place.entries[1:], views[1:], strict=True):
             if view.size > first.size:
                 what = f"{entry.called} has {view.size} bytes, {view.size - first.size} more than {place.first.called}, which it redefines"
                 self.source.find("note", "E-IMP-03", entry.place, what, "the place is as long as its longest view")
-        yield self._chosen(place, tuple(views))
+        yield self._chosen(place, tuple(views), hoisted[-1].name if hoisted else "")
 
-    def _chosen(self, place: _Place, views: tuple[ImportedField | ImportedGroup | ImportedTable, ...]) -> ImportedViews:
+    def _hoisted(self, place: _Place, views: Sequence[Imported]) -> tuple[ImportedField, ...]:
+        """The fields that all views begin with, up to the one that a selection names: they stand before the place, so that it can
+        choose the view. Copybooks of several record types repeat the type in each."""
+        names = [entry.name.upper() for entry in place.entries]
+        wanted = {each.by.upper() for each in self.selections if each.view.upper() in names}
+        groups = [view.members for view in views if isinstance(view, ImportedGroup)]
+        if not wanted or len(groups) < len(views):
+            return ()
+        found: list[ImportedField] = []
+        for nodes in zip(*groups, strict=False):
+            alike = [node for node in nodes if same_bytes(nodes[0], node) and isinstance(node, ImportedField)]
+            if len(alike) < len(nodes):
+                return ()
+            chooser = next((node for node in alike if wanted & {node.name.upper(), cobol_name(node)}), None)
+            found.append(alike[0] if chooser is None else replace(alike[0], kind=chooser.kind, codes=chooser.codes))
+            if chooser is not None:
+                what = f"{', '.join(names)} begin with the same fields: they are put before them, so that {chooser.name} can choose"
+                self.source.find("note", "E-IMP-08", place.entries[1].place, what)
+                return tuple(found)
+        return ()
+
+    def _chosen(self, place: _Place, views: tuple[ImportedField | ImportedGroup | ImportedTable, ...], by: str) -> ImportedViews:
+        """`by` is the field that was taken out of the views to choose one of them, "" when none was."""
         names = [self.names[id(entry)] for entry in place.entries]
         known = dict(zip([entry.name.upper() for entry in place.entries], names, strict=True)) | {name.upper(): name for name in names}
         selected = [each for each in self.selections if each.view.upper() in known]
@@ -227,7 +253,7 @@ class Layout:
             do = f"choose by a field: --select {place.entries[-1].name or names[-1]}=FIELD:VALUE, or set by= and when= in the spec"
             self.source.find("note", "E-IMP-08", place.entries[1].place, f"{', '.join(names)} are the same bytes: read as {names[0]}", do)
             return ImportedViews(views, note=note, line=place.first.place.line)
-        by = self._selector(selected[0].by, place.first)
+        by = by or self._selector(selected[0].by, place.first)
         when = {value: known[each.view.upper()] for each in selected for value in each.values}
         default = "" if names[0] in when.values() else names[0]
         return ImportedViews(views, by, when, default, note=note, line=place.first.place.line)
@@ -253,8 +279,10 @@ class Layout:
 
     def _find_selectors(self, record: Entry) -> None:
         """Fields that choose a view are read as codes: the values of --select are texts."""
-        found = (self._called(each.by, record) for each in self.selections)
-        self.fields.selectors |= {id(each) for each in found if each is not None}
+        wanted = {each.by.upper() for each in self.selections}
+        for entry in record.walk():
+            if wanted & {entry.name.upper(), self.names.get(id(entry), "").upper()}:
+                self.fields.selectors.add(id(entry))
 
     def _view(self, entry: Entry, at: int) -> ImportedField | ImportedGroup | ImportedTable:
         """A view has a name and is one node."""
@@ -327,6 +355,19 @@ class Layout:
         return self.fields.alignment(entry) if is_sync else 1
 
 
+def same_bytes(one: Imported, other: Imported) -> bool:
+    """Whether two fields take the same bytes in the same way, whatever the one calls them."""
+    if not isinstance(one, ImportedField) or not isinstance(other, ImportedField) or bool(one.name) != bool(other.name):
+        return False
+    in_characters = all(each.kind.startswith(("Text(", "Code(", "Digits(")) for each in (one, other))
+    return one.length == other.length and (one.kind == other.kind or in_characters)
+
+
+def cobol_name(node: ImportedField) -> str:
+    """As the copybook has it: the label's last word."""
+    return node.label.split(" ")[-1].upper()
+
+
 def identifier_of(name: str) -> str:
     """What a COBOL name would be if nothing hindered it."""
     return name.lower().replace("-", "_")
@@ -337,7 +378,7 @@ def _label(entry: Entry) -> str:
 
 
 def _group_note(entry: Entry) -> str:
-    return entry.text
+    return (entry.text + meanings(entry)).removeprefix("; ")
 
 
 def _slack_field(size: int) -> ImportedField:
