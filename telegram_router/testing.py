@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from telegram_router.plan import SHIPPED, find_spec, known_specs, read_spec
 from telegram_router.telegrams import PlannedField, Spec, Telegram, from_json, to_json
-from telegram_router.telegrams.domains import Characters, Choice, Domain, Moment, Number, Octets, Real, domain_of, fitted
+from telegram_router.telegrams.domains import Characters, Choice, Domain, Moment, Number, Octets, Real, Subset, domain_of, fitted
 from telegram_router.telegrams.fields import Kind
 from telegram_router.telegrams.generate import made, sample
 
@@ -33,6 +33,9 @@ __all__ = ["check_spec", "frames", "read", "sample", "telegrams", "values"]
 
 T = TypeVar("T")
 
+_DAY: Final = 24 * 3600 * 1_000_000  # microseconds
+_FEW: Final = 4  # items of a table beyond the fewest: more take long to draw and to make small again
+_MANY: Final = 64  # the most is tried too, up to here
 _MOST_OCTETS: Final = 200  # of a field without a largest size
 
 
@@ -95,8 +98,9 @@ class _Drawn:
             self._of_fields[planned] = _of_domain(planned.kind, domain)
         return self._draw(self._of_fields[planned])
 
-    def between(self, least: int, most: int) -> int:
-        return self._draw(st.integers(least, most))
+    def count(self, least: int, most: int) -> int:
+        few = st.integers(least, min(most, least + _FEW))
+        return self._draw(few | st.just(most) if most <= _MANY else few)
 
     def one_of(self, options: Sequence[T]) -> T:
         return self._draw(st.sampled_from(options))
@@ -118,8 +122,11 @@ def _of_what(kind: Kind, domain: Domain) -> SearchStrategy[Any]:
     if isinstance(what, Octets):
         return st.binary(min_size=what.least, max_size=what.least + _MOST_OCTETS if what.most is None else what.most)
     if isinstance(what, Moment):
-        days = st.one_of(st.dates(*what.days), st.sampled_from([*what.days, datetime.date(2000, 2, 29)]))
-        return st.builds(what.text, days, st.integers(0, 24 * 3600 - 1) | st.just(24 * 3600 - 1))
+        ends = [day for day in (what.first, what.last, datetime.date(2000, 2, 29)) if what.first <= day <= what.last]
+        days = st.one_of(st.dates(what.first, what.last), st.sampled_from(ends))
+        return st.builds(what.text, days, st.integers(0, _DAY - 1) | st.just(_DAY - 1))
+    if isinstance(what, Subset):
+        return st.sets(st.sampled_from(what.names)).map(lambda chosen: [name for name in what.names if name in chosen])
     return _text(kind, what, domain)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from basket_family import SPEC as BASKET
 from construct import Struct
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
@@ -22,8 +23,10 @@ from telegram_router.telegrams import (
     Code,
     Date,
     Digits,
+    Edited,
     Family,
     Fixed,
+    Flags,
     Float,
     Framing,
     LengthField,
@@ -80,6 +83,24 @@ KINDS = {
     "scaled away": Digits(5, scale=8),
     "thousands": Digits(3, scale=-3),
     "limited": Digits(6, scale=2, least="10.005", most=99),
+    "edited": Edited("$$,$$9.99-"),
+    "cheque": Edited("**9.99", blank="when zero"),
+    "flags": Flags(2, {"urgent": 0x8000, "test": 1}),
+    "ranges": Code(3, {("100", "104"): "first", ("500", "999"): "second", "777": "third"}),
+    "business": Code(10, check="business", required=True),
+    "resident": Code(13, digits=True, check="rrn"),
+    "card": Code(16, check="luhn"),
+    "era": Date(7, "EYYMMDD"),
+    "era digit": Date(7, "EYYMMDD", era="digit"),
+    "one era": Date(6, "YYMMDD", era="S"),
+    "century": Date(6, "YYMMDD", century=1950),
+    "day of the year": Date(5, "YYDDD"),
+    "written": Time(19, "YYYY-MM-DD hh:mm:ss"),
+    "fraction": Time(12, "hhmmssffffff"),
+    "mixed": Text(9, "cp933"),
+    "double": Text(8, "cp933", double_byte=True),
+    "strict": Text(6, "cp949", strict="ksx1001"),
+    "wide": Text(8, "cp949", wide=True),
     "short float": Float(4),
     "long ibm float": Float(8, form="ibm", order="little"),
 }
@@ -135,6 +156,21 @@ def test_frames_are_those_of_the_message_that_was_asked_for(frame):
 def test_the_smallest_telegram_is_shown_when_a_test_fails():
     large = find(testing.telegrams(PARCEL, "order.response"), lambda telegram: (telegram["amount"] or 0) >= 1000)
     assert large["amount"] == 1000 and len(large["account"] + large["note"]) <= 2 and large["fee"] in (0, None)
+
+
+def test_tables_views_versions_and_overlays_are_made_too():
+    testing.check_spec(BASKET, examples=60)
+    seen = [testing.sample(BASKET, seed="all", number=number).body for number in range(60)]
+    assert {len(body["items"]) for body in seen} == {0, 1, 2, 3, 4}
+    assert {key for body in seen for key in body} >= {"person", "company", "code", "signed", "word", "bank3", "new"}
+    assert all(body["count"] == len(body["items"]) and body["entries"] == len(body["more"]) for body in seen)
+
+
+def test_the_most_items_and_every_version_are_among_what_is_picked():
+    full = find(testing.telegrams(BASKET), lambda telegram: len(telegram["items"]) == 5, settings=first)
+    assert full["count"] == 5
+    old = find(testing.telegrams(BASKET), lambda telegram: "bank3" not in telegram.body, settings=first)
+    assert old.header["sent"] < "20250301"
 
 
 def test_a_length_inside_the_telegram_is_among_its_values():

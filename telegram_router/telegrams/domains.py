@@ -16,8 +16,9 @@ from fractions import Fraction
 from functools import cache, singledispatch
 from typing import Any, Final, TypeAlias
 
-from telegram_router.telegrams.fields import Binary, Code, Date, FieldFault, Fixed, Float, Kind, Opaque, Text, Time
+from telegram_router.telegrams.fields import Binary, Code, Date, FieldFault, Fixed, Flags, Float, Kind, Opaque, Text, Time
 from telegram_router.telegrams.fields import Number as Numeric
+from telegram_router.telegrams.fields.calendars import ERAS, Era, parts_of
 
 PRINTABLE_ASCII: Final = "".join(map(chr, range(0x21, 0x7F))) + " "
 DIGITS: Final = "0123456789"
@@ -69,25 +70,36 @@ class Characters:
 
 @dataclass(frozen=True)
 class Moment:
-    """A date, a time or both, as text of this form."""
+    """A date, a time or both, as text of this form (see fields/calendars.py), of the days from `first` to `last`."""
 
     form: str
+    first: datetime.date
+    last: datetime.date
+    era: str | None = None
 
-    def text(self, day: datetime.date, seconds: int) -> str:
-        """That day at so many seconds after midnight."""
-        parts = {"YYYY": f"{day.year:04}", "YY": f"{day.year % 100:02}", "MM": f"{day.month:02}", "DD": f"{day.day:02}"}
-        parts |= {"hh": f"{seconds // 3600:02}", "mm": f"{seconds // 60 % 60:02}", "ss": f"{seconds % 60:02}"}
-        made = self.form
-        for name, part in parts.items():
-            made = made.replace(name, part)
-        return made
+    def text(self, day: datetime.date, microseconds: int) -> str:
+        """That day at so many microseconds after midnight."""
+        seconds = microseconds // 1_000_000
+        words = {"YYYY": f"{day.year:04}", "YY": self._short(day), "MM": f"{day.month:02}", "DD": f"{day.day:02}", "DDD": f"{day:%j}"}
+        words |= {"hh": f"{seconds // 3600:02}", "mm": f"{seconds // 60 % 60:02}", "ss": f"{seconds % 60:02}"}
+        words["E"] = self._era_of(day).digit if self.era == "digit" else self._era_of(day).letter
+        fraction = f"{microseconds % 1_000_000:06}"
+        return "".join(fraction[: len(token)] if token[0] == "f" else words.get(token, token) for token, _, _ in parts_of(self.form) or ())
 
-    @property
-    def days(self) -> tuple[datetime.date, datetime.date]:
-        """First and last day that the form can tell from all others."""
-        if "YYYY" in self.form:
-            return datetime.date.min, datetime.date.max
-        return datetime.date(2000, 1, 1), datetime.date(2099 if "YY" in self.form else 2000, 12, 31)
+    def _short(self, day: datetime.date) -> str:
+        return f"{day.year - self._era_of(day).first.year + 1:02}" if self.era or "E" in self.form else f"{day.year % 100:02}"
+
+    def _era_of(self, day: datetime.date) -> Era:
+        """The latest era that has begun; that of the form, where it has only one."""
+        named = [era for era in ERAS if era.letter == self.era]
+        return named[0] if named else max((era for era in ERAS if era.first <= day), default=ERAS[0], key=lambda era: era.first)
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Any of these names, in their order."""
+
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -98,7 +110,7 @@ class Octets:
     most: int | None
 
 
-What: TypeAlias = Choice | Number | Real | Characters | Moment | Octets
+What: TypeAlias = Choice | Number | Real | Characters | Moment | Subset | Octets
 
 
 @dataclass(frozen=True)
@@ -124,10 +136,16 @@ def _(kind: Text) -> Domain:
 def _(kind: Code) -> Domain:
     absent = () if kind.required else ("",)
     if kind.values is not None:
-        return Domain(Choice(tuple(kind.values)), absent)
-    if kind.digits:
+        ends = (end for value in kind.values for end in (value if isinstance(value, tuple) else (value,)))
+        return Domain(Choice(tuple(dict.fromkeys(end for end in ends if holds(kind, end)))), absent)
+    if kind.digits or kind.check is not None:
         return Domain(Characters(DIGITS, kind.length, kind.length), absent)
     return Domain(Characters(PRINTABLE_ASCII, 1, kind.length), absent)
+
+
+@domain_of.register
+def _(kind: Flags) -> Domain:
+    return Domain(Subset(tuple(kind.bits)))
 
 
 @domain_of.register
@@ -155,7 +173,21 @@ def _(kind: Float) -> Domain:
 @domain_of.register(Date)
 @domain_of.register(Time)
 def _(kind: Date | Time) -> Domain:
-    return Domain(Moment(kind.form), () if kind.blank == "error" else (None,))
+    first, last = _days_of(kind)
+    return Domain(Moment(kind.form, first, last, kind.era), () if kind.blank == "error" else (None,))
+
+
+def _days_of(kind: Date | Time) -> tuple[datetime.date, datetime.date]:
+    """The days that the form can tell from all others."""
+    if "YYYY" in kind.form:
+        return datetime.date.min, datetime.date.max
+    if "YY" not in kind.form:
+        return datetime.date(2000, 1, 1), datetime.date(2000, 12, 31)
+    eras = [era for era in ERAS if era.letter == kind.era] or list(ERAS)
+    if kind.era is not None or "E" in kind.form:
+        return eras[0].first, min(eras[-1].last, datetime.date(eras[-1].first.year + 98, 12, 31))
+    century = 2000 if kind.century is None else kind.century
+    return datetime.date(century, 1, 1), datetime.date(century + 99, 12, 31)
 
 
 @domain_of.register
@@ -181,8 +213,15 @@ def holds(kind: Kind, value: Any) -> bool:
 
 
 def fitted(kind: Kind, text: str) -> str | None:
-    """The longest beginning of a text that the field holds, None when it does not even hold an empty one."""
-    return next((text[:end] for end in range(len(text), -1, -1) if holds(kind, text[:end])), None)
+    """The longest beginning of a text that the field holds, None when it does not even hold an empty one.
+
+    Where a check digit is wrong, another one in its place may be right.
+    """
+    for end in range(len(text), -1, -1):
+        for each in (text[:end], *(text[: end - 1] + digit for digit in DIGITS if end == kind.length and getattr(kind, "check", None))):
+            if holds(kind, each):
+                return each
+    return None
 
 
 def alphabet_of(kind: Text) -> str | None:
@@ -210,6 +249,12 @@ class _Declared:
 
 @cache
 def _alphabet(declared: _Declared) -> str:
-    # The first plane: the code pages of terminals and hosts have hardly anything beyond it.
-    everything = (chr(code) for code in range(0x20, 0x10000) if not 0xD800 <= code <= 0xDFFF)
-    return "".join(each for each in everything if each == " " or (each.isprintable() and holds(declared.kind, each)))
+    return "".join(each for each in _encodable(declared.kind) if each == " " or (each.isprintable() and holds(declared.kind, each)))
+
+
+def _encodable(kind: Kind) -> str:
+    """Characters that are worth a try: of the first plane, since the code pages of hosts have hardly anything beyond it."""
+    everything = "".join(chr(code) for code in range(0x20, 0x10000) if not 0xD800 <= code <= 0xDFFF)
+    encoding = getattr(kind, "encoding", None) or "ascii"
+    known = {*everything.encode(encoding, "ignore").decode(encoding, "ignore")}
+    return "".join(each for each in everything if each in known)

@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from telegram_router.telegrams.chance import Chance
@@ -22,14 +23,16 @@ from telegram_router.telegrams.domains import (
     Number,
     Octets,
     Real,
+    Subset,
     What,
     domain_of,
     fitted,
     holds,
 )
 from telegram_router.telegrams.fields import Code, Fixed, Kind, Length, Text
-from telegram_router.telegrams.layout import PlannedField
+from telegram_router.telegrams.layout import IN_HEADER, Node, PlannedField, PlannedGroup, PlannedTable, PlannedViews, Reference
 from telegram_router.telegrams.telegram import Telegram
+from telegram_router.telegrams.walk import choice
 
 if TYPE_CHECKING:
     from telegram_router.telegrams.spec import MessageLayout, Spec
@@ -43,8 +46,8 @@ class Picker(Protocol):
     def value(self, planned: PlannedField, domain: Domain) -> Any:
         """A value of the domain."""
 
-    def between(self, least: int, most: int) -> int:
-        """How many, both bounds included."""
+    def count(self, least: int, most: int) -> int:
+        """How many items of a table, both bounds included."""
 
     def one_of(self, options: Sequence[T]) -> T: ...
 
@@ -61,16 +64,103 @@ def sample(spec: Spec, message: str | None = None, seed: object = 0, number: int
 
 def made(message: MessageLayout, picker: Picker) -> Telegram:
     """A valid telegram of a message, its values picked one by one."""
-    values: dict[str, dict[str, Any]] = {"header": {}, "body": {}}
-    for planned in message.fields:
-        if planned.name and not isinstance(planned.kind, Length):
-            values[planned.section][planned.name] = _picked(planned, picker)
-    telegram = Telegram(message.spec, message, values["header"], values["body"])
-    return _with_lengths(telegram)
+    maker = _Maker(message, picker)
+    header = maker.group([node for node in message.tree if node.section == "header"])
+    body = maker.group([node for node in message.tree if node.section == "body"])
+    return _with_lengths(Telegram(message.spec, message, header, body))
 
 
-def _picked(planned: PlannedField, picker: Picker) -> Any:
-    return planned.key if planned.key is not None else picker.value(planned, domain_of(planned.kind))
+class _Maker:
+    """Picks values group by group: fields first, then the views that they choose."""
+
+    def __init__(self, message: MessageLayout, picker: Picker) -> None:
+        self._picker = picker
+        self._scopes: list[dict[str, Any]] = []
+        self._header: dict[str, Any] | None = None
+        self._tables: dict[str, list[PlannedTable]] = {}  # by the path of the field that counts them
+        self._views: dict[str, list[PlannedViews]] = {}  # by the path of the field that chooses
+        self._note(message.tree)
+
+    def _note(self, nodes: Iterable[Node]) -> None:
+        for node in nodes:
+            if isinstance(node, PlannedGroup):
+                self._note(node.members)
+            elif isinstance(node, PlannedTable):
+                self._tables.setdefault(node.depending or "", []).append(node)
+                self._note([node.item])
+            elif isinstance(node, PlannedViews):
+                self._views.setdefault(node.by or "", []).append(node)
+                self._note(view for _, view in node.views)
+
+    def group(self, nodes: Sequence[Node]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        self._scopes.append(values)
+        if self._header is None:
+            self._header = values
+        for node in nodes:
+            if not isinstance(node, PlannedViews) and node.name and not isinstance(getattr(node, "kind", None), Length):
+                values[node.name] = self._value(node)
+        for node in nodes:
+            if isinstance(node, PlannedViews):
+                values |= self._view(node)
+        self._scopes.pop()
+        return values
+
+    def _value(self, node: Node) -> Any:
+        if isinstance(node, PlannedGroup):
+            return self.group(node.members)
+        if isinstance(node, PlannedTable):
+            count = node.most if node.counter is None else self._seen(node.counter)
+            return [self._value(node.item) for _ in range(count)]
+        assert isinstance(node, PlannedField)
+        return self._field(node)
+
+    def _field(self, planned: PlannedField) -> Any:
+        if planned.key is not None:
+            return planned.key
+        if planned.path in self._tables:
+            tables = self._tables[planned.path]
+            return self._picker.count(max(table.least for table in tables), min(table.most for table in tables))
+        domain = domain_of(planned.kind)
+        if planned.path in self._views:
+            return self._choosing(planned, domain, self._views[planned.path])
+        return self._picker.value(planned, domain)
+
+    def _choosing(self, planned: PlannedField, domain: Domain, views: Sequence[PlannedViews]) -> Any:
+        """A value for which each of the places that it decides on has a view."""
+        dates = sorted({first for each in views if each.kind == "date" for first, _ in each.views})
+        if dates and isinstance(domain.what, Moment):
+            place = self._picker.one_of(range(len(dates)))
+            first = max(_day(dates[place]), domain.what.first)
+            last = _day(dates[place + 1]) - datetime.timedelta(1) if place + 1 < len(dates) else domain.what.last
+            return self._picker.value(planned, Domain(replace(domain.what, first=first, last=last)))
+        cases = [*dict.fromkeys(value for each in views for value in each.when)]
+        cases = [value for value in cases if all(value in each.when or each.default is not None for each in views)]
+        free = all(each.default is not None for each in views)
+        if cases and not (free and self._picker.one_of([False, False, True])):
+            return self._picker.one_of(cases)
+        return self._picker.value(planned, domain if free else Domain(domain.what))
+
+    def _view(self, views: PlannedViews) -> dict[str, Any]:
+        if views.chooser is None:
+            name: str | None = views.views[0][0]
+        else:
+            name, _ = choice(views, self._seen(views.chooser))
+        if name is None:
+            return {}
+        node, _ = views.view(name)
+        if views.kind == "date" and isinstance(node, PlannedGroup):
+            return self.group(node.members)
+        return {name: self._value(node)} if node.name else {}
+
+    def _seen(self, reference: Reference) -> Any:
+        scope = self._header if reference.up == IN_HEADER else self._scopes[-1 - reference.up]
+        return (scope or {})[reference.field.name]
+
+
+def _day(first: str) -> datetime.date:
+    """The first day of a version, as it is declared."""
+    return datetime.date(int(first[:4]), int(first[4:6]), int(first[6:8])) if first else datetime.date.min
 
 
 def _with_lengths(telegram: Telegram) -> Telegram:
@@ -101,7 +191,8 @@ _LATIN_GIVEN: Final = ("MINJUN", "SEOYEON", "JOHN", "HANAKO", "MARY", "JIWOO")
 _LATIN_MEMOS: Final = ("SALARY", "RENT", "INVOICE 0042", "INSURANCE", "FEES", "REFUND")
 _CAPITALS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 _FIRST_DAY: Final = datetime.date(2025, 1, 1)
-_DAYS: Final = 730
+_LAST_DAY: Final = datetime.date(2026, 12, 31)
+_FEW: Final = 4  # items of a table beyond the fewest
 _ROUND: Final = (1, 1, 10, 100, 1000, 10000)
 _NUMBERED: Final = ("account", "number", "code", "id_")
 _OUTCOMES: Final = ("response", "error", "result")
@@ -116,7 +207,9 @@ class Realistic:
         self._is_reply = message.kind == "reply"
         self._number = number
         self._numbered = _numbered(message)
-        self.between = chance.between
+
+    def count(self, least: int, most: int) -> int:
+        return self._chance.between(least, min(most, least + _FEW))
 
     def one_of(self, options: Sequence[T]) -> T:
         return self._chance.one_of(options)
@@ -134,7 +227,9 @@ class Realistic:
         if isinstance(what, Real):
             return what.value(self._chance.below(10**what.digits), -2)
         if isinstance(what, Moment):
-            return what.text(_FIRST_DAY + datetime.timedelta(self._chance.below(_DAYS)), self._chance.between(9 * 3600, 18 * 3600 - 1))
+            return self._moment(what)
+        if isinstance(what, Subset):
+            return [name for name in what.names if self._chance.once_in(2)]
         if isinstance(what, Octets):
             return self._bytes(what)
         return self._text(planned, what, domain)
@@ -162,6 +257,14 @@ class Realistic:
         units -= units % self._chance.one_of(_ROUND)
         units = min(units, number.most)
         return max(-units, number.least) if number.least < 0 and self._chance.once_in(6) else max(units, number.least)
+
+    def _moment(self, moment: Moment) -> str:
+        """In our days where the form has them, in office hours."""
+        first, last = max(moment.first, _FIRST_DAY), min(moment.last, _LAST_DAY)
+        if first > last:
+            first, last = max(moment.first, moment.last - (_LAST_DAY - _FIRST_DAY)), moment.last
+        day = first + datetime.timedelta(self._chance.below((last - first).days + 1))
+        return moment.text(day, self._chance.between(9 * 3600, 18 * 3600 - 1) * 1_000_000)
 
     def _bytes(self, octets: Octets) -> bytes:
         most = octets.least + 64 if octets.most is None else min(octets.most, octets.least + 64)
