@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from telegram_router.telegrams.compare_kinds import Answer, Judgement, blank_judgement, judge_resized, judge_same_place
 from telegram_router.telegrams.exporters.facts import literal
+from telegram_router.telegrams.exporters.walk import table_words, views_words
 from telegram_router.telegrams.fields import Filler
-from telegram_router.telegrams.layout import PlannedField
+from telegram_router.telegrams.layout import Node, PlannedField, PlannedGroup, PlannedTable, PlannedViews, templates
 from telegram_router.telegrams.lengths import LengthField
 from telegram_router.telegrams.trial import Trial, try_telegrams
 
@@ -245,7 +246,7 @@ def _compare_messages(was: MessageLayout | None, now: MessageLayout | None, read
         return _only_one(was, now)
     found = [*_message_changes(was, now)]
     judged = [readable, _key_judgement(was, now), _size_judgement(was, now)]
-    for change, judgement in _field_changes(was, now):
+    for change, judgement in (*_structure_changes(was, now), *_field_changes(was, now)):
         judged.append(judgement)
         found.append(change)
     answer = min((each.answer for each in judged), key=_ORDER.index)
@@ -305,11 +306,91 @@ def _size_judgement(was: MessageLayout, now: MessageLayout) -> Judgement:
     return Judgement(Answer.NO if apart else Answer.SOME, f"its size changed: {_sizes(was)} -> {_sizes(now)}")
 
 
+# --- tables and views ---------------------------------------------------------------------------------------------
+
+
+def _structure(nodes: Iterable[Node]) -> Iterator[tuple[str, PlannedGroup | PlannedTable | PlannedViews]]:
+    """Groups and tables by path, choices of views by the path of what chooses and the first of them."""
+    for node in nodes:
+        if isinstance(node, PlannedGroup):
+            if node.name:
+                yield node.path, node
+            yield from _structure(node.members)
+        elif isinstance(node, PlannedTable):
+            yield node.path, node
+            yield from _structure([node.item])
+        elif isinstance(node, PlannedViews):
+            yield f"{node.path}.({' | '.join(name or 'the beginning' for name, _ in node.views[:1])} …)", node
+            for _, view in node.views:
+                yield from _structure([view])
+
+
+def _structure_changes(was: MessageLayout, now: MessageLayout) -> Iterator[tuple[Change, Judgement]]:
+    """What differs in tables, views and the labels of groups; fields that came or went with them are told as fields."""
+    old, new = dict(_structure(was.tree)), dict(_structure(now.tree))
+    for path, before in old.items():
+        after = new.get(path)
+        if after is None:
+            continue
+        if type(before) is not type(after):
+            judgement = Judgement(Answer.SOME, f"{path} is laid out in another way")
+            yield Change("structure", path, f"{_kind_of(before)} -> {_kind_of(after)}", Severity.RISKY), judgement
+        elif isinstance(before, PlannedTable) and isinstance(after, PlannedTable):
+            yield from _table_changes(path, before, after)
+        elif isinstance(before, PlannedViews) and isinstance(after, PlannedViews):
+            yield from _views_changes(path, before, after)
+        if before.label != after.label:
+            yield Change("label", path, f"{before.label or 'none'} -> {after.label or 'none'}", Severity.HARMLESS), Judgement(Answer.YES)
+
+
+def _kind_of(node: PlannedGroup | PlannedTable | PlannedViews) -> str:
+    return type(node).__name__.removeprefix("Planned").lower()
+
+
+def _table_changes(path: str, was: PlannedTable, now: PlannedTable) -> Iterator[tuple[Change, Judgement]]:
+    if table_words(was) == table_words(now):
+        return
+    other_bytes = was.stride != now.stride or was.storage != now.storage or (was.most != now.most and was.storage == "max")
+    if other_bytes or was.depending != now.depending:
+        judgement = Judgement(Answer.NO, f"{path}: its items stand at other bytes, or are counted by something else")
+    elif now.most < was.most or now.least > was.least:
+        judgement = Judgement(Answer.SOME, f"{path}: some counts are refused now")
+    else:
+        judgement = Judgement(Answer.YES)
+    yield Change("table", path, f"{table_words(was)} -> {table_words(now)}", _SEVERITY[judgement.answer]), judgement
+
+
+def _views_changes(path: str, was: PlannedViews, now: PlannedViews) -> Iterator[tuple[Change, Judgement]]:
+    """Which view is chosen by what. Versions are told by their first days."""
+    old, new = _choices(was), _choices(now)
+    if (was.by, old, was.default) == (now.by, new, now.default):
+        return
+    gone = [value for value, view in old.items() if new.get(value, now.default) != view]
+    if was.by != now.by:
+        judgement = Judgement(Answer.NO, f"{path}: another field chooses the view")
+    elif gone or (was.default is not None and was.default != now.default):
+        judgement = Judgement(Answer.SOME, f"{path}: another view for some values")
+    else:
+        judgement = Judgement(Answer.YES)
+    yield Change("views", path, f"{_choices_text(was)} -> {_choices_text(now)}", _SEVERITY[judgement.answer]), judgement
+
+
+def _choices(views: PlannedViews) -> dict[Any, str]:
+    return {name: name for name, _ in views.views} if views.kind == "date" else dict(views.when)
+
+
+def _choices_text(views: PlannedViews) -> str:
+    if views.kind == "date":
+        return f"by {views.by}: " + ", ".join(name or "the beginning" for name, _ in views.views)
+    return views_words(views)
+
+
 # --- fields -------------------------------------------------------------------------------------------------------
 
 
 def _named(message: MessageLayout) -> dict[str, PlannedField]:
-    return {planned.path: planned for planned in message.fields if planned.name}
+    """Fields with a value, those of a table once."""
+    return {planned.path: planned for planned in templates(message.tree) if planned.name or planned.path.endswith("[0]")}
 
 
 def _same_fields(was: MessageLayout, now: MessageLayout) -> dict[str, str]:

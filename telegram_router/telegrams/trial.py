@@ -56,19 +56,25 @@ def _means_the_same(telegram: Telegram, frame: bytes, now: MessageLayout, same: 
 
 
 def _at(form: Any, path: str) -> Any:
-    """The value at a path like `body.items[2].amount`, None where a table is not so long or another view was chosen."""
-    for step in path.replace("[", ".").replace("]", "").split("."):
-        if isinstance(form, dict):
-            form = form.get(step)
-        elif isinstance(form, list):
-            form = form[int(step)] if int(step) < len(form) else None
-        else:
-            return None
-    return form
+    """The value at a path; behind a table, which says `[0]`, the list of its items' values. None where there is nothing."""
+    table, rest = _split(path)
+    for step in table.split("."):
+        form = form.get(step) if isinstance(form, dict) else None
+    if rest is None or not isinstance(form, list):
+        return form if rest is None else None
+    return [_at(item, rest.removeprefix(".")) if rest else item for item in form]
+
+
+def _split(path: str) -> tuple[str, str | None]:
+    """What stands before the first index of a path, and what behind it."""
+    before, index, behind = path.partition("[0]")
+    return before, behind if index else None
 
 
 def _alike(was: Any, became: Any) -> bool:
     """Equal, where no value may be null or an empty text, and a number a number or its digits."""
+    if isinstance(was, list) and isinstance(became, list):
+        return len(was) == len(became) and all(map(_alike, was, became))
     if isinstance(was, int | str) and isinstance(became, int | str):
         return str(was) == str(became)
     return was == became or (was in (None, "") and became in (None, ""))

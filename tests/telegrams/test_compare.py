@@ -14,7 +14,6 @@ from telegram_router.telegrams import (
     Family,
     Filler,
     Fixed,
-    FixedSize,
     Framing,
     LengthField,
     Message,

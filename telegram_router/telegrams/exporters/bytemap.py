@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from telegram_router.telegrams.exporters.walk import Line
+from telegram_router.telegrams.exporters.walk import Line, planned_path
 from telegram_router.telegrams.fields import Filler
 
 if TYPE_CHECKING:
@@ -18,23 +19,23 @@ _RULER_COLUMNS: Final = 60
 _HEX_COLUMNS: Final = 16
 
 
-def marks(lines: Sequence[Line]) -> dict[Line, str]:
-    """A letter for each field that has a value, a dot for reserved bytes. Beyond 62 fields the letters begin again."""
-    made: dict[Line, str] = {}
+def marks(lines: Sequence[Line]) -> dict[str, str]:
+    """By path: a letter for each field that has a value, a dot for reserved bytes. Beyond 62 fields the letters begin again."""
+    made: dict[str, str] = {}
+    letters = itertools.cycle(MARKS)
     for line in lines:
-        if line.field is not None:
-            reserved = isinstance(line.field.kind, Filler)
-            made[line] = RESERVED if reserved else MARKS[sum(mark != RESERVED for mark in made.values()) % len(MARKS)]
+        if line.field is not None and line.path not in made:
+            made[line.path] = RESERVED if isinstance(line.field.kind, Filler) else next(letters)
     return made
 
 
-def marked_bytes(marked: Mapping[Line, str], size: int) -> str:
-    """The mark of each byte of a telegram of that size."""
-    bytes_of = [" "] * size
-    for line, mark in marked.items():
-        end = size if line.length is None else line.offset + line.length
-        for at in range(line.offset, min(end, size)):
-            bytes_of[at] = mark
+def marked_bytes(message: MessageLayout, telegram: bytes, marked: Mapping[str, str]) -> str:
+    """The mark of each byte of a telegram."""
+    bytes_of = [RESERVED] * len(telegram)
+    for planned in message.fields_of(telegram):
+        end = len(telegram) if planned.is_opaque else planned.end
+        for at in range(planned.offset, min(end, len(telegram))):
+            bytes_of[at] = marked.get(planned_path(planned.path), RESERVED)
     return "".join(bytes_of)
 
 
@@ -67,7 +68,7 @@ def hex_lines(telegram: bytes, shown: Sequence[str]) -> Iterator[str]:
 def shown_bytes(message: MessageLayout, telegram: bytes) -> list[str]:
     """What to print for each byte: its character; a two-byte character stands with its first byte, which takes two columns."""
     shown: list[str] = []
-    for planned in message.fields:
+    for planned in message.fields_of(telegram):
         part = telegram[planned.offset : None if planned.is_opaque else planned.end]
         shown += characters(part, getattr(planned.kind, "encoding", None) or message.spec.encoding)
     return shown + characters(telegram[len(shown) :], message.spec.encoding)

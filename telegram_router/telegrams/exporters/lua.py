@@ -1,16 +1,19 @@
 """A Wireshark dissector of a spec, as one Lua file."""
 
-# The file is tables that are written here, behind them the code of lua_runtime.py that reads them.
+# The file is tables that are written here, behind them the code of lua_runtime.py that reads them. What the code has to know of
+# each kind is in lua_kinds.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from telegram_router.telegrams.exporters.lua_kinds import encodings_of, facts_of
+from telegram_router.telegrams.exporters.lua_pages import code_page
 from telegram_router.telegrams.exporters.lua_runtime import RUNTIME
-from telegram_router.telegrams.fields import Amount, Code, Date, Digits, Filler, Fixed, Length, Text, Time
+from telegram_router.telegrams.exporters.lua_values import lua
 from telegram_router.telegrams.framing import DEFAULT_MAX_FRAME, FixedSize, Framing, LengthField
-from telegram_router.telegrams.layout import PlannedField
+from telegram_router.telegrams.layout import Node, PlannedField, PlannedGroup, PlannedTable, PlannedViews, Reference
 
 if TYPE_CHECKING:
     from telegram_router.telegrams.spec import MessageLayout, Spec
@@ -28,7 +31,6 @@ _HEAD: Final = """\
 """
 
 _WORDS: Final = {"header": "공통부 header", "body": "개별부 body", "framing": "framing"}
-_WIDEST_INT64: Final = 18  # digits
 
 
 def dissector(spec: Spec) -> str:
@@ -48,24 +50,23 @@ class _Dissector:
     def text(self) -> str:
         spec = self.spec
         tables = self._tables()
-        head = _HEAD.format(
-            title=spec.title or spec.name, name=spec.name, version=spec.version, proto=self.proto, column=self.proto.upper()
-        )
-        fields = [f"  {_lua(list(field))}," for field in self._fields]
-        pages = [f"  [{_lua(name)}] = {page}," for name, page in self._pages.items()]
+        title = " ".join((spec.title or spec.name).split())
+        head = _HEAD.format(title=title, name=spec.name, version=spec.version, proto=self.proto, column=self.proto.upper())
+        fields = [f"  {lua(list(field))}," for field in self._fields]
+        pages = [f"  [{lua(name)}] = {page}," for name, page in self._pages.items()]
         return "\n".join([head, "local PAGES = {", *pages, "}", "", "local FIELDS = {", *fields, "}", "", *tables, RUNTIME.lstrip("\n")])
 
     def _tables(self) -> list[str]:
         spec = self.spec
         some = next(iter(spec.messages.values()))
-        header = self._nodes(f for f in some.fields if f.section == "header")
+        header = self._nodes(node for node in some.tree if node.section == "header")
         bodies: dict[str, str] = {}
         messages = []
         for message in spec.messages.values():
-            body = self._nodes(f for f in message.fields if f.section == "body")
+            body = self._nodes(node for node in message.tree if node.section == "body")
             name = bodies.setdefault(body, f"BODIES[{len(bodies) + 1}]")
-            facts = f"name = {_lua(message.name)}, title = {_lua(message.title)}"
-            messages.append(f"  [{_lua(self._key(message))}] = {{ {facts}, body = {name} }},")
+            facts = f"name = {lua(message.name)}, title = {lua(message.title)}"
+            messages.append(f"  [{lua(self._key(message))}] = {{ {facts}, body = {name} }},")
         return [
             "local BODIES = {",
             *(f"{body}," for body in bodies),
@@ -76,11 +77,11 @@ class _Dissector:
             "}",
             "",
             "local SPEC = {",
-            f"  proto = {_lua(self.proto)}, title = {_lua(f'{spec.title or spec.name} ({spec.name})')}, column = {_lua(spec.name.upper())},",
-            f"  words = {_lua(_WORDS)},",
-            f"  framing = {_lua(_framing(spec.framing))},",
-            f"  key = {_lua([list(spec.header_fields[name]) for name in spec.family.key])},",
-            f"  polls = {_lua(_polls(spec.framing))},",
+            f"  proto = {lua(self.proto)}, title = {lua(f'{spec.title or spec.name} ({spec.name})')}, column = {lua(spec.name.upper())},",
+            f"  words = {lua(_WORDS)},",
+            f"  framing = {lua(_framing(spec.framing))},",
+            f"  key = {lua([list(spec.header_fields[name]) for name in spec.family.key])},",
+            f"  polls = {lua(_polls(spec.framing))},",
             f"  header = {header},",
             "}",
         ]
@@ -90,80 +91,70 @@ class _Dissector:
         keyed = {f.name: f for f in message.fields if f.key is not None}
         return b"".join(keyed[name].kind.write(keyed[name].key) for name in self.spec.family.key).hex()
 
-    def _nodes(self, fields: Iterable[PlannedField]) -> str:
-        return "\n".join(["{", *(f"    {_lua(self._node(planned))}," for planned in fields), "  }"])
+    # -- nodes
 
-    def _node(self, planned: PlannedField) -> dict[str, Any]:
-        label = planned.label or planned.name or planned.path
+    def _nodes(self, nodes: Iterable[Node]) -> str:
+        return "\n".join(["{", *(f"    {lua(self._node(node))}," for node in nodes), "  }"])
+
+    def _node(self, node: Node) -> dict[str, Any]:
+        if isinstance(node, PlannedField):
+            return self._field(node)
+        if isinstance(node, PlannedGroup):
+            return {"s": "group", "p": node.path, "l": _label(node), "nodes": [self._node(member) for member in node.members]}
+        return self._table(node) if isinstance(node, PlannedTable) else self._views(node)
+
+    def _table(self, table: PlannedTable) -> dict[str, Any]:
+        counter = {} if table.counter is None else {"counter": table.counter.path}
+        facts = {"s": "table", "p": table.path, "l": _label(table), "stride": table.stride, "least": table.least, "most": table.most}
+        return facts | counter | {"shift": table.storage == "shift", "item": self._node(table.item)}
+
+    def _views(self, views: PlannedViews) -> dict[str, Any]:
+        facts: dict[str, Any] = {"s": "views", "p": views.path, "w": views.length, "dated": views.kind == "date"}
+        if views.chooser is not None:
+            facts |= self._chooser(views, views.chooser)
+        else:
+            facts["default"] = views.views[0][0]
+        shown = {}
+        for (name, view), rest in zip(views.views, views.rests, strict=True):
+            shown[name] = {"node": self._node(view)} | ({"rest": self._node(rest)} if rest else {})
+        return facts | {"views": shown}
+
+    def _chooser(self, views: PlannedViews, chooser: Reference) -> dict[str, Any]:
+        facts: dict[str, Any] = {"by": chooser.path, "when": {str(value): view for value, view in views.when.items()}}
+        if chooser.ahead:
+            facts |= {"ahead": chooser.field.offset - views.offset, "chooser": self._node(chooser.field)}
+        return facts | ({"default": views.default} if views.default else {})
+
+    def _field(self, planned: PlannedField) -> dict[str, Any]:
+        label = _label(planned)
         node: dict[str, Any] = {"p": planned.path, "l": label, "w": None if planned.is_opaque else planned.length}
-        facts, form = self._facts(planned)
+        facts, form = facts_of(planned)
+        for encoding in encodings_of(planned):
+            self._have_page(encoding)
         node |= facts
-        if planned.name:
-            abbreviation = f"{self.proto}.{_filter_name(planned.path)}"
-            node |= {"f": self._field(abbreviation, label, form), "ft": form}
+        if (planned.name and form) or planned.path.endswith("[0]"):
+            abbreviation = f"{self.proto}.{_filter_name(planned.path.replace('[0]', ''))}"
+            node |= {"f": self._number(abbreviation, label, form), "ft": form}
         return {name: value for name, value in node.items() if value is not None and value is not False}
 
-    def _field(self, abbreviation: str, label: str, form: str) -> int:
+    def _number(self, abbreviation: str, label: str, form: str) -> int:
         """Number of a field of Wireshark's. One name has one type: another type gets a name of its own."""
         clashes = any(known[0] == abbreviation and known[2] != form for known in self._fields)
         key = (f"{abbreviation}.{form}" if clashes else abbreviation, label, form)
         return self._fields.setdefault(key, len(self._fields) + 1)
 
-    def _facts(self, planned: PlannedField) -> tuple[dict[str, Any], str]:
-        """What the Lua code has to know of a field, and the type that its value has in Wireshark."""
-        kind = planned.kind
-        if isinstance(kind, Filler):
-            return {"t": "filler"}, ""
-        if isinstance(kind, Length):
-            return {"t": "length", "adjust": kind.adjust}, "int64"
-        if isinstance(kind, Amount):
-            return {"t": "amount", "scale": kind.scale, "trailing": kind.sign == "trailing", "filled": kind.blank == "error"}, _number_form(
-                kind.digits, kind.scale
-            )
-        if isinstance(kind, Digits):
-            return {"t": "digits", "scale": kind.scale, "filled": kind.blank == "error"}, _number_form(kind.digits, kind.scale)
-        if isinstance(kind, Date | Time):
-            return {"t": "moment", "form": kind.form, "filled": kind.blank == "error", "zeros": kind.blank == "zeros"}, "string"
-        if isinstance(kind, Code):
-            return self._code(planned, kind), "string"
-        if isinstance(kind, Fixed):
-            return {"t": "constant", "value": kind.constant, "or_blank": kind.or_blank}, "string"
-        if isinstance(kind, Text):
-            return self._text(kind), "string"
-        return {"t": "bytes"}, "bytes"
-
-    def _code(self, planned: PlannedField, kind: Code) -> dict[str, Any]:
-        """A key field stands for all messages here, so it may hold any of their keys."""
-        if planned.key is not None:
-            return {"t": "code"}
-        facts: dict[str, Any] = {"t": "code", "required": kind.required, "digits": kind.digits}
-        if kind.values is None:
-            return facts
-        given = kind.values if isinstance(kind.values, Mapping) else dict.fromkeys(kind.values, "")
-        singles = {code: name for code, name in given.items() if isinstance(code, str)}
-        ranges = [[*code, name] for code, name in given.items() if isinstance(code, tuple)]
-        return facts | {"names": singles, "ranges": ranges}
-
-    def _text(self, kind: Text) -> dict[str, Any]:
-        encoding = kind.encoding or "ascii"
-        self._have_page(encoding)
-        pad = None if kind.pad in (b" ", b"\x40") else _pattern(kind.pad)
-        return {"t": "text", "enc": encoding, "right": kind.align == "right", "required": kind.required, "pad": pad}
-
     def _have_page(self, encoding: str) -> None:
         if encoding not in ("ascii", "utf-8") and encoding not in self._pages:
-            self._pages[encoding] = _lua(code_page(encoding))
+            self._pages[encoding] = lua(code_page(encoding))
+
+
+def _label(node: Node) -> str:
+    return node.label or node.name or node.path
 
 
 def _filter_name(name: str) -> str:
     """Wireshark's filters are of letters, digits, dots and low lines; names in Korean keep their numbers."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else f"_{ord(c):x}" for c in name)
-
-
-def _number_form(digits: int, scale: int) -> str:
-    if scale > 0:
-        return "double"
-    return "int64" if digits - scale <= _WIDEST_INT64 else "string"
 
 
 def _framing(framing: Framing) -> dict[str, Any]:
@@ -195,99 +186,3 @@ def _polls(framing: Framing) -> list[dict[str, Any]]:
         for literal, name in ((poll.request, "poll"), (poll.answer, "answer to a poll"))
         if literal is not None
     ]
-
-
-# --- code pages -------------------------------------------------------------------------------------------------
-
-
-def code_page(encoding: str) -> dict[str, Any]:
-    """Characters of an encoding for Lua: of single bytes, and of two bytes by the first. Wireshark has no cp949, nor most EBCDIC pages."""
-    single = "".join(_character(encoding, bytes([byte])) for byte in range(256))
-    shifts = bool(_shifted(encoding))
-    rows = {lead: _row(encoding, lead, shifts) for lead in range(0x40 if shifts else 0x80, 0xFF)}
-    return {"single": single, "first": _FIRST_TRAIL, "shifts": shifts, "rows": {lead: row for lead, row in rows.items() if row}}
-
-
-_FIRST_TRAIL: Final = 0x40
-_NONE: Final = "\ufffd"
-
-
-def _character(encoding: str, raw: bytes) -> str:
-    try:
-        text = raw.decode(encoding)
-    except UnicodeError:
-        return _NONE
-    return text if len(text) == 1 else _NONE
-
-
-def _shifted(encoding: str) -> bool:
-    """Whether two-byte characters stand between shift-out and shift-in."""
-    return _character(encoding, b"\x0e\x40\x40\x0f") != _NONE
-
-
-def _row(encoding: str, lead: int, shifts: bool) -> str:
-    frame = b"\x0e%c%c\x0f" if shifts else b"%c%c"
-    row = "".join(_character(encoding, frame % (lead, trail)) for trail in range(_FIRST_TRAIL, 0xFF))
-    return row.rstrip(_NONE)
-
-
-# --- Lua --------------------------------------------------------------------------------------------------------
-
-
-def _lua(value: Any) -> str:
-    """A value as Lua source."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, str):
-        return '"' + "".join(_escaped(c) for c in value) + '"'
-    if isinstance(value, bytes):
-        return '"' + "".join(_escaped(chr(c)) if 0x20 <= c < 0x7F else f"\\{c:03d}" for c in value) + '"'
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_name(key)} = {_lua(each)}" for key, each in value.items()) + " }"
-    return "{ " + ", ".join(_lua(each) for each in value) + " }"
-
-
-def _escaped(character: str) -> str:
-    if character in '"\\':
-        return "\\" + character
-    return "".join(f"\\{byte:03d}" for byte in character.encode()) if not character.isprintable() else character
-
-
-def _name(key: object) -> str:
-    is_word = isinstance(key, str) and key.isascii() and key.isidentifier() and key not in _RESERVED
-    return str(key) if is_word else f"[{_lua(key)}]"
-
-
-_RESERVED: Final = frozenset(
-    [
-        "and",
-        "break",
-        "do",
-        "else",
-        "elseif",
-        "end",
-        "false",
-        "for",
-        "function",
-        "goto",
-        "if",
-        "in",
-        "local",
-        "nil",
-        "not",
-        "or",
-        "repeat",
-        "return",
-        "then",
-        "true",
-        "until",
-        "while",
-    ]
-)
-
-
-def _pattern(pad: bytes) -> str:
-    """One character in Lua's patterns."""
-    return "%z" if pad == b"\x00" else "%" + pad.decode("latin-1")

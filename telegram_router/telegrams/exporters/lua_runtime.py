@@ -51,19 +51,20 @@ local function page_of(name)
 end
 
 -- The text of bytes in an encoding, and the place from 1 of the first byte that is no character of it.
-local function text_of(raw, encoding)
+local function text_of(raw, encoding, double)
   local page = page_of(encoding)
   if page == nil then
     if encoding == "utf-8" then return raw, nil end
     local at = raw:find("[\128-\255]")
     return (raw:gsub("[\128-\255]", "\239\191\189")), at
   end
-  local found, at, bad, double = {}, 1, nil, false
+  local found, at, bad, closed = {}, 1, nil, true
   while at <= #raw do
     local byte = raw:byte(at)
     local row = page.rows[byte]
     if page.shifts and (byte == 0x0E or byte == 0x0F) then
       double = byte == 0x0E
+      closed = not double
       at = at + 1
     elseif row and (double or not page.shifts) then
       local character = at < #raw and row[raw:byte(at + 1)]
@@ -77,8 +78,7 @@ local function text_of(raw, encoding)
       at = at + 1
     end
   end
-  if double then bad = bad or #raw end
-  return table.concat(found), bad
+  return table.concat(found), bad, closed
 end
 
 -- Digits, signs and letters as ASCII, from whatever the field is written in.
@@ -86,12 +86,22 @@ local function plain(node, raw)
   return (text_of(raw, node.e or "ascii"))
 end
 
-local function is_blank(raw, node)
-  local blank = node.e and 0x40 or 0x20
+local function is_all(raw, byte)
   for at = 1, #raw do
-    if raw:byte(at) ~= blank then return false end
+    if raw:byte(at) ~= byte then return false end
   end
   return true
+end
+
+local function is_blank(raw, node)
+  return is_all(raw, node.e and 0x40 or 0x20)
+end
+
+-- Whether a field holds nothing, and what is to be shown then.
+local function absent(raw, node)
+  if is_blank(raw, node) then return "blank", node.filled and "field is blank" or nil end
+  if node.low and is_all(raw, 0) then return "low values" end
+  return nil
 end
 
 local function stripped(text, left)
@@ -143,13 +153,33 @@ end
 local read = {}
 
 function read.text(node, raw)
-  local text, bad = text_of(raw, node.enc)
-  if node.wide then text = text:gsub("\227\128\128+$", "") end
-  text = stripped(text, node.right)
-  if node.pad then text = text:gsub(node.right and "^" .. node.pad .. "+" or node.pad .. "+$", "") end
-  if bad then return printable(text), nil, "byte " .. bad .. " of the field begins no character of " .. node.enc end
-  if text == "" and node.required then return text, nil, "required field is blank" end
-  return printable(text)
+  local content = raw
+  if node.low then content = content:gsub("%z+$", "") end
+  if node.pad then
+    local from, to = 1, #content
+    if node.right then
+      while from <= to and content:sub(from, from) == node.pad do from = from + 1 end
+    else
+      while from <= to and content:sub(to, to) == node.pad do to = to - 1 end
+    end
+    content = content:sub(from, to)
+  end
+  local text, bad, closed = text_of(content, node.enc, node.double)
+  if not node.pad then text = stripped(text, node.right) end
+  while node.wide or node.double do
+    local before = text
+    text = stripped(text:gsub("\227\128\128$", ""), node.right)
+    if text == before then break end
+  end
+  local problem = nil
+  if bad then
+    problem = "byte " .. bad .. " of the field begins no character of " .. node.enc
+  elseif text == "" and node.required then
+    problem = "required field is blank"
+  elseif text:find("%c") then
+    problem = "control character in the field"
+  end
+  return printable(text), closed == false and "run of double-byte characters is not closed" or nil, problem
 end
 
 function read.code(node, raw)
@@ -166,62 +196,238 @@ function read.code(node, raw)
   return text, meaning ~= "" and meaning or nil
 end
 
+local function limited(node, value)
+  local number = tonumber(value)
+  if node.most and number > node.most then return value, nil, "number is above the largest that the spec allows" end
+  if node.least and number < node.least then return value, nil, "number is below the smallest that the spec allows" end
+  return value
+end
+
 function read.digits(node, raw)
-  if is_blank(raw, node) then return nil, "blank", node.filled and "field is blank" or nil end
+  local empty, problem = absent(raw, node)
+  if empty then return nil, empty, problem end
   local text = plain(node, raw)
   if not text:find("^%d+$") then return nil, printable(text), "field is not all digits" end
-  return decimal(text, node.scale, false)
+  return limited(node, decimal(text, node.scale, false))
 end
 
 function read.amount(node, raw)
-  if is_blank(raw, node) then return nil, "blank", node.filled and "field is blank" or nil end
+  local empty, problem = absent(raw, node)
+  if empty then return nil, empty, problem end
   local text = plain(node, raw)
   local sign, digits = text:sub(1, 1), text:sub(2)
   if node.trailing then sign, digits = text:sub(-1), text:sub(1, -2) end
   if not sign:find("^[-+ 0]$") then return nil, printable(text), "sign is none of + - blank 0" end
   if not digits:find("^%d+$") then return nil, printable(text), "field is not all digits beside its sign" end
-  return decimal(digits, node.scale, sign == "-")
+  return limited(node, decimal(digits, node.scale, sign == "-"))
 end
 
+-- The digit of a byte that carries a sign, and whether the number is negative.
+local overpunched = {}
+
+function overpunched.ebcdic(byte)
+  local zone, digit = math.floor(byte / 16), byte % 16
+  if digit > 9 or zone < 10 then return nil end
+  return digit, zone == 13 or zone == 11
+end
+
+function overpunched.ascii(byte)
+  if byte >= 0x30 and byte <= 0x39 then return byte - 0x30, false end
+  if byte >= 0x70 and byte <= 0x79 then return byte - 0x70, true end
+  return nil
+end
+
+overpunched["ascii-ebcdic-letters"] = function(byte)
+  if byte >= 0x30 and byte <= 0x39 then return byte - 0x30, false end
+  local place = ("{ABCDEFGHI}JKLMNOPQR"):find(string.char(byte), 1, true)
+  if place == nil then return nil end
+  return (place - 1) % 10, place > 10
+end
+
+function read.zoned(node, raw)
+  local empty, problem = absent(raw, node)
+  if empty then return nil, empty, problem end
+  local text = plain(node, raw)
+  if node.separate then
+    local sign, digits = text:sub(1, 1), text:sub(2)
+    if not node.leading then sign, digits = text:sub(-1), text:sub(1, -2) end
+    if sign ~= "+" and sign ~= "-" then return nil, printable(text), "sign is neither + nor -" end
+    if not digits:find("^%d+$") then return nil, printable(text), "field is not all digits beside its sign" end
+    return limited(node, decimal(digits, node.scale, sign == "-"))
+  end
+  local at = node.leading and 1 or #raw
+  local digit, negative = overpunched[node.marks](raw:byte(at))
+  if digit == nil then return nil, hex_of(raw), "byte " .. at .. " of the field is no digit with a sign in it" end
+  local front = plain(node, raw:sub(1, at - 1))
+  local digits = front .. digit .. plain(node, raw:sub(at + 1))
+  if not digits:find("^%d+$") then return nil, hex_of(raw), "field is not all digits" end
+  return limited(node, decimal(digits, node.scale, negative))
+end
+
+function read.packed(node, raw)
+  if node.low and is_all(raw, 0) then return nil, "low values" end
+  if node.blank and (is_all(raw, 0x40) or is_all(raw, 0x20)) then return nil, "blank" end
+  local halves = hex_of(raw)
+  local digits, sign = halves, "f"
+  if not node.unsigned then digits, sign = halves:sub(1, -2), halves:sub(-1) end
+  if not digits:find("^%d+$") then return nil, halves, "a half byte is not a digit" end
+  if not sign:find("^[a-f]$") then return nil, halves, "last half byte is not a sign" end
+  local negative = sign == "b" or sign == "d"
+  if negative and not node.signed then return nil, halves, "number without sign is negative" end
+  return limited(node, decimal(digits:sub(-node.digits), node.scale, negative))
+end
+
+-- Bytes as decimal digits, most significant byte first: Lua's numbers are exact to 53 bits only.
+local function digits_of(raw)
+  local parts = { 0 }
+  for at = 1, #raw do
+    local carry = raw:byte(at)
+    for place = 1, #parts do
+      local number = parts[place] * 256 + carry
+      parts[place] = number % 10000000
+      carry = math.floor(number / 10000000)
+    end
+    if carry > 0 then parts[#parts + 1] = carry end
+  end
+  local text = string.format("%d", parts[#parts])
+  for place = #parts - 1, 1, -1 do text = text .. string.format("%07d", parts[place]) end
+  return text
+end
+
+-- The amount of a negative number in two's complement.
+local function negated(raw)
+  local out, carry = {}, 1
+  for at = #raw, 1, -1 do
+    local byte = 255 - raw:byte(at) + carry
+    carry = byte > 255 and 1 or 0
+    out[at] = string.char(byte % 256)
+  end
+  return table.concat(out)
+end
+
+function read.binary(node, raw)
+  local bytes = node.little and raw:reverse() or raw
+  local negative = node.signed and bytes:byte(1) >= 128
+  local digits = digits_of(negative and negated(bytes) or bytes)
+  if negative and digits == "0" then digits = digits_of("\1" .. string.rep("\0", #bytes)) end
+  if node.digits and #digits > node.digits then
+    return nil, decimal(digits, node.scale, negative), "number has more than " .. node.digits .. " digits"
+  end
+  return limited(node, decimal(digits, node.scale, negative))
+end
+
+-- The shortest decimal that means these bits, as far as Lua's numbers can tell.
+local function shortest(number, single)
+  for precision = 1, 17 do
+    local text = string.format("%." .. precision .. "g", number)
+    local back = tonumber(text)
+    if back == number or (single and Struct.pack(">f", back) == Struct.pack(">f", number)) then return text end
+  end
+  return tostring(number)
+end
+
+function read.float(node, raw)
+  local bytes = node.little and raw:reverse() or raw
+  local number
+  if node.form == "ibm" then
+    number = 0
+    for at = 2, #bytes do number = number * 256 + bytes:byte(at) end
+    number = number * 16 ^ (bytes:byte(1) % 128 - 64 - 2 * (#bytes - 1))
+    if bytes:byte(1) >= 128 then number = -number end
+  else
+    number = Struct.unpack(#bytes == 4 and ">f" or ">d", bytes)
+  end
+  if number ~= number or number == math.huge or number == -math.huge then
+    return nil, hex_of(raw), "number is infinite or no number (NaN)"
+  end
+  return number == 0 and "0" or shortest(number, #bytes == 4)
+end
+
+function read.edited(node, raw)
+  local text = plain(node, raw)
+  if node.filled and is_blank(raw, node) then return text, nil, "field is blank" end
+  return printable(text)
+end
+
+function read.flags(node, raw)
+  local set = {}
+  for _, bit in ipairs(node.bits) do
+    if math.floor(raw:byte(bit[2]) / bit[3]) % 2 == 1 then set[#set + 1] = bit[1] end
+  end
+  return #set > 0 and table.concat(set, ", ") or "none"
+end
+
+-- Where each part of a form stands: { name, first, last }.
+local function parts_of(form)
+  local parts, at = {}, 1
+  while at <= #form do
+    local name = form:sub(at, at)
+    if name:find("%a") and name ~= "T" then name = form:match("^" .. name .. "+", at) end
+    parts[#parts + 1] = { name, at, at + #name - 1 }
+    at = at + #name
+  end
+  return parts
+end
+
+local marks_between = { YYYY = "-", YY = "-", MM = "-", DD = "-", DDD = "-", hh = ":", mm = ":", ss = ":", f = "." }
+
+-- 20240315101112 as 2024-03-15 10:11:12.
 local function moment(text, form)
-  local cut = form:find("h", 1, true) or #form + 1
-  local days, year = form:sub(1, cut - 1), form:match("^[EY]*")
-  local function pairs_of(part, mark)
-    return (part:gsub("(..)", "%1" .. mark):gsub("%" .. mark .. "$", ""))
+  local shown, before = "", nil
+  for _, part in ipairs(parts_of(form)) do
+    local name = part[1]
+    local mark = marks_between[name] or (name:find("^f") and "." or nil)
+    if before and mark then
+      local both_days = marks_between[before] == "-" and mark == "-"
+      shown = shown .. (both_days and "-" or marks_between[before] == "-" and " " or mark)
+    end
+    shown = shown .. text:sub(part[2], part[3])
+    before = mark and name or nil
   end
-  local parts = {}
-  if days ~= "" then
-    local front = text:sub(1, #year)
-    parts[#parts + 1] = (front ~= "" and front .. "-" or "") .. pairs_of(text:sub(#year + 1, cut - 1), "-")
-  end
-  if cut <= #form then parts[#parts + 1] = pairs_of(text:sub(cut), ":") end
-  return table.concat(parts, " ")
+  return shown ~= text and shown or nil
 end
 
 local days_of = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
+local function leap(year)
+  return year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
+end
+
+-- Whether the text is written in the form, and whether there is such a day and time.
 local function exists(text, form)
-  local function part(name)
-    local found = form:find(name, 1, true)
-    return found and tonumber(text:sub(found, found + #name - 1))
+  local found = {}
+  for _, part in ipairs(parts_of(form)) do
+    local name, piece = part[1], text:sub(part[2], part[3])
+    if marks_between[name] or name:find("^f") then
+      if not piece:find("^%d+$") then return nil end
+      found[name] = tonumber(piece)
+    elseif name ~= "E" and piece ~= name then
+      return nil
+    elseif name == "E" and not piece:find("^[1-5MTSHR]$") then
+      return nil
+    end
   end
-  local month, day, hour, minute, second = part("MM"), part("DD"), part("hh"), part("mm"), part("ss")
-  if month and (month < 1 or month > 12) then return false end
-  if day then
-    local most = month and days_of[month] or 31
-    local year = part("YYYY") or 2000
-    if month == 2 and year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0) then most = 29 end
-    if day < 1 or day > most then return false end
+  -- Of a year of two digits or of an era the century is not certain: 29 February is let be.
+  local year = found.YYYY or 2000
+  if found.YYYY == 0 then return false end
+  if found.MM and (found.MM < 1 or found.MM > 12) then return false end
+  if found.DD then
+    local most = found.MM and days_of[found.MM] or 31
+    if found.MM == 2 and leap(year) then most = 29 end
+    if found.DD < 1 or found.DD > most then return false end
   end
-  return (hour or 0) < 24 and (minute or 0) < 60 and (second or 0) < 60
+  if found.DDD and (found.DDD < 1 or found.DDD > (leap(year) and 366 or 365)) then return false end
+  return (found.hh or 0) < 24 and (found.mm or 0) < 60 and (found.ss or 0) < 60
 end
 
 function read.moment(node, raw)
-  if is_blank(raw, node) then return "", "blank", node.filled and "field is blank" or nil end
+  local empty, problem = absent(raw, node)
+  if empty then return "", empty, problem end
   local text = plain(node, raw)
-  if node.zeros and not text:find("[^0]") then return text, "none" end
-  if not text:find("^%d+$") then return printable(text), nil, "field is not all digits" end
-  if not exists(text, node.form) then return text, nil, "no such date or time" end
+  if node.zeros == text then return text, "none" end
+  local there = exists(text, node.form)
+  if there == nil then return printable(text), nil, "not written as " .. node.form end
+  if not there then return text, nil, "no such date or time" end
   return text, moment(text, node.form)
 end
 
@@ -255,7 +461,7 @@ end
 
 -- Where the walk through one telegram stands. `at` counts from the telegram's first byte.
 local function walk_of(tvb)
-  return { tvb = tvb, raw = tvb:raw(), size = tvb:len(), at = 0, seen = {}, cut = false }
+  return { tvb = tvb, raw = tvb:raw(), size = tvb:len(), at = 0, seen = {}, cut = false, lost = false }
 end
 
 local function add_leaf(tree, walk, node)
@@ -297,26 +503,104 @@ end
 
 local add_nodes
 
--- One of a table, a group or a choice of views.
-local function add_structure(tree, walk, node)
+-- A heading over what `add` puts under it, as long as that turns out to be.
+local function add_heading(tree, walk, text, add)
+  local from = walk.at
+  if from >= walk.size then
+    add(tree)
+    return
+  end
+  local branch = tree:add(walk.tvb(from, walk.size - from), text)
+  add(branch)
+  branch:set_len(math.max(math.min(walk.at, walk.size) - from, 0))
+end
+
+-- Bytes that nobody can say the meaning of.
+local function add_unknown(tree, walk, width, text)
+  local there = math.max(math.min(width, walk.size - walk.at), 0)
+  if there > 0 then tree:add(walk.tvb(walk.at, there), text) end
+  walk.at = walk.at + width
+end
+
+local structure = {}
+
+function structure.group(tree, walk, node)
+  add_heading(tree, walk, node.l, function(branch) add_nodes(branch, walk, node.nodes) end)
+end
+
+-- How many items a table has; nil when its counter does not say.
+local function counted(tree, walk, node)
+  if node.counter == nil then return node.most end
+  local said = walk.seen[node.counter]
+  local count = tonumber(said or "")
+  if count and count >= node.least and count <= node.most then return count end
+  mark(tree, "field", node.p .. ": the count is " .. (said == nil and "missing" or "'" .. said .. "'")
+    .. ", expected " .. node.least .. " to " .. node.most)
+  return nil
+end
+
+function structure.table(tree, walk, node)
+  local count, from = counted(tree, walk, node), walk.at
+  if count == nil and node.shift then
+    walk.lost = true
+    return
+  end
+  add_heading(tree, walk, node.l .. ": " .. (count or "?") .. " of " .. node.most, function(branch)
+    for index = 0, (count or 0) - 1 do
+      if walk.lost or walk.cut then break end
+      local item = node.item
+      if item.s == "group" then
+        add_heading(branch, walk, node.l .. " [" .. index .. "]", function(below) add_nodes(below, walk, item.nodes) end)
+      else
+        add_nodes(branch, walk, { item })
+      end
+    end
+    if not node.shift then
+      local left = from + node.most * node.stride - walk.at
+      if left > 0 and not walk.lost then add_unknown(branch, walk, left, left .. " bytes of unused places") end
+    end
+  end)
+end
+
+-- The view that a value chooses: by the table of values, or the latest version that holds on a day.
+local function chosen(walk, node)
+  if node.by == nil then return node.default end
+  local value = walk.seen[node.by]
+  if node.ahead then
+    local at = walk.at + node.ahead
+    value = read[node.chooser.t](node.chooser, walk.raw:sub(at + 1, at + node.chooser.w), walk.size)
+  end
+  if not node.dated then return node.when[value or ""] or node.default end
+  local best = nil
+  if value == nil or value == "" then return nil end
+  for first in pairs(node.views) do
+    if first <= value:sub(1, 8) and (best == nil or first > best) then best = first end
+  end
+  return best
+end
+
+function structure.views(tree, walk, node)
+  local name, from = chosen(walk, node), walk.at
+  local view = name and node.views[name]
+  if view == nil then
+    mark(tree, "field", node.p .. ": no view is for what " .. node.by .. " holds")
+    add_unknown(tree, walk, node.w, node.w .. " bytes of an unknown view")
+    return
+  end
+  if node.dated and view.node.s == "group" then
+    add_nodes(tree, walk, view.node.nodes)
+  else
+    add_nodes(tree, walk, { view.node })
+  end
+  if view.rest then add_nodes(tree, walk, { view.rest }) end
+  if walk.at < from + node.w and not walk.lost then walk.at = from + node.w end
 end
 
 function add_nodes(tree, walk, nodes)
   for _, node in ipairs(nodes) do
-    if node.s then add_structure(tree, walk, node) else add_leaf(tree, walk, node) end
+    if walk.lost then return end
+    if node.s then structure[node.s](tree, walk, node) else add_leaf(tree, walk, node) end
   end
-end
-
--- A heading over fields, as long as they turn out to be.
-local function add_heading(tree, walk, text, nodes)
-  local from = walk.at
-  if from >= walk.size then
-    add_nodes(tree, walk, nodes)
-    return
-  end
-  local branch = tree:add(walk.tvb(from, walk.size - from), text)
-  add_nodes(branch, walk, nodes)
-  branch:set_len(math.max(math.min(walk.at, walk.size) - from, 0))
 end
 
 -- Telegrams and frames ---------------------------------------------------------------------------------------------
@@ -361,12 +645,17 @@ local function dissect_telegram(tvb, pinfo, tree, root)
   root:append_text(", " .. name .. title .. ", " .. walk.size .. " bytes")
   root:add(message_field, name):set_generated()
   if not message then mark(root, "unknown", "no message of the spec has this key") end
-  if #SPEC.header > 0 then add_heading(root, walk, SPEC.words.header, SPEC.header) end
-  if message and #message.body > 0 then add_heading(root, walk, SPEC.words.body, message.body) end
+  local function under(text, nodes)
+    if #nodes > 0 then add_heading(root, walk, text, function(branch) add_nodes(branch, walk, nodes) end) end
+  end
+  under(SPEC.words.header, SPEC.header)
+  if message then under(SPEC.words.body, message.body) end
   if walk.at < walk.size then
     local left = walk.size - walk.at
-    local item = root:add(tvb(walk.at, left), left .. (message and " bytes beyond the layout" or " bytes of a body that is not known"))
-    if message then mark(item, "size", left .. " bytes beyond the layout of " .. name) end
+    local what = walk.lost and " bytes whose places are not known"
+      or message and " bytes beyond the layout" or " bytes of a body that is not known"
+    local item = root:add(tvb(walk.at, left), left .. what)
+    if message and not walk.lost then mark(item, "size", left .. " bytes beyond the layout of " .. name) end
   end
 end
 

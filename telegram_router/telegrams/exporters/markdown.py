@@ -102,9 +102,9 @@ def _message(message: MessageLayout, samples: Mapping[str, bytes], level: int, *
             yield f"{heading}# {title}"
             yield _offsets(shown, marked)
     sample = sample_of(message, samples)
-    bytes_of = marked_bytes(marked, len(sample.telegram))
+    bytes_of = marked_bytes(message, sample.telegram, marked)
     yield f"{heading}# Byte map"
-    yield "Letters are those of the column `map`; a dot is a reserved byte."
+    yield "Of the sample below. Letters are those of the column `map`; a dot is a reserved byte."
     yield fenced("\n".join(byte_map(bytes_of)))
     yield from _sample(message, sample, bytes_of, heading)
 
@@ -131,18 +131,18 @@ def _section(message: MessageLayout, section: str) -> list[Line]:
     return [line for line in lines(message) if line.section == section]
 
 
-def _offsets(shown: Sequence[Line], marked: Mapping[Line, str] | None = None, *, keys: bool = True) -> str:
+def _offsets(shown: Sequence[Line], marked: Mapping[str, str] | None = None, *, keys: bool = True) -> str:
     known = marked if marked is not None else marks(shown)
-    return table(FIELD_HEADINGS, (_field_row(line, known.get(line, ""), keys) for line in shown))
+    return table(FIELD_HEADINGS, (_field_row(line, known.get(line.path, "") if line.field else "", keys) for line in shown))
 
 
 def _field_row(line: Line, mark: str, keys: bool) -> list[str]:
-    name = "  " * line.depth + (f"`{line.name}`" if line.name else "")
+    name = "&emsp;" * line.depth + (f"`{line.name}`" if line.name else "")
     return [
-        str(line.offset),
+        line.start,
         line.position,
         line.size,
-        f"`{line.rule}`" if line.rule else "",
+        _rule(line),
         name,
         _plain(line.label),
         f"`{line.key}`" if keys and line.key else _codes(line),
@@ -150,6 +150,11 @@ def _field_row(line: Line, mark: str, keys: bool) -> list[str]:
         line.log,
         f"`{mark}`" if mark else "",
     ]
+
+
+def _rule(line: Line) -> str:
+    """A field's rule as code, the words of a group, table or choice of views as they are."""
+    return f"`{line.rule}`" if line.field is not None and line.rule else _plain(line.rule)
 
 
 def _codes(line: Line) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from telegram_router.telegrams.exporters.facts import exchanges, literal
-from telegram_router.telegrams.exporters.walk import Line, lines
+from telegram_router.telegrams.exporters.walk import table_words, views_words
+from telegram_router.telegrams.layout import Node, PlannedField, PlannedGroup, PlannedTable, PlannedViews
 
 if TYPE_CHECKING:
     from telegram_router.telegrams.spec import MessageLayout, Spec
@@ -19,17 +20,27 @@ def packet_diagram(message: MessageLayout) -> str:
 
 
 def _blocks(message: MessageLayout) -> Iterator[str]:
-    for line in lines(message):
-        if line.field is None or line.length == 0:
-            continue
-        last = line.offset + (line.length or 1) - 1
-        place = f"{line.offset}-{last}" if last > line.offset else str(line.offset)
-        yield f"{place}: {_quoted(_words(line))}"
+    for node, words in _placed(message.tree):
+        last = node.offset + max(node.length, 1) - 1
+        yield f"{node.offset}-{last}: {_quoted(words)}" if last > node.offset else f"{node.offset}: {_quoted(words)}"
 
 
-def _words(line: Line) -> str:
-    words = line.label or line.name or line.rule
-    return f"{words} = {line.key}" if line.key else f"{words}, the rest" if line.length is None else words
+def _placed(nodes: Iterable[Node]) -> Iterator[tuple[Node, str]]:
+    """What fills the bytes of a message one behind the other: a table as a whole, as are bytes with several views."""
+    for node in nodes:
+        if isinstance(node, PlannedGroup):
+            yield from _placed(node.members)
+        elif isinstance(node, PlannedTable):
+            yield node, f"{node.label or node.name}: {table_words(node)}"
+        elif isinstance(node, PlannedViews):
+            yield node, views_words(node)
+        else:
+            yield node, _words(node)
+
+
+def _words(planned: PlannedField) -> str:
+    words = planned.label or planned.name or planned.rule
+    return f"{words} = {planned.key}" if planned.key else f"{words}, the rest" if planned.is_opaque else words
 
 
 def document(spec: Spec) -> str:
