@@ -292,7 +292,7 @@ class Layout:
             if isinstance(node, ImportedField) and not node.name:
                 return replace(node, name=self.names[id(entry)], kind=f"Text({node.length})")
             return node
-        return ImportedGroup(self.names[id(entry)], tuple(nodes), entry.called, line=entry.place.line)
+        return ImportedGroup(self.names[id(entry)], tuple(nodes), _label(entry), line=entry.place.line)
 
     # --- one entry ------------------------------------------------------------------------------------------------
 

@@ -174,8 +174,7 @@ class _Writer:
         if isinstance(node, ImportedViews | ImportedInline):
             return declared
         label = _comment(node.label if label is None else label)
-        named = f"{quoted(node.name)} / {declared}" if node.name else declared
-        return f"{named} * {quoted(label)}" if label else named
+        return _with_label(f"{quoted(node.name)} / {declared}" if node.name else declared, label)
 
     def _declaration(self, node: Imported, at: int, moves: bool) -> str:
         if isinstance(node, ImportedField):
@@ -195,7 +194,7 @@ class _Writer:
         return laid_out("Versions(", [quoted(node.by), laid_out("{", versions, "}", _INDENT * 2, _WIDTH - 1)], ")", _INDENT, _WIDTH - 1)
 
     def _views(self, node: ImportedViews, at: int, moves: bool) -> str:
-        views = [f"{quoted(view.name)}: {self._declaration(view, at, moves)}" for view in node.views]
+        views = [f"{quoted(view.name)}: {_with_label(self._declaration(view, at, moves), view.label)}" for view in node.views]
         when = [f"{_case(value)}: {quoted(view)}" for value, view in node.when.items()]
         deeper = _INDENT * 2
         arguments = [f"by={quoted(node.by)}"] if node.by else []
@@ -205,6 +204,10 @@ class _Writer:
         if node.default:
             arguments.append(f"default={quoted(node.default)}")
         return laid_out("Redefines(", arguments, ")", _INDENT, _WIDTH - 1)
+
+
+def _with_label(declared: str, label: str) -> str:
+    return f"{declared} * {quoted(_comment(label))}" if label else declared
 
 
 def _above(text: str) -> Iterator[str]:
