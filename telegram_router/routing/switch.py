@@ -625,8 +625,11 @@ class Switch:
         if exchange.settled:
             exchange.entry.target.late += 1
             return
-        self._end(exchange, frame, self._register_of(exchange), took=now - exchange.at)
         link = exchange.answerer
+        if self.journal is None and exchange.entry.calls and link is not None and link.used and not exchange.asker.closed:
+            self._answered(exchange, link, frame, now)
+        else:
+            self._end(exchange, frame, self._register_of(exchange), took=now - exchange.at)
         if link is not None and link.backend is not None:
             if link.group.trouble and link.group.tells_trouble(frame):
                 self._speak_against(link, now)
@@ -634,6 +637,27 @@ class Switch:
                 self._speak_for(link, 1, now)
             if self._doubted:
                 self._settle_doubts(now)
+
+    def _answered(self, exchange: Exchange, link: Peer, frame: bytes, now: float) -> None:
+        """As `_end`, written out for the answer of an HTTP service to an asker that is there."""
+        entry, asker = exchange.entry, exchange.asker
+        service: Service = entry.target
+        # Nothing of ours is called, so that it happens as a whole.
+        exchange.settled = True
+        exchange.lane.open.pop(exchange.key, None)
+        service.register.pending.pop(exchange.ref, None)
+        link.load -= 1
+        service.free.append(link)
+        entry.ok += 1
+        if not asker.outbox:
+            self.dirty.append(asker)
+        asker.outbox.append(frame)
+        asker.queued += len(frame)
+        if asker.paused:
+            self.resumed.append(asker)
+        self._count_answers(service, now - exchange.at, 1)
+        if service.waiting:
+            self._feed(service)
 
     def fail(self, exchange: Exchange, code: str, delivery: Delivery, now: float) -> None:
         """There is no usable answer, for the reason the code names."""
