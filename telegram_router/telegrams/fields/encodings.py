@@ -17,6 +17,8 @@ BIJECTIVE: Final = frozenset({"ascii", "cp949", KSX1001, "utf-8", "iso8859-1", "
 # Encodings in which no two texts give the same bytes (tested likewise); of some texts there are several ways to write them.
 FAITHFUL: Final = BIJECTIVE | MIXED.keys()
 
+UTF16: Final = frozenset({"utf-16-be", "utf-16-le"})  # only for fields of double-byte characters
+
 # Characters that people and programs take for each other; code pages have the one or the other.
 _ALIKE: Final = ("₩￦", "—―", "～〜∼", "·・‧", "−－-", "‖∥", "¢￠", "£￡", "¬￢", "¥￥", "‾￣", "‐\u00ad-", "\u00a0 ", "⊙◉")
 
@@ -103,9 +105,9 @@ def blank_of(codec: str) -> bytes:
 
 @cache
 def wide_blank_of(codec: str) -> bytes | None:
-    """U+3000 without shift bytes, None where it does not take two bytes."""
+    """The blank of two bytes: U+3000 without shift bytes, but in UTF-16 the common one. None where there is no such blank."""
     try:
-        blank = without_shifts(BLANK_WIDE.encode(codec))
+        blank = without_shifts((" " if codec in UTF16 else BLANK_WIDE).encode(codec))
     except (LookupError, ValueError):
         return None
     return blank if len(blank) == 2 else None

@@ -5,7 +5,7 @@
 # 1. A kind is a construct.Construct, so a Struct of kinds runs under construct alone, just as strictly.
 # 2. `read` never calls int() on bytes it has not seen to be the digits 0-9: int() takes "1_0", "+5" and Arabic digits.
 # 3. A fault says what is wrong and where in the field, never the bytes or the value itself.
-# 4. A value that does not fit is refused. Nothing is cut, replaced or rounded.
+# 4. A value that does not fit is refused. Nothing is cut, replaced or rounded, but a Text whose spec asks for it.
 # 5. `source_of_read` and `source_of_write` are short cuts of `read` and `write` for the usual case. They may hand any case to
 #    them; what they answer themselves must be the same answer, for a canonical field only.
 

@@ -23,6 +23,7 @@ from telegram_router.telegrams.fields.charset import CharKind, charset_of
 from telegram_router.telegrams.fields.encodings import (
     BIJECTIVE,
     FAITHFUL,
+    UTF16,
     blank_of,
     codec_name,
     codec_of_text,
@@ -119,10 +120,11 @@ class Text(CharKind):
         self._as_is = not (self.wide or self.double_byte or self.null or self.replace)
         self._is_usual = self._as_is and self._codec != "euc_kr"  # which spells some hangul out in eight bytes
         self.charset = charset_of(self._codec)
-        self.binary = not self.charset.is_ascii
+        self.binary = not self.charset.is_ascii or codec in UTF16
 
     def _pad_character(self) -> str:
-        return self._decode(self.pad, "replace")[0] if isinstance(self.pad, bytes) else " "
+        known = isinstance(self.pad, bytes) and self._codec not in UTF16
+        return self._decode(self.pad, "replace")[0] if known else " "
 
     @property
     def rule(self) -> str:
@@ -153,7 +155,7 @@ class Text(CharKind):
             content = raw.lstrip(self.pad)
             return self._decoded(content, len(raw) - len(content))
         # Padding of two bytes and blanks between shift bytes can be told from halves of characters in the text only.
-        if self.null == "low":
+        if self.null == "low" and self._codec not in UTF16:
             raw = raw.rstrip(b"\0")
         text = self._double(raw) if self.double_byte else self._decoded(raw)
         return text.rstrip(self._padding) if self.align == "left" else text.lstrip(self._padding)
@@ -297,7 +299,7 @@ class Text(CharKind):
         if is_part_of_character(character):
             return self.fault("E-ENC-05", f"{which} is a part of a character, and the whole does not exist in {self._page}")
         if exists_in(character, self._codec):
-            return self.fault("E-ENC-03", f"{which} has one byte in {self._page}, and this field's characters have two")
+            return self.fault("E-ENC-03", f"{which} has not two bytes in {self._page}, as all characters of this field have")
         meant = look_alike(character, self._codec) if clear else None
         hint = f"; U+{ord(meant):04X} {meant} is probably meant" if meant else ""
         return self.fault("E-ENC-03", f"{which} does not exist in {self._page}{hint}")
@@ -350,7 +352,7 @@ class Text(CharKind):
 
     def contradictions(self) -> Iterator[Mistake]:
         yield from super().contradictions()
-        if self._has_own_encoding:
+        if self._has_own_encoding and not (self.double_byte and self._codec in UTF16):
             yield from encoding_mistakes(self.encoding or "")
         if self.encoding is not None and codec_name(self.encoding):
             yield from self._mistakes_of_encoding()
