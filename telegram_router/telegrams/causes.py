@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from telegram_router.telegrams.fields import Code, Date, FieldFault, Kind, Number, Packed, Text, Zoned
 from telegram_router.telegrams.fit import Fit, fields_at, fit
-from telegram_router.telegrams.layout import PlannedField
+from telegram_router.telegrams.layout import PlannedField, is_flat
 from telegram_router.telegrams.lengths import LengthField
 
 if TYPE_CHECKING:
@@ -251,7 +251,9 @@ def _by_fields(spec: Spec, telegram: bytes, page: str) -> bytes | None:
     if message is None:
         return None
     parts = []
-    for planned in fields_at(message, telegram):
+    if not is_flat(message.tree):
+        return None  # counts and packed numbers stand between: where its texts are, only the right code page tells
+    for planned in message.fields:
         part = telegram[planned.offset : None if planned.is_opaque else planned.end]
         changed = _converted(part, page, spec.encoding)
         parts.append(part if changed is None else changed[: len(part)].ljust(len(part)))

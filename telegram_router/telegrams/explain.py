@@ -146,8 +146,9 @@ def explain(spec: Spec, data: bytes, *, framed: bool = True, show: bool = False)
     if framed and not framing_problems and spec.is_poll(data):
         return _poll(spec, telegram, framing)
     message = _message_of(spec, telegram)
-    size_problem = message.codec.size_problem(len(telegram)) if message else None
-    rows = tuple(_rows(spec, message, telegram, size_problem, show))
+    wrong = _of_structure(message, telegram) if message else ()
+    rows = tuple(_rows(spec, message, telegram, wrong, show))
+    in_rows = [problem for row in rows for problem in row.problems]
     return Explanation(
         spec.name,
         spec.version,
@@ -156,14 +157,19 @@ def explain(spec: Spec, data: bytes, *, framed: bool = True, show: bool = False)
         len(telegram),
         framing,
         rows,
-        (*framing_problems, *([] if message else [_no_message(spec)]), *(problem for row in rows for problem in row.problems)),
+        (
+            *framing_problems,
+            *([] if message else [_no_message(spec)]),
+            *in_rows,
+            *(problem for problem in wrong if problem not in in_rows),
+        ),
     )
 
 
 def kinds_of(spec: Spec, told: Explanation, telegram: bytes) -> dict[str, Kind]:
     """The kind of each row, by its path."""
     message = spec.messages.get(told.message)
-    return {planned.path: planned.kind for planned in (message.fields if message else _header_fields(spec))}
+    return {planned.path: planned.kind for planned in (message.fields_of(telegram) if message else _header_fields(spec))}
 
 
 # --- the whole --------------------------------------------------------------------------------------------------
@@ -210,17 +216,27 @@ def _poll(spec: Spec, telegram: bytes, framing: str) -> Explanation:
 # --- the rows ---------------------------------------------------------------------------------------------------
 
 
-def _rows(spec: Spec, message: MessageLayout | None, telegram: bytes, size_problem: FieldProblem | None, show: bool) -> Iterator[Row]:
+def _of_structure(message: MessageLayout, telegram: bytes) -> tuple[FieldProblem, ...]:
+    """What is wrong with the size, or with counts and views."""
+    size_problem = message.codec.size_problem(len(telegram))
+    return (size_problem,) if size_problem is not None else message.codec.structure_problems(telegram)
+
+
+def _rows(spec: Spec, message: MessageLayout | None, telegram: bytes, wrong: Sequence[FieldProblem], show: bool) -> Iterator[Row]:
     name, end = message.name if message else "", 0
-    for planned in message.fields if message else _header_fields(spec):
-        end = len(telegram) if planned.is_opaque else planned.end
+    for planned in message.fields_of(telegram) if message else _header_fields(spec):
+        if end < planned.offset <= len(telegram):  # items that nobody can count
+            yield _rest(telegram[end : planned.offset], end, [], message, show)
+        end = min(len(telegram) if planned.is_opaque else planned.end, len(telegram))
         part = telegram[planned.offset : end]
+        mine = tuple(problem for problem in wrong if problem.path == planned.path)
         if len(part) < planned.length:
-            yield _cut_row(planned, part, size_problem, show)
+            yield _cut_row(planned, part, mine, show)
         else:
-            yield _row(spec.name, name, planned, part, len(telegram), show)
+            row = _row(spec.name, name, planned, part, len(telegram), show)
+            yield replace(row, problems=(*row.problems, *mine)) if mine else row
     if len(telegram) > end:
-        yield _rest(telegram[end:], end, size_problem, show)
+        yield _rest(telegram[end:], end, [problem for problem in wrong if problem.offset >= end], message, show)
 
 
 def _header_fields(spec: Spec) -> list[PlannedField]:
@@ -282,15 +298,14 @@ def _shows(planned: PlannedField, part: bytes, show: bool) -> bool:
     return show or planned.log == "clear" or (isinstance(planned.kind, Filler) and not part.strip(b" "))
 
 
-def _cut_row(planned: PlannedField, part: bytes, size_problem: FieldProblem | None, show: bool) -> Row:
-    mine = (size_problem,) if size_problem is not None and size_problem.path == planned.path else ()
+def _cut_row(planned: PlannedField, part: bytes, mine: tuple[FieldProblem, ...], show: bool) -> Row:
     return _made(planned, part, _shows(planned, part, show), note=f"{len(part)} of {planned.length} bytes are there", problems=mine)
 
 
-def _rest(part: bytes, offset: int, size_problem: FieldProblem | None, show: bool) -> Row:
-    path = "body" if size_problem is None else "beyond the layout"
-    mine = () if size_problem is None else (size_problem,)
-    return Row(path, "", offset, len(part), "", not show, None, "", part.hex() if show else "", "no field of the layout", mine)
+def _rest(part: bytes, offset: int, mine: Sequence[FieldProblem], message: MessageLayout | None, show: bool) -> Row:
+    """What is behind the last field that could be placed."""
+    path = "body" if message is None else "beyond the layout" if mine else "not placed"
+    return Row(path, "", offset, len(part), "", not show, None, "", part.hex() if show else "", "no field of the layout", tuple(mine))
 
 
 def meaning_of(planned: PlannedField, value: Any) -> str:

@@ -37,11 +37,12 @@ class Fit:
     good: int  # fields that do
     missing: int  # bytes that the layout has more, negative: fewer
     proof: float  # bits
+    structure: int = 0  # counts, items and views that contradict the bytes
 
     @property
     def problems(self) -> int:
         """To compare with: bad fields, a wrong size, and a key of no message, which hides a whole body."""
-        return len(self.bad) + (self.missing != 0) + (1000 if self.message is None else 0)
+        return len(self.bad) + (self.missing != 0) + self.structure + (1000 if self.message is None else 0)
 
 
 def fit(spec: Spec, telegram: bytes, message: MessageLayout | None = None) -> Fit:
@@ -58,15 +59,17 @@ def fit(spec: Spec, telegram: bytes, message: MessageLayout | None = None) -> Fi
         else:
             good, proof = good + 1, proof + bits
     missing = missing_bytes(layout, len(telegram)) if layout is not None else 0
-    if bad:
-        proof -= min(FIRST_BAD + MORE_BAD * (len(bad) - 1), _MOST_BAD)
+    structure = len(layout.codec.structure_problems(telegram)) if layout is not None and not missing else 0
+    wrong = len(bad) + structure
+    if wrong:
+        proof -= min(FIRST_BAD + MORE_BAD * (wrong - 1), _MOST_BAD)
     proof -= WRONG_SIZE * ((missing != 0) + (abs(missing) > 16)) + (UNKNOWN_KEY if layout is None else _key_choice(spec))
-    return Fit(layout, tuple(bad), good, missing, proof)
+    return Fit(layout, tuple(bad), good, missing, proof, structure)
 
 
 def fields_at(message: MessageLayout, telegram: bytes) -> Sequence[PlannedField]:
     """The fields of these very bytes."""
-    return message.fields
+    return message.fields_of(telegram)
 
 
 def header_of(spec: Spec) -> list[PlannedField]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
+from basket_family import SPEC as BASKET
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parcel_family import SPEC, order_frame
 
+from telegram_router.telegrams import Telegram
+from telegram_router.telegrams.causes import causes
 from telegram_router.telegrams.explain import display_width, explain, printable
+from telegram_router.telegrams.generate import sample
 
 FRAME = order_frame()
 TELEGRAM = FRAME[4:]
@@ -163,3 +167,64 @@ def test_any_bytes_can_be_explained_and_every_byte_is_in_one_row(data, framed, s
         assert b"".join(bytes.fromhex(row.hex) for row in told.rows) == telegram
     if told.ok and framed and not told.title.startswith("poll"):
         assert SPEC.encode(SPEC.decode(data)) == data
+
+
+# --- groups, tables and views -----------------------------------------------------------------------------------
+
+
+def filled() -> Telegram:
+    """A basket of a person that is known by a code, with four items and two entries."""
+    made = (sample(BASKET, seed="rows", number=number) for number in range(2000))
+    return next(
+        each
+        for each in made
+        if each["kind"] == "9" and each["count"] == 4 and [entry["k"] for entry in each["more"]] == [2, 1] and "bank3" in each.body
+    )
+
+
+BASKET_FRAME = BASKET.encode(filled())
+
+
+def basket(offset: int, content: bytes) -> bytes:
+    return BASKET_FRAME[: 4 + offset] + content + BASKET_FRAME[4 + offset + len(content) :]
+
+
+def test_the_fields_of_a_table_are_rows_with_their_index_and_views_are_chosen():
+    told = explain(BASKET, BASKET_FRAME, show=True)
+    assert told.ok
+    paths = [row.path for row in told.rows]
+    assert [path for path in paths if path.endswith(".amount")] == [f"body.items[{n}].amount" for n in range(4)]
+    assert "body.more[0].sub[0]" in paths and "body.bank3" in paths
+    assert ("body.code" in paths) and "body.person.name" not in paths
+    assert b"".join(bytes.fromhex(row.hex) for row in told.rows) == BASKET_FRAME[4:]
+
+
+def test_a_count_that_cannot_be_is_told_at_the_counter_and_what_follows_is_not_guessed():
+    counter = next(row for row in explain(BASKET, BASKET_FRAME).rows if row.path == "body.entries")
+    told = explain(BASKET, basket(counter.offset, b"\x00\x09"))
+    assert [(problem.code, problem.path) for problem in told.problems] == [("E-FLD-08", "body.entries")]
+    assert next(row for row in told.rows if row.problems).path == "body.entries"
+    assert told.rows[-1].path == "not placed" and sum(row.length for row in told.rows) == told.size
+
+
+def test_a_count_that_contradicts_the_size_is_told():
+    counter = next(row for row in explain(BASKET, BASKET_FRAME).rows if row.path == "body.entries")
+    told = explain(BASKET, basket(counter.offset, b"\x00\x01"))
+    assert told.problems and sum(row.length for row in told.rows) == told.size
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    at=st.integers(4, len(BASKET_FRAME) - 1),
+    junk=st.binary(min_size=1, max_size=6),
+    cut=st.integers(0, 12),
+    framed=st.booleans(),
+    show=st.booleans(),
+)
+def test_every_byte_of_a_telegram_with_tables_is_in_one_row_too(at: int, junk: bytes, cut: int, framed: bool, show: bool):
+    data = (BASKET_FRAME[:at] + junk + BASKET_FRAME[at + len(junk) :])[: len(BASKET_FRAME) - cut]
+    told = explain(BASKET, data, framed=framed, show=show)
+    assert sum(row.length for row in told.rows) == told.size
+    assert list(told.lines())
+    for cause in causes(BASKET, data, framed=framed):
+        assert cause.after < cause.before or not cause.before
