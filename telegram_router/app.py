@@ -14,93 +14,27 @@ import trio
 
 from telegram_router import __version__
 from telegram_router import plan as planning
+from telegram_router.assembly import build_switch, http_policy, probe_policy
 from telegram_router.config import Address, Config, HandlerService, HttpService, TelegramService
 from telegram_router.counts import families
 from telegram_router.errors import RouterError
 from telegram_router.ops import logs
 from telegram_router.ops.metrics import Family
 from telegram_router.plan import Plan
-from telegram_router.routing import (
-    Audience,
-    Kind,
-    Listener,
-    ListenerPolicy,
-    Route,
-    RouteTable,
-    Service,
-    ServicePolicy,
-    Switch,
-)
 from telegram_router.wire.connection import Limits
 from telegram_router.wire.handlers import HandlerCaller
-from telegram_router.wire.http_link import HttpPolicy, HttpPool
+from telegram_router.wire.http_link import HttpPool
 from telegram_router.wire.hub import Hub
 from telegram_router.wire.links import Backend, LinkKeeper, Outcomes, Pauses
 from telegram_router.wire.listeners import Acceptor, bind
 from telegram_router.wire.poller import EpollPoller, Poller
+from telegram_router.wire.probes import Prober
 from telegram_router.wire.slow_steps import SlowSteps
 
 EXIT_OK, EXIT_CUT, EXIT_CANNOT_BIND, EXIT_BUG, EXIT_CONFIG = 0, 1, 69, 70, 78
 LOG_TICK = 1.0
 HTTP_PAUSES = (0.1, 5.0)  # between attempts to connect while requests wait, seconds
 GC_THRESHOLD = 50_000  # an exchange holds no cycle, so the collector finds nothing on the hot path
-
-
-def build_switch(plan: Plan) -> Switch:
-    """The switch with its listeners, services and routes; nobody is connected yet."""
-    config = plan.config
-    switch = Switch()
-    targets: dict[tuple[str, str], Service | Audience] = {}
-    for name, service in config.services.items():
-        switch.services[name] = Service(name, Kind(service.kind), plan.specs[config.spec_of(name)], _service_policy(service))
-        targets["service", name] = switch.services[name]
-    for name, listener in config.listeners.items():
-        spec = plan.specs[listener.spec]
-        owners = (
-            {
-                owner.encode(spec.encoding).ljust(spec.owner.stop - spec.owner.start): frozenset(names)
-                for owner, names in listener.owners.items()
-            }
-            if spec.owner
-            else {}
-        )
-        policy = ListenerPolicy(listener.open_exchanges, listener.timeout, owners=owners or None)
-        switch.listeners[name] = Listener(name, spec, policy)
-        targets["listener", name] = Audience(switch.listeners[name])
-    routes: dict[tuple[str, str], list[Route]] = {}
-    for place, route in enumerate(config.routes):
-        target = targets[route.target]
-        full = route.validation == "full" or (isinstance(target, Service) and target.kind is not Kind.TELEGRAM)
-        for source in route.sources:
-            built = Route(route.name or f"routes.{place}", plan.tests.get(place, {}), target, full)
-            routes.setdefault(source, []).append(built)
-    for (kind, name), built_routes in routes.items():
-        origin = switch.listeners[name] if kind == "listener" else switch.services[name]
-        origin.set_routes(RouteTable(origin.spec, built_routes))
-    return switch
-
-
-def _service_policy(service: TelegramService | HttpService | HandlerService) -> ServicePolicy:
-    most = 1
-    in_flight = 256
-    if isinstance(service, TelegramService):
-        most, in_flight = service.links * len(service.backends), service.in_flight
-    elif isinstance(service, HttpService):
-        most = service.connections
-    else:
-        in_flight = service.concurrency
-    return ServicePolicy(service.timeout, in_flight, service.pending, service.pending_timeout, service.tombstone, service.tombstones, most)
-
-
-def _http_policy(service: HttpService) -> HttpPolicy:
-    return HttpPolicy(
-        service.url.target,
-        planning.host_header(service),
-        service.headers,
-        frozenset(service.definite),
-        service.max_header,
-        service.max_body,
-    )
 
 
 class Router:
@@ -226,10 +160,12 @@ class Router:
         for host, port in planning.backends_of(service):
             backend = Backend(host, port, service.connect_timeout, tls, server_name)
             outcomes = self.outcomes[name, backend.name] = Outcomes()
+            if service.health is not None:
+                nursery.start_soon(Prober(self.hub, target, backend, probe_policy(service.health, service), random.random).run)
             if isinstance(service, HttpService):
                 pauses = Pauses(HTTP_PAUSES[0], HTTP_PAUSES[1], random.random)
                 mapping = self.plan.mappings[name]
-                HttpPool(self.hub, target, backend, _http_policy(service), mapping, outcomes, pauses, nursery, self.log).start()
+                HttpPool(self.hub, target, backend, http_policy(service), mapping, outcomes, pauses, nursery, self.log).start()
                 continue
             limits = Limits(service.frame_timeout, service.write_timeout, service.connect_timeout, max_frame=service.max_frame)
             for _ in range(service.links):

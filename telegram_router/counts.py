@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from telegram_router import __version__
 from telegram_router.ops.metrics import Family, Histogram, Sample
 from telegram_router.routing import Service, Switch
+from telegram_router.routing.backends import STATES
 from telegram_router.routing.routes import Origin
 from telegram_router.wire.hub import Hub
 from telegram_router.wire.links import Outcomes
@@ -30,6 +31,7 @@ def families(
     yield from _connections(hub, acceptors, outcomes, expires)
     yield from _telegrams(switch, hub)
     yield from _requests(switch)
+    yield from _backends(switch)
     yield "containments_total", [((), hub.containments)]
     yield "log_lines_dropped_total", [((), log_lines_dropped)]
     yield "turn_seconds", [((), Histogram(hub.turn_times, hub.turn_seconds))]
@@ -49,6 +51,13 @@ def _connections(
     yield "connects_total", tried + [((*key, "E-BCK-10"), each.failed) for key, each in outcomes.items()]
     yield "handshake_failures_total", [(key, count) for key, count in hub.handshake_failures.items() if key[0] in acceptors]
     yield "certificate_expiry_timestamp_seconds", [((name,), when) for name, when in expires.items()]
+
+
+def _backends(switch: Switch) -> Iterator[Family]:
+    known = [(name, each) for name, service in switch.services.items() for each in service.pool.backends.values()]
+    yield "backend_in_use", [((name, each.name), int(each.in_use)) for name, each in known]
+    yield "backend_state", [((name, each.name, state), int(each.state == state)) for name, each in known for state in STATES]
+    yield "backend_failures_total", [((name, each.name), each.failed) for name, each in known]
 
 
 def _telegrams(switch: Switch, hub: Hub) -> Iterator[Family]:

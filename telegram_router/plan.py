@@ -59,6 +59,7 @@ class Plan:
     mappings: dict[str, JsonMapping] = field(default_factory=dict)
     tests: dict[int, Mapping[str, Test]] = field(default_factory=dict)  # by place of the route in the file
     warnings: list[ConfigWarning] = field(default_factory=list)
+    trouble: dict[str, Mapping[str, Test]] = field(default_factory=dict)  # of answers that count against a backend, by service
 
 
 def read_plan(path: Path) -> Plan:
@@ -243,6 +244,8 @@ class _Planner:
         spec = self._spec_of(("service", name))
         if isinstance(service, TelegramService) and spec is not None:
             self._room(("services", name, "max_frame"), service.max_frame, spec)
+        if spec is not None:
+            self._policies(name, service, spec)
         if isinstance(service, HandlerService):
             self._handler(name, service)
             return
@@ -257,6 +260,25 @@ class _Planner:
             self._gather(load)
         if isinstance(service, HttpService) and spec is not None and self._all_routes:
             self._mapping(name, service, spec)
+
+    def _policies(self, name: str, service: Service, spec: Spec) -> None:
+        """What balancing and health look at in telegrams."""
+        path = ("services", name)
+        known = list(spec.header_fields)
+        if service.balance_field is not None and service.balance_field not in known:
+            nearest = _nearest(service.balance_field, known)
+            self.report("E-CFG-06", (*path, "balance_field"), "no such header field", f"one of {', '.join(known)}{nearest}")
+        if service.ejection is not None:
+            when = service.ejection.failure_when
+            tests = {key: self._test((*path, "ejection", "failure_when", key), key, rule, spec) for key, rule in when.items()}
+            self.plan.trouble[name] = {key: test for key, test in tests.items() if test is not None}
+        if (
+            isinstance(service, TelegramService)
+            and service.health is not None
+            and service.health.probe == "poll"
+            and not spec.framing.polls
+        ):
+            self.report("E-CFG-07", (*path, "health", "probe"), "needs a polling frame, and the spec has none", "connect or tls")
 
     def _handler(self, name: str, service: HandlerService) -> None:
         module, _, function = service.handler.partition(":")
@@ -425,4 +447,4 @@ def backends_of(service: TelegramService | HttpService) -> list[tuple[str, int]]
     """The addresses of a service."""
     if isinstance(service, HttpService):
         return [(service.url.host, service.url.port)]
-    return [(address.host, address.port) for address in service.backends]
+    return [(backend.address.host, backend.address.port) for backend in service.backends]

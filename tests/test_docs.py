@@ -58,11 +58,15 @@ FORMS = {
     "NonEmpty": "text",
     "Name": "name",
     "Handler": "text",
+    "Backends": "list of addresses or tables",
+    "Few": "number",
+    "Level": "number",
+    "Share": "number",
     "str": "text",
     "bool": "`true` or `false`",
 }
 PLURALS = {"address": "addresses", "number": "numbers", "text": "texts"}
-TABLE_FORMS = ("Log", "Metrics", "ListenerTls", "ClientTls")
+TABLE_FORMS = ("Log", "Metrics", "ListenerTls", "ClientTls", "Health", "Ejection", "Failover")
 
 
 def form(annotation: str) -> str:
@@ -108,6 +112,10 @@ HEADINGS = {
     "services.NAME (http)": "### HTTP services",
     "services.NAME (handler)": "### Handler services",
     "services.NAME.tls": "### `tls` of a service",
+    "services.NAME.backends": "### `backends` of a service",
+    "services.NAME.health": "### `health` of a service",
+    "services.NAME.ejection": "### `ejection` of a service",
+    "services.NAME.failover": "### `failover` of a service",
     "routes": "## `[[routes]]`",
 }
 HEAD = ["key", "value", "default", "meaning"]

@@ -322,7 +322,7 @@ def _origin(config: Path | None, listener: str | None, from_service: str | None)
         return None, None
     if listener and from_service:
         raise click.UsageError("--listener and --from-service exclude each other.")
-    from telegram_router.app import build_switch
+    from telegram_router.assembly import build_switch
     from telegram_router.plan import read_plan
 
     plan = read_plan(config)

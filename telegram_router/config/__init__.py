@@ -6,6 +6,7 @@ from telegram_router.config.model import (
     ClientTls,
     Config,
     HandlerService,
+    Health,
     HttpService,
     Listener,
     ListenerTls,
@@ -14,6 +15,7 @@ from telegram_router.config.model import (
     Party,
     Route,
     Service,
+    Settings,
     TelegramService,
 )
 from telegram_router.config.reading import Draft, dotted, draft_config, parse_config
@@ -28,6 +30,7 @@ __all__ = [
     "Draft",
     "Exact",
     "HandlerService",
+    "Health",
     "HttpService",
     "Listener",
     "ListenerTls",
@@ -39,6 +42,7 @@ __all__ = [
     "Route",
     "Rule",
     "Service",
+    "Settings",
     "TelegramService",
     "Url",
     "dotted",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from telegram_router.config.values import (
     Count,
@@ -16,6 +16,7 @@ from telegram_router.config.values import (
     Duration,
     DurationOrZero,
     Exact,
+    Few,
     FieldPath,
     FrameSize,
     Handler,
@@ -23,15 +24,18 @@ from telegram_router.config.values import (
     HeaderValue,
     HttpUrl,
     JsonPath,
+    Level,
     Listed,
     ListenAddress,
     Match,
     Name,
     NonEmpty,
     OneOrMore,
+    Share,
     Size,
     Table,
     TargetAddress,
+    read_target_address,
 )
 
 
@@ -97,13 +101,79 @@ class ClientTls(Settings):
     key: NonEmpty | None = _key(None, "PEM file with the key of that certificate.")
 
 
+class Backend(Settings):
+    """One address that answers."""
+
+    address: TargetAddress = Field(description="Where it answers, as `host:port`.")
+    weight: Few = _key(1, "Its share of the requests beside others of the same priority; at most 100.")
+    priority: Level = _key(0, "0 is used first; the next one only when no backend of the better ones is fit.")
+
+
+def _backend(value: object) -> object:
+    return Backend.model_construct(address=read_target_address(value)) if isinstance(value, str) else value
+
+
+Backends = Listed[Annotated[Backend, BeforeValidator(_backend)]]
+
+
+class Health(Settings):
+    """How backends are probed, each on a connection of its own."""
+
+    probe: Literal["connect", "tls", "poll", "http"] = _key(
+        "connect",
+        "`connect`: a TCP connection is accepted; `tls`: and the TLS handshake is done; `poll`: and the spec's polling frame is answered; "
+        "`http`: `GET` of `path` is answered with 2xx.",
+    )
+    path: NonEmpty = _key("/", "What `http` asks for.")
+    interval: Duration = _key("2s", "Between two probes of a backend that is up; jittered by a tenth.")
+    timeout: Duration = _key("2s", "How long a probe may take.")
+    rise: Few = _key(2, "Probes in a row that must go well before a backend that was down is up.")
+    fall: Few = _key(3, "Probes in a row that must fail before a backend that was up is down.")
+    fast_interval: Duration = _key("1s", "Between two probes while the count towards `rise` or `fall` is on.")
+    down_interval: Duration = _key("5s", "Between two probes of a backend that is down.")
+
+
+class Ejection(Settings):
+    """When a backend's own answers count against it. Times, lost links and unreadable answers always count."""
+
+    failure_when: Table[NonEmpty, Match] = _key(
+        {},
+        "Header fields of answers that say that the system is in trouble, as in a route's `match`; never a refusal for business reasons.",
+    )
+    consecutive: Count = _key(5, "Failures in a row that eject a backend.")
+    rate: Share = _key(0.5, "Share of failures among the requests of one window that ejects it as well.")
+    least: Count = _key(20, "Requests that a window must have before `rate` counts.")
+    window: Duration = _key("10s", "The window of `rate`.")
+    base: Duration = _key("30s", "The first ejection; each further one is longer by as much.")
+    longest: Duration = _key("5m", "The longest ejection.")
+    share: Share = _key(0.5, "Of the backends that may be ejected at a time. One always may, and the last one that is fit never is.")
+    trials: Few = _key(2, "Requests that must go well, one at a time, when an ejection has ended.")
+
+
+class Failover(Settings):
+    """How a better priority takes over again. Fail-over itself is immediate."""
+
+    failback: Literal["auto", "manual"] = _key("auto", "`manual`: only an operator returns it.")
+    delay: DurationOrZero = _key("30s", "How long the better priority must have been fit before it is used again.")
+    slow_start: DurationOrZero = _key("30s", "How long a backend that comes back beside others takes to get its whole share.")
+    flaps: Count = _key(3, "Fail-overs within `flap_window` after which the worse priority is kept.")
+    flap_window: Duration = _key("10m", "The window of `flaps`.")
+
+
 class AnyService(Settings):
     """What services of every kind have."""
 
     kind: ClassVar[Literal["telegram", "http", "handler"]]
 
     spec: NonEmpty | None = _key(None, "The spec that the service speaks. Default: that of the listeners whose routes lead here.")
-    balance: Literal["least_outstanding"] = _key("least_outstanding", "Which link gets the next request: the one with fewest open.")
+    balance: Literal["least_outstanding", "round_robin", "hash", "first"] = _key(
+        "least_outstanding",
+        "Who gets the next request: the link with the fewest open for its weight; in turns by weight; by the value of `balance_field`, "
+        "so that equal values stay together; or the first that has room, in the order of `backends`.",
+    )
+    balance_field: NonEmpty | None = _key(None, "The header field that `hash` looks at.")
+    ejection: Ejection | None = _key(None, "Backends whose answers fail are left out for a time. `{}` takes every default. Absent: never.")
+    failover: Failover = _key({}, "How a better priority takes over again.")
     timeout: Duration = _key("30s", "How long the service may take to answer; after it the request is `sent_unknown`.")
     connect_timeout: Duration = _key("5s", "How long connecting to a backend may take, its TLS handshake included.")
     pending: CountOrZero = _key(128, "Requests that wait for room at the service; one more is answered `overflow`. 0: none waits.")
@@ -118,7 +188,10 @@ class TelegramService(AnyService):
     kind: ClassVar[Literal["telegram"]] = "telegram"
 
     protocol: Literal["telegram"] = _key("telegram", "May be left out.")
-    backends: Listed[TargetAddress] = Field(description="The addresses that answer, as `host:port`.")
+    backends: Backends = Field(description="Who answers: addresses as `host:port`, or tables with `address`, `weight` and `priority`.")
+    health: Health | None = _key(
+        None, "Backends are probed, and requests go only to those that are up. `{}` takes every default. Absent: no probes."
+    )
     links: Annotated[int, Field(ge=1, le=64)] = _key(1, "Connections held with each backend; at most 64.")
     in_flight: Count = _key(256, "Unanswered requests on one link; further ones wait as `pending`.")
     tls: ClientTls | None = _key(None, "TLS towards the backends, always verified. `{}` takes every default. Absent: plain TCP.")
@@ -137,6 +210,9 @@ class HttpService(AnyService):
     protocol: Literal["http"] = _key("http", "May be left out: `url` says it.")
     url: HttpUrl = Field(description="Where requests are posted; `{message}` in the path becomes the message's name.")
     connections: Count = _key(64, "Connections at most; each carries one request at a time.")
+    health: Health | None = _key(
+        None, "The service is probed, and gets requests only while it is up. `{}` takes every default. Absent: no probes."
+    )
     headers: Table[HeaderName, HeaderValue] = _key(
         {}, "Headers added to each request. Those of framing, host and content are the router's own.", secret=True
     )
@@ -275,6 +351,10 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "services.NAME (http)": HttpService,
         "services.NAME (handler)": HandlerService,
         "services.NAME.tls": ClientTls,
+        "services.NAME.backends": Backend,
+        "services.NAME.health": Health,
+        "services.NAME.ejection": Ejection,
+        "services.NAME.failover": Failover,
         "routes": Route,
     }
 )

@@ -22,9 +22,13 @@ from telegram_router.config.lines import Path, key_lines, line_of
 from telegram_router.config.model import (
     KINDS,
     AnyService,
+    Backend,
     ClientTls,
     Config,
+    Ejection,
+    Failover,
     HandlerService,
+    Health,
     HttpService,
     Listener,
     ListenerTls,
@@ -236,6 +240,7 @@ class _Reading:
                 self.report(
                     "E-CFG-07", ("services", name, "reconnect_min"), "is above reconnect_max", do="lower it, or raise reconnect_max"
                 )
+            self._check_backends(("services", name), service)
             if isinstance(service, HttpService):
                 self._check_http(("services", name), service)
         for path, route in self._routes(config):
@@ -243,6 +248,24 @@ class _Reading:
         for (_, one), (later, other) in combinations(self._routes(config), 2):
             if one.name is not None and one.name == other.name:
                 self.report("E-CFG-07", (*later, "name"), "is the name of an earlier route too", do="give each route its own name")
+
+    def _check_backends(self, path: Path, service: AnyService) -> None:
+        if (service.balance == "hash") != (service.balance_field is not None):
+            self.report("E-CFG-07", path, 'has one of balance = "hash" and balance_field', do="give both, or neither")
+        if service.ejection is not None and service.ejection.base > service.ejection.longest:
+            self.report("E-CFG-07", (*path, "ejection", "base"), "is above longest", do="lower it, or raise longest")
+        if isinstance(service, TelegramService | HttpService) and service.health is not None:
+            self._check_health((*path, "health"), service.health, service)
+
+    def _check_health(self, path: Path, health: Health, service: TelegramService | HttpService) -> None:
+        if (health.probe == "http") != isinstance(service, HttpService) and health.probe in ("http", "poll"):
+            wanted = "connect, tls or http" if isinstance(service, HttpService) else "connect, tls or poll"
+            self.report("E-CFG-07", (*path, "probe"), f"is not for {service.kind} services", wanted)
+        if "path" in health.model_fields_set and health.probe != "http":
+            self.report("E-CFG-07", (*path, "path"), "belongs to the probe http", do="remove it")
+        secure = service.tls is not None or (isinstance(service, HttpService) and service.url.scheme == "https")
+        if health.probe == "tls" and not secure:
+            self.report("E-CFG-07", (*path, "probe"), "needs TLS towards the backends", do="add tls, or probe by connect")
 
     def _check_http(self, path: Path, service: HttpService) -> None:
         if service.tls is not None and service.url.scheme == "http":
@@ -347,12 +370,18 @@ def _path_of(loc: tuple[str | int, ...]) -> Path:
 
 
 def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
+    inside: dict[str | int, type[Settings]] = {
+        "tls": ClientTls,
+        "backends": Backend,
+        "health": Health,
+        "ejection": Ejection,
+        "failover": Failover,
+    }
     models: dict[tuple[str | int, int], type[Settings]] = {
         ("log", 1): Log,
         ("metrics", 1): Metrics,
         ("listeners", 2): Listener,
         ("listeners", 3): ListenerTls,
-        ("services", 3): ClientTls,
         ("routes", 2): Route,
     }
     if not path:
@@ -360,6 +389,8 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
     if path[0] == "services" and len(path) == 2:
         kind = kind_of(_at(raw, path))
         return next(model for model in KINDS.values() if model.kind == kind)
+    if path[0] == "services":
+        return inside[path[2]]
     return models[path[0], len(path)]
 
 

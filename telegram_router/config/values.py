@@ -142,6 +142,11 @@ def _read_target_address(value: object) -> Address:
     return address
 
 
+def read_target_address(value: object) -> Address:
+    """The address of a backend. Raises what pydantic reports."""
+    return _read_target_address(value)
+
+
 def _read_url(value: object) -> Url:
     expected = 'a URL "http(s)://host:port/path", whose path may hold {message}'
     try:
@@ -231,6 +236,9 @@ Size = Annotated[int, _size(16)]
 FrameSize = Annotated[int, _size(1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]
+Few = Annotated[int, Field(ge=1, le=100)]
+Level = Annotated[int, Field(ge=0, le=9)]
+Share = Annotated[float, Field(gt=0, le=1)]
 ListenAddress = Annotated[Address, PlainValidator(_read_address)]
 TargetAddress = Annotated[Address, PlainValidator(_read_target_address)]
 NonEmpty = Annotated[str, Field(min_length=1)]

@@ -20,6 +20,7 @@ from telegram_router.routing.orders import Event
 if TYPE_CHECKING:
     from telegram_router.routing.peers import Peer
 
+STATES = ("up", "unreachable", "down", "ejected", "drain", "maint")
 RAMP_LEAST = 0.1  # share of its weight that a backend starts with when it comes back
 RAMP_STEP = 1.0  # seconds between two steps of that ramp
 

@@ -23,15 +23,15 @@ class Balance(Protocol):
 
 
 class LeastOutstanding:
-    """The link with the fewest open requests for its weight; of equals the one longest not used."""
+    """The link with the fewest open requests for its weight; of equals the one that has had least for it so far."""
 
     def choose(self, links: Sequence[Peer], frame: bytes) -> Peer | None:
         best: Peer | None = None
         least = math.inf
         for link in links:
             if link.load < link.limit:
-                burden = (link.load + 1) / link.weight
-                if burden < least or (burden == least and best is not None and link.last < best.last):
+                burden = link.load / link.weight
+                if burden < least or (burden == least and best is not None and link.had < best.had):
                     best, least = link, burden
         return best
 

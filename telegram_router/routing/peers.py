@@ -65,7 +65,7 @@ class Peer:
     """
 
     __slots__ = (
-        "accepted", "backend", "closed", "credit", "group", "identity", "lanes", "last", "limit", "load", "name", "oneway",
+        "accepted", "backend", "closed", "credit", "group", "had", "identity", "lanes", "limit", "load", "name", "oneway",
         "outbox", "owners", "paused", "queued", "register", "retired", "used", "weight",
     )  # fmt: skip
 
@@ -80,7 +80,6 @@ class Peer:
         self.accepted = 0
         self.load = 0
         self.limit = limit
-        self.last = 0
         self.lanes = [Lane(each) for each in lane_limits]
         self.register: Register | None = None
         self.owners: set[bytes] = set()
@@ -93,6 +92,7 @@ class Peer:
         self.used = False  # a link that is given requests
         self.weight = 1.0  # what the balancing gives a link
         self.credit = 0.0  # of a link in smooth rotation
+        self.had = 0.0  # requests that a link was given, each counted by its weight; only what is more than others' matters
 
     @property
     def backend_name(self) -> str:
@@ -140,7 +140,6 @@ class Service(Origin, Target):
         self.free: list[Peer] = []  # HTTP links that carry no request, the last used at the end; at most as many as links
         self.bytes_in = self.bytes_out = self.frames_out = 0
         self.waiting: deque[tuple[float, Exchange]] = deque()  # (since, exchange); bounded by policy.pending
-        self.sends = 0
 
     def choose(self, frame: bytes) -> Peer | None:
         """The link that gets the next request. None when none has room."""
@@ -153,8 +152,11 @@ class Service(Origin, Target):
         told = self.pool.elect(now)
         used = self.pool.used
         self.links = [link for backend in used for link in self._links_of(backend, now, alone=len(used) == 1)]
+        least = min((link.had for link in self.links if link.used), default=0.0)
         for backend in self.pool.backends.values():
             for link in backend.links:
+                if link in self.links and not link.used:
+                    link.had = least  # it does not catch up with what it was not there for
                 link.used = link in self.links
         if self.kind is Kind.HTTP:
             idle = {link for link in self.links if link.load == 0}

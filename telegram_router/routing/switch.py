@@ -16,6 +16,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from telegram_router.errors import CODES, Delivery, FieldError
+from telegram_router.routing.backends import Admin, Health
 from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
 from telegram_router.routing.near_miss import nearest_miss
 from telegram_router.routing.orders import Call, Close, Event, Grow, Journal
@@ -61,6 +62,18 @@ class Switch:
         link.backend.links.append(link)
         self.elect(service, now)
         return link
+
+    def probed(self, service: Service, backend: str, health: Health, now: float) -> None:
+        """What a series of probes says of a backend."""
+        for event in service.pool.probed(service.pool.named(backend), health, now):
+            self._tell(event)
+        self.elect(service, now)
+
+    def order(self, service: Service, backend: str, admin: Admin, now: float) -> None:
+        """An operator takes a backend out, or puts it in again."""
+        for event in service.pool.order(service.pool.named(backend), admin, now):
+            self._tell(event)
+        self.elect(service, now)
 
     def elect(self, service: Service, now: float) -> None:
         """Decide anew which links are given requests; those that wait go to them."""
@@ -279,8 +292,7 @@ class Switch:
             opened[key] = pending[ref] = Exchange(peer, lane, key, ref, entry, frame[kept], now, link, offset)
             link.load += 1
             if len(links) > 1:  # where there is no choice nobody asks which was used last
-                service.sends += 1
-                link.last = service.sends
+                link.had += 1.0 / link.weight
             outbox = link.outbox
             if not outbox:
                 dirty.append(link)
@@ -570,8 +582,7 @@ class Switch:
         exchange.offset = answerer.queued
         answerer.load += 1
         if type(target) is Service and len(target.links) > 1:
-            target.sends += 1
-            answerer.last = target.sends
+            answerer.had += 1.0 / answerer.weight
         if call is not None:
             self.commands.append(call)
             if target.kind is Kind.HTTP:

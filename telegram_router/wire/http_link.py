@@ -252,7 +252,7 @@ class HttpPool:
         self._outcomes.up += 1
         self._live.add(connection)
         connection.heard_at = connection.opened_at
-        connection.peer = connection.link = self._hub.switch.add_link(self._service, connection.name, self._backend.name)
+        connection.peer = connection.link = self._hub.switch.add_link(self._service, connection.name, self._backend.name, self._hub.clock())
 
     def _closed(self, connection: Connection, reason: str) -> None:
         assert isinstance(connection, HttpConnection)

@@ -130,7 +130,7 @@ class LinkKeeper:
             opened_at.append(self._hub.clock())
             self._outcomes.connected += 1
             self._outcomes.up += 1
-            connection.peer = self._hub.switch.add_link(self._service, name, self._backend.name)
+            connection.peer = self._hub.switch.add_link(self._service, name, self._backend.name, self._hub.clock())
             self._log.info("link_up", connection=name, service=self._service.name, backend=self._backend.name)
 
         def closed(_: Connection, reason: str) -> None:

@@ -146,7 +146,7 @@ def test_every_key_is_read_into_its_own_type():
     assert listener.owners == {"COMPANY01": ("one.example", "two.example")}
     transfer, credit, balance = config.services.values()
     assert isinstance(transfer, TelegramService) and isinstance(credit, HttpService) and isinstance(balance, HandlerService)
-    assert transfer.backends == (Address("10.0.0.1", 9100), Address("core.example", 9100))
+    assert [backend.address for backend in transfer.backends] == [Address("10.0.0.1", 9100), Address("core.example", 9100)]
     assert transfer.tls is not None and transfer.pending == 0
     assert credit.url == Url("https", "credit.example", 443, "/v1/{message}?a=b")
     assert str(credit.url) == "https://credit.example:443/v1/{message}?a=b"
@@ -446,3 +446,53 @@ KEYS = sorted({line.split(" = ")[0] for line in FULL.splitlines() if " = " in li
 def test_values_of_every_wrong_type_are_told_and_never_crash(table: str, pairs: dict[str, str]):
     text = table + "\n" + "".join(f"{key} = {value}\n" for key, value in pairs.items())
     assert all(problem.code in CODES for problem in problems(text))
+
+
+POLICIES = """\
+backends = ["10.0.0.1:9100", { address = "core.example:9100", weight = 3, priority = 1 }]
+balance = "hash"
+balance_field = "company_number"
+health = { probe = "poll", interval = "500ms" }
+ejection = { failure_when = { response_code = ["SSSS", "VTIM"] }, rate = 0.25 }
+failover = { failback = "manual", slow_start = "0s" }
+"""
+
+
+def test_the_policies_of_backends_are_read_with_their_defaults():
+    plain = parse_config(MINIMAL, "router.toml").services["transfer"]
+    assert isinstance(plain, TelegramService) and (plain.health, plain.ejection, plain.failover.delay) == (None, None, 30)
+    transfer = parse_config(replaced(MINIMAL, 'backends = ["10.0.0.1:9100"]\n', POLICIES), "router.toml").services["transfer"]
+    assert isinstance(transfer, TelegramService)
+    first, second = transfer.backends
+    assert (first.address, first.weight, first.priority) == (Address("10.0.0.1", 9100), 1, 0)
+    assert (second.address, second.weight, second.priority) == (Address("core.example", 9100), 3, 1)
+    assert (transfer.balance, transfer.balance_field) == ("hash", "company_number")
+    assert transfer.health is not None and (transfer.health.probe, transfer.health.interval, transfer.health.fall) == ("poll", 0.5, 3)
+    assert transfer.ejection is not None and transfer.ejection.failure_when == {"response_code": Exact(("SSSS", "VTIM"))}
+    assert (transfer.ejection.consecutive, transfer.ejection.rate, transfer.ejection.base) == (5, 0.25, 30)
+    assert (transfer.failover.failback, transfer.failover.delay, transfer.failover.slow_start) == ("manual", 30, 0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "what"),
+    [
+        ('backends = [{ address = "core:0" }]', "services.transfer.backends[0].address", "has port 0"),
+        ('backends = [{ address = "core:1", weigth = 2 }]', "services.transfer.backends[0].weigth", "unknown key"),
+        ('backends = [{ address = "core:1", weight = 0 }]', "services.transfer.backends[0].weight", "is out of range"),
+        ("backends = [{ weight = 2 }]", "services.transfer.backends[0].address", "is missing"),
+        ('backends = ["core"]', "services.transfer.backends[0]", "is not an address"),
+        ('backends = ["core:1"]\nbalance = "hash"', "services.transfer", 'has one of balance = "hash" and balance_field'),
+        ('backends = ["core:1"]\nbalance_field = "branch"', "services.transfer", 'has one of balance = "hash" and balance_field'),
+        ('backends = ["core:1"]\nhealth = { probe = "http" }', "services.transfer.health.probe", "is not for telegram services"),
+        ('backends = ["core:1"]\nhealth = { probe = "tls" }', "services.transfer.health.probe", "needs TLS towards the backends"),
+        ('backends = ["core:1"]\nhealth = { path = "/up" }', "services.transfer.health.path", "belongs to the probe http"),
+        ('backends = ["core:1"]\nhealth = { intervall = "1s" }', "services.transfer.health.intervall", "unknown key"),
+        ('backends = ["core:1"]\nejection = { rate = 0 }', "services.transfer.ejection.rate", "is of the wrong type"),
+        ('backends = ["core:1"]\nejection = { base = "10m" }', "services.transfer.ejection.base", "is above longest"),
+        ('backends = ["core:1"]\nfailover = { failback = "never" }', "services.transfer.failover.failback", "is none of the choices"),
+        ('url = "http://credit/"\nhealth = { probe = "poll" }', "services.transfer.health.probe", "is not for http services"),
+    ],
+)
+def test_policies_of_backends_that_cannot_be(keys: str, key: str, what: str):
+    text = replaced(MINIMAL, 'backends = ["10.0.0.1:9100"]', keys)
+    assert [(problem.key, problem.what) for problem in problems(text)] == [(key, what)]

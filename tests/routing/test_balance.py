@@ -30,13 +30,13 @@ def links(*weights: float, limit: int = 1000) -> list[Peer]:
 def given_out(policy, some: list[Peer], frames: list[bytes]) -> list[str]:
     """To whom each of these requests went; nobody answers."""
     order = []
-    for number, frame in enumerate(frames):
+    for frame in frames:
         link = policy.choose(some, frame)
         if link is None:
             order.append("-")
             continue
         link.load += 1
-        link.last = number + 1
+        link.had += 1 / link.weight
         order.append(link.backend_name)
     return order
 
@@ -47,6 +47,15 @@ def test_least_outstanding_gives_each_its_share_by_weight():
 
 def test_least_outstanding_takes_equals_in_turns():
     assert given_out(LeastOutstanding(), links(1, 1, 1), [b""] * 6) == list("abcabc")
+
+
+def test_least_outstanding_gives_by_weight_though_nothing_is_ever_open():
+    some, order = links(3, 1), Counter()
+    for _ in range(40):
+        order.update(given_out(LeastOutstanding(), some, [b""]))
+        for link in some:
+            link.load = 0
+    assert order == {"a": 30, "b": 10}
 
 
 def test_least_outstanding_prefers_who_has_answered():

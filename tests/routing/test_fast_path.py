@@ -146,7 +146,7 @@ class Played:
 def peer_state(speaker: Speaker) -> tuple[Any, ...]:
     peer = speaker.peer
     stream = speaker.history + b"".join(peer.outbox)
-    return peer.name, stream, peer.queued, peer.accepted, peer.load, peer.last, [lane_state(lane) for lane in peer.lanes], peer.owners
+    return peer.name, stream, peer.queued, peer.accepted, peer.load, peer.had, [lane_state(lane) for lane in peer.lanes], peer.owners
 
 
 def lane_state(lane: Lane) -> tuple[Any, ...]:
