@@ -337,8 +337,7 @@ class Switch:
         opened[key] = pending[ref] = exchange
         link.load += 1
         if len(service.links) > 1:
-            service.sends += 1
-            link.last = service.sends
+            link.had += 1.0 / link.weight
         self.commands.append(call)
         return True
 
