@@ -302,6 +302,13 @@ class PlayedRest(Played):
 
 
 @given(rest_steps, st.booleans(), st.booleans(), st.integers(1, 6), st.integers(0, 3))
+@example([("ask", 0, [("0200", 1, "")]), ("serve", True), ("answer", 0), ("ask", 0, [("0200", 2, "")])], True, False, 4, 3)
+@example(  # the room that an answer makes goes to who waits
+    [("ask", 0, [("0200", number, "") for number in (1, 2, 3)]), ("serve", True), ("answer", 0), ("serve", True)], False, False, 4, 3
+)
+@example(  # a number whose request ended unknown is refused
+    [("ask", 0, [("0200", 1, "")]), ("serve", True), ("fail", 0), ("ask", 0, [("0200", 1, ""), ("0200", 2, "")])], False, False, 4, 3
+)
 @settings(max_examples=250, deadline=None)
 def test_both_ways_to_an_http_service_end_in_the_same_state(
     script: list[Any], carrier: bool, refusal: bool, open_exchanges: int, pending: int
