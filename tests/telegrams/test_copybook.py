@@ -62,7 +62,7 @@ ONE = "01 REC."
     ("clauses", "kind", "length"),
     [
         ("PIC X(10)", "Text(10)", 10),
-        ("PIC XXX", "Text(3)", 3),
+        ("PIC XX", "Text(2)", 2),
         ("PIC A(4)", "Text(4)", 4),
         ("PICTURE IS X(3)9(2)", "Text(5)", 5),
         ("PIC X(5) JUSTIFIED RIGHT", 'Text(5, align="right")', 5),
@@ -95,7 +95,7 @@ ONE = "01 REC."
         ("PIC $$$,$$9.99CR", 'Edited("$$$,$$9.99CR")', 12),
         ("PIC 99/99/9999", 'Edited("99/99/9999")', 10),
         ("PIC ZZ9 BLANK ZERO", 'Edited("ZZ9", blank="when zero")', 3),
-        ("PIC XXBXX/X", "Text(7)", 7),
+        ("PIC X(2)BX(2)/X", "Text(7)", 7),
     ],
 )
 def test_a_picture_and_its_usage_become_a_kind(clauses: str, kind: str, length: int):
