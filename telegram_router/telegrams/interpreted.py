@@ -12,6 +12,7 @@ from telegram_router.telegrams.fields import FieldFault
 from telegram_router.telegrams.groups import bare, counted_by
 from telegram_router.telegrams.layout import IN_HEADER, Node, PlannedField, PlannedGroup, PlannedTable, PlannedViews, Reference
 from telegram_router.telegrams.nested_codec import NestedCodec
+from telegram_router.telegrams.windows import Windows
 
 if TYPE_CHECKING:
     _Construct: TypeAlias = Construct[Any, Any]
@@ -22,9 +23,10 @@ else:
 class WholeTelegram(_Construct):
     """`header` and `body` of exactly one telegram. construct by itself ignores trailing bytes and unknown names."""
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: Codec, windows: Windows) -> None:
         super().__init__()
         self._codec = codec
+        self._windows = windows
         members = _nested(codec) if isinstance(codec, NestedCodec) else [_flat(codec, "header"), _flat(codec, "body")]
         self.struct = Struct("header" / members[0], "body" / members[1])
 
@@ -39,6 +41,7 @@ class WholeTelegram(_Construct):
         parsed = self.struct._parse(stream, context, path)
         if stream.tell() - start != size:
             raise FieldFault("E-FRM-07", f"{size - stream.tell() + start} bytes beyond the layout", f"{stream.tell() - start} bytes")
+        self._windows.check_one(parsed["header"], parsed["body"])
         return parsed
 
     def _build(self, obj: Any, stream: IO[bytes], context: Any, path: str) -> Any:
@@ -46,9 +49,11 @@ class WholeTelegram(_Construct):
         context._params["telegram_size"] = self._codec.size_of(obj["body"])
         filled = {"header": self._codec.keys | self._counts(obj) | dict(obj["header"]), "body": obj["body"]}
         try:
-            return self.struct._build(filled, stream, context, path)
+            built = self.struct._build(filled, stream, context, path)
         except KeyError:
             raise FieldFault("E-FLD-12", "field is missing", "all names of the layout") from None
+        self._windows.check_one(filled["header"], filled["body"])
+        return built
 
     def _counts(self, obj: Any) -> dict[str, int]:
         """Counters in the header follow from the lists in the body."""

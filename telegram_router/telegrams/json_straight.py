@@ -45,7 +45,7 @@ def to_json_function(tree: Mapping[str, Any]) -> ToJson:
 
 def to_reply_function(request: MessageLayout, reply: MessageLayout, given: Given) -> ToReply | None:
     """None where the reply cannot be put together from the request's bytes."""
-    if not (is_flat(request.tree) and is_flat(reply.tree)):
+    if not (is_flat(request.tree) and is_flat(reply.tree)) or reply.windows.all:
         return None
     source = _Source()
     try:

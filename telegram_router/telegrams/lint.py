@@ -14,6 +14,7 @@ from telegram_router.telegrams.draft import Draft, DraftMessage
 from telegram_router.telegrams.fields import Code, Digits, FieldFault, Length, encoding_mistakes, strictness_mistakes
 from telegram_router.telegrams.layout import LayoutProblem, PlannedField, value_names
 from telegram_router.telegrams.lengths import LengthField
+from telegram_router.telegrams.windows import misplaced
 
 
 class Lines:
@@ -69,6 +70,7 @@ class _Linter:
             self.replies,
             self.framing,
             self.length_fields,
+            self.windows,
             self.errors,
         )
 
@@ -295,6 +297,14 @@ class _Linter:
             )
         if wanted and shape.kind != "ascii":  # type: ignore[union-attr]
             yield self.problem("E-CFG-27", self.family.line, "framing", "a length inside the telegram must be ASCII digits")
+
+    def windows(self) -> Problems:
+        """Dates that must be near a date of the header."""
+        header = self.draft.header.fields
+        for planned in {f.line: f for f in [*header, *(f for m in self.draft.messages for f in m.body.fields)]}.values():
+            what = misplaced(planned, header)
+            if what:
+                yield self.problem("E-CFG-24", self.lines.of_field(planned.name, planned.line), planned.path, what, do="name a date field")
 
     # -- error reply
 

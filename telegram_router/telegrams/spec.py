@@ -24,6 +24,7 @@ from telegram_router.telegrams.layout import Node, PlannedField, is_flat
 from telegram_router.telegrams.nested_codec import NestedCodec
 from telegram_router.telegrams.refusal import Refuser
 from telegram_router.telegrams.telegram import Telegram
+from telegram_router.telegrams.windows import Windows
 
 
 class ReplyRule(NamedTuple):
@@ -51,6 +52,9 @@ class MessageLayout:
         self.reply = ReplyRule("none")
         self.codec = Codec(spec.name, self.name, self.fields) if is_flat(self.tree) else NestedCodec(spec.name, self.name, self.tree)
         self.decode, self.encode, self.source = generate(self.codec, spec, self)
+        self.windows = Windows(spec.name, self.name, (f for f in self.tree if isinstance(f, PlannedField)))
+        if self.windows.all:
+            self.decode, self.encode = self.windows.around_decode(self.decode), self.windows.around_encode(self.encode)
         self.body_names = frozenset(self.codec.names["body"])
         around = framing.prefix + framing.suffix
         least, most = self.codec.sizes()
@@ -81,7 +85,7 @@ class MessageLayout:
     @cached_property
     def construct(self) -> WholeTelegram:
         """This message under interpreted construct: `parse` gives `header` and `body`, `build` takes them."""
-        return WholeTelegram(self.codec)
+        return WholeTelegram(self.codec, self.windows)
 
 
 class Spec:

@@ -7,8 +7,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from one_field import OneField
 
-from telegram_router.errors import CODES
-from telegram_router.telegrams import Date, Time
+from telegram_router.errors import CODES, FieldError, SpecError
+from telegram_router.telegrams import (
+    Code,
+    Date,
+    Family,
+    FieldFault,
+    FixedSize,
+    Framing,
+    Message,
+    Occurs,
+    Reply,
+    Struct,
+    Time,
+    compile_family,
+)
 
 READS = [
     (Date(8, "YYYYMMDD"), b"20240229", "2024-02-29"),
@@ -155,3 +168,82 @@ MISTAKES = [
 @pytest.mark.parametrize(("kind", "words"), MISTAKES, ids=lambda v: v if isinstance(v, str) else None)
 def test_a_wrong_declaration_is_told_at_load(kind, words):
     assert any(words in what and code in CODES for code, what in kind.mistakes())
+
+
+# --- windows --------------------------------------------------------------------------------------------------------
+
+
+def parcel(**options):
+    """A layout with a date in the header and one that must be near it in the body."""
+    return compile_family(
+        Family(
+            name="parcel",
+            title="parcels",
+            version="1",
+            encoding="ascii",
+            framing=Framing(FixedSize(17)),
+            header=Struct("key" / Code(1), "sent" / Date()),
+            key=("key",),
+            correlation=("sent",),
+            messages=[Message("m", "message", ("1",), Struct("due" / Date(**{"within": 7, "of": "sent"} | options)), reply=Reply.none())],
+        )
+    ).messages["m"]
+
+
+NEAR = [(b"20240308", ""), (b"20240223", ""), (b"20240309", "E-FLD-04"), (b"20240222", "E-FLD-04"), (b"        ", "")]  # 28 of the corpus
+
+
+@pytest.mark.parametrize(("due", "code"), NEAR)
+def test_a_date_must_be_near_the_date_of_the_header(due, code):
+    message = parcel()
+    raw = b"1" + b"20240301" + due
+    header, body = {"sent": "20240301"}, {"due": due.decode().strip() or None}
+    for read, write in ((message.decode, message.encode), (message.construct.parse, build_with(message))):
+        if not code:
+            assert read(raw) and write(header, body) == raw
+            continue
+        for refuse in (lambda read=read: read(raw), lambda write=write: write(header, body)):
+            with pytest.raises((FieldError, FieldFault)) as refused:
+                refuse()
+            assert code in str(refused.value) and due.decode() not in str(refused.value)
+
+
+def build_with(message):
+    return lambda header, body: message.construct.build({"header": header, "body": body})
+
+
+def test_no_date_in_the_header_is_near_everything():
+    assert parcel().decode(b"1" + b" " * 8 + b"20240309").body["due"] == "20240309"
+
+
+WINDOW_MISTAKES = [
+    ({"of": None}, "give both"),
+    ({"within": -1}, "days from 0"),
+    ({"of": "key"}, "no date of the header"),
+    ({"of": "nothing"}, "no date of the header"),
+    ({"within": "7"}, "within must be a whole number"),
+    ({"form": "MMDD", "length": 4}, "says the day and the year"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), WINDOW_MISTAKES, ids=lambda v: v if isinstance(v, str) else None)
+def test_a_wrong_window_is_told_at_load(options, words):
+    with pytest.raises(SpecError) as refused:
+        parcel(**options)
+    assert words in "\n".join(problem.text() for problem in refused.value.problems)
+
+
+def test_a_window_inside_a_table_is_told_at_load():
+    family = Family(
+        name="parcel",
+        title="parcels",
+        version="1",
+        encoding="ascii",
+        framing=Framing(FixedSize(17)),
+        header=Struct("key" / Code(1), "sent" / Date()),
+        key=("key",),
+        correlation=("sent",),
+        messages=[Message("m", "", ("1",), Struct("parts" / Occurs(1, Struct("due" / Date(within=7, of="sent")))), reply=Reply.none())],
+    )
+    with pytest.raises(SpecError, match="no group and no table"):
+        compile_family(family)

@@ -156,12 +156,15 @@ class Days:
 
     def day(self, text: str) -> datetime.date | None:
         """The day that an existing text means; None where the form does not say the year, or the day."""
-        found = self._read(text)
-        if found is None or not found.keys() & {"YYYY", "YY"} or not found.keys() & {"DD", "DDD"}:
-            return None
-        if "YY" in found and self._century is None and self._era is None and "E" not in found:
-            return None
-        return self._date(found)
+        found = self._read(text) if self.knows_day else None
+        return None if found is None else self._date(found)
+
+    @property
+    def knows_day(self) -> bool:
+        """Whether the form says the day, and the year with its century."""
+        tokens = {part.token for part in self._parts}
+        says_year = "YYYY" in tokens or ("YY" in tokens and ("E" in tokens or self._century is not None or self._era is not None))
+        return says_year and bool(tokens & {"DD", "DDD"})
 
     def _exists(self, text: str) -> bool:
         found = self._read(text)

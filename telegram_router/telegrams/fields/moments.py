@@ -39,6 +39,8 @@ class Moment(CharKind):
         "blank": (str,),
         "century": (int, NoneType),
         "era": (str, NoneType),
+        "within": (int, NoneType),
+        "of": (str, NoneType),
     }
 
     def __init__(
@@ -48,11 +50,15 @@ class Moment(CharKind):
         blank: MomentBlank,
         century: int | None,
         era: str | None,
+        within: int | None,
+        of: str | None,
         *,
         log: Log,
         json: Json,
     ) -> None:
         super().__init__(length, log=log, json=json)
+        self.within = within
+        self.of = of
         self.form = form
         self.blank: MomentBlank = blank
         self.century = century
@@ -72,7 +78,13 @@ class Moment(CharKind):
     def expected(self) -> str:
         year = f" of the years {self.century} to {self.century + 99}" if self.century is not None else ""
         era = f" of the era {self.era}" if self.era not in (None, "letter", "digit") else ""
-        return f"an existing {self.form}{year}{era}{_EMPTY_WORDS.get(self.blank, '')}"
+        near = "" if self.within is None else f", at most {self.within} days from {self.of}"
+        return f"an existing {self.form}{year}{era}{near}{_EMPTY_WORDS.get(self.blank, '')}"
+
+    @property
+    def knows_day(self) -> bool:
+        """Whether its values say which day is meant, the year included."""
+        return self._days is not None and self._days.knows_day
 
     def day(self, value: str | None) -> datetime.date | None:
         """The day that a value means; None where there is no value, or where the form leaves the century, the year or the day open."""
@@ -173,6 +185,10 @@ class Moment(CharKind):
         if self.blank == "zeros" and self._days is None:
             yield "E-CFG-20", 'blank="zeros" needs a form with a date: as a time, zeros are midnight'
         yield from self._year_mistakes()
+        if (self.within is None) != (self.of is None):
+            yield "E-CFG-20", "within is a number of days, and of the date of the header that they are counted from: give both"
+        elif self.within is not None and not (self.within >= 0 and self.knows_day):
+            yield "E-CFG-20", "within needs a number of days from 0, and a form that says the day and the year"
 
     def _year_mistakes(self) -> Iterator[Mistake]:
         short = "YY" in self.form and "YYYY" not in self.form
@@ -190,6 +206,7 @@ class Date(Moment):
 
     `century=1950` says that YY means the years 1950 to 2049. `era="R"` says that YY counts the years of that Japanese era (M, T, S,
     H, R); with an E in the form the era stands before them, as its letter, or with `era="digit"` as its digit 1 to 5.
+    `within=7, of="sent"` refuses a date more than 7 days from that of the header's field `sent`.
     """
 
     def __init__(
@@ -200,10 +217,12 @@ class Date(Moment):
         *,
         century: int | None = None,
         era: str | None = None,
+        within: int | None = None,
+        of: str | None = None,
         log: Log = "masked",
         json: Json = "string",
     ) -> None:
-        super().__init__(length, form, blank, century, era, log=log, json=json)
+        super().__init__(length, form, blank, century, era, within, of, log=log, json=json)
 
 
 class Time(Moment):
@@ -217,7 +236,9 @@ class Time(Moment):
         *,
         century: int | None = None,
         era: str | None = None,
+        within: int | None = None,
+        of: str | None = None,
         log: Log = "masked",
         json: Json = "string",
     ) -> None:
-        super().__init__(length, form, blank, century, era, log=log, json=json)
+        super().__init__(length, form, blank, century, era, within, of, log=log, json=json)
