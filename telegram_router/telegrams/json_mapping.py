@@ -324,8 +324,8 @@ def literal(planned: PlannedField, text: str) -> Any:
         return kind.read(kind.write(text))
     try:
         raw = text.encode("ascii")
-    except UnicodeEncodeError:
-        raise kind.fault("E-ENC-03", "character that the field's encoding does not have") from None
+    except UnicodeEncodeError as error:
+        raise kind.fault("E-ENC-03", f"character {error.start + 1} of the text is not ASCII") from None
     if planned.length and len(raw) > planned.length:
         raise kind.fault("E-FLD-05", f"text needs {len(raw)} bytes, field holds {planned.length}")
     raw = raw.ljust(planned.length)

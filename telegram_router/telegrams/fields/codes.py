@@ -111,7 +111,8 @@ class Code(CharKind):
             raise self.wrong_type(value, "text")
         content = value.rstrip(" ")
         if not content.isascii():
-            raise self.fault("E-ENC-03", "character that is not ASCII")
+            position = next(at for at, character in enumerate(content, 1) if not character.isascii())
+            raise self.fault("E-ENC-03", f"character {position} of the code is not ASCII")
         if len(content) > self.length:
             raise self.fault("E-FLD-05", f"code needs {len(content)} bytes, field holds {self.length}")
         return self.charset.wire(self._checked(content).encode("ascii").ljust(self.length))
