@@ -193,10 +193,10 @@ class _Planner:
         return None not in found.values()
 
     def _routable(self, name: str, place: tuple[str | int, ...], spec: Spec) -> None:
-        """Records of a file have a layout like any telegram, but nothing that says where they go and what answers them."""
+        """Records of a file have a layout like any telegram, but nothing that says where they go and which answer is theirs."""
         lacking = [role for role in ("key", "correlation") if not getattr(spec.family, role)]
         if lacking:
-            what = f"the spec has no {' and no '.join(lacking)}: it describes records, which cannot be routed"
+            what = f"the spec has no {' and no '.join(lacking)}: its telegrams can be read and written, not routed"
             self.report("E-CFG-07", place, what, do=f"name the header fields in the spec's {' and '.join(lacking)}, or use another spec")
         else:
             self.plan.specs[name] = spec

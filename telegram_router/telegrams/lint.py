@@ -146,10 +146,9 @@ class _Linter:
             yield from self._not_in_header(role, [name] if name else [])
 
     def _may_be_empty(self, role: str) -> bool:
-        """A record of a file has no key when it is the only one of its family, and pairs with nothing when none wants an answer."""
-        if role == "key":
-            return len(self.draft.messages) == 1
-        return all(drafted.reply is not None and drafted.reply.message is None for drafted in self.draft.messages)
+        """A record of a file has no key when it is the only one of its family. Without correlation fields a family can be read
+        and written but not routed, which the check of a configuration says."""
+        return role == "correlation" or len(self.draft.messages) == 1
 
     def _not_in_header(self, role: str, names: Iterable[str]) -> Problems:
         for name in names:

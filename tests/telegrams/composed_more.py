@@ -43,6 +43,33 @@ def bancassurance(kind: str, deal: str, flag: str, code: str, parts: tuple[int, 
     return joined(pieces, size)
 
 
+def zengin(*pieces: tuple[int, bytes]) -> bytes:
+    return joined(pieces, 120)
+
+
+def kana(text: str, size: int) -> bytes:
+    """Half-width kana, one byte each."""
+    raw = text.encode("cp932")
+    assert len(raw) == len(text) <= size
+    return raw.ljust(size)
+
+
+def zengin_transfer(codes: bytes, identification: bytes) -> bytes:
+    return zengin(
+        (0, b"2"), (1, b"0005"), (5, kana("ﾐﾂﾋﾞｼﾕ-ｴﾌｼﾞｴｲ", 15)), (20, b"123"), (23, kana("ﾎﾝﾃﾝ", 15)), (38, b"    "), (42, b"1"),
+        (43, b"7654321"), (50, kana("ｶ)ﾃｽﾄｼﾖｳｼﾞ", 30)), (80, b"0000123456"), (90, b"0"), (91, codes), (111, b"7"), (112, identification),
+        (113, b" " * 7),
+    )  # fmt: skip
+
+
+def iso8583(kind: str, bitmap: str, data: bytes) -> bytes:
+    telegram = b"ISO" + b"02" + b"60" + b"000" + b"1" + b"0" + kind.encode() + bitmap.encode() + data
+    return len(telegram).to_bytes(2, "big") + telegram
+
+
+TRACE = b"0315101112" + b"000042"  # transmission date and time, trace number
+MONEY = b"164000000000000002" + b"000000" + b"000000001500"  # a test card number, processing code, amount
+
 CONTRACT = "계약자 홍길동  종신보험".encode("cp949")
 
 COMPOSED: dict[str, dict[str, bytes]] = {
@@ -59,7 +86,28 @@ COMPOSED: dict[str, dict[str, bytes]] = {
         "contracts.request": bancassurance("0200", "000200", "1", "", None, b"CUST000042"),
         "contracts.response": bancassurance("0210", "000200", "5", "000", (3, 1), CONTRACT),
     },
-}
+    "zengin": {
+        "header": zengin(
+            (0, b"1"), (1, b"21"), (3, b"0"), (4, b"1234567890"), (14, kana("ｶ)ﾃｽﾄｺｳｷﾞﾖｳ", 40)), (54, b"0331"), (58, b"0001"),
+            (62, kana("ﾐｽﾞﾎ", 15)), (77, b"001"), (80, kana("ﾄｳｷﾖｳ", 15)), (95, b"2"), (96, b"0123456"), (103, b" " * 17),
+        ),
+        "transfer": zengin_transfer(b"0000000001" + b"0000000002", b" "),
+        "trailer": zengin((0, b"8"), (1, b"000001"), (7, b"000000123456"), (19, b" " * 101)),
+        "end": zengin((0, b"9"), (1, b" " * 119)),
+    },
+    "iso8583": {
+        f"{name}.{end}": iso8583(kind, bitmap, data)
+        for name, (asked, answered, bitmap, data) in {
+            "authorization": ("0100", "0110", "7220000000000000", MONEY + TRACE),
+            "financial": ("0200", "0210", "7220000000000000", MONEY + TRACE),
+            "financial_advice": ("0220", "0230", "7220000000000000", MONEY + TRACE),
+            "reversal": ("0400", "0410", "7220000000000000", MONEY + TRACE),
+            "reversal_advice": ("0420", "0430", "7220000000000000", MONEY + TRACE),
+            "network": ("0800", "0810", "0220000000000000", TRACE),
+        }.items()
+        for end, kind in (("request", asked), ("response", answered))
+    },
+}  # fmt: skip
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """The samples of the specs whose published page gives a header only: composed byte by byte, read and written exactly."""
 
 import pytest
-from composed_more import COMPOSED, CONTRACT, SAMPLES
+from composed_more import COMPOSED, CONTRACT, SAMPLES, kana, zengin_transfer
 from shipped import shipped
 
 CASES = [(family, name) for family, frames in COMPOSED.items() for name in frames]
@@ -64,3 +64,38 @@ def test_error_telegrams_of_virtual_accounts_have_the_direction_of_answers():
     request, response = (spec.decode(COMPOSED["vas"][f"open.{end}"]) for end in ("request", "response"))
     refused = spec.decode(spec.error_reply(COMPOSED["vas"]["open.request"], "E-BCK-05", Delivery.SENT_UNKNOWN))
     assert refused["response_code"] == "990" and refused["flag"] == response["flag"] != request["flag"]
+
+
+def test_a_later_byte_decides_how_zengins_customer_codes_are_seen():
+    spec = shipped("zengin")
+    codes = spec.decode(COMPOSED["zengin"]["transfer"]).body
+    assert codes["customer_codes"] == {"first": "0000000001", "second": "0000000002"} and "edi" not in codes
+    frame = zengin_transfer(kana("ｾｲｷﾕｳｼﾖ 2024-03", 20), b"Y")
+    telegram = spec.decode(frame)
+    assert telegram.body["edi"] == "ｾｲｷﾕｳｼﾖ 2024-03" and "customer_codes" not in telegram.body
+    assert spec.encode(telegram) == frame
+
+
+def test_a_voicing_mark_is_a_character_of_its_own():
+    assert shipped("zengin").decode(COMPOSED["zengin"]["transfer"]).body["payee"] == "ｶ)ﾃｽﾄｼﾖｳｼﾞ"
+
+
+def test_iso_8583_has_a_binary_length_of_two_bytes_in_front_that_counts_what_follows():
+    frame = COMPOSED["iso8583"]["network.request"]
+    assert frame[:2] == bytes([0, 48])
+    assert shipped("iso8583").framing.cutter(1)(frame * 3, 0, 9) == ([frame] * 3, 150)
+
+
+def test_a_family_without_correlation_is_refused_where_it_would_be_routed(tmp_path):
+    from telegram_router.errors import ConfigError
+    from telegram_router.plan import read_plan
+
+    file = tmp_path / "router.toml"
+    file.write_text(
+        '[listeners.cards]\naddress = "127.0.0.1:0"\nspec = "iso8583"\n[services.host]\nbackends = ["127.0.0.1:9"]\n'
+        '[[routes]]\nlistener = "cards"\ndefault = true\nservice = "host"\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_plan(file)
+    assert [(each.code, each.key) for each in caught.value.problems] == [("E-CFG-07", "listeners.cards.spec")]
+    assert "no correlation" in caught.value.problems[0].what
