@@ -217,14 +217,14 @@ LATIN: Final = Alphabet()
 class Place:
     """Where the code generator puts a field. Kinds name bytes of the telegram by what this gives, never by `start` themselves.
 
-    In the generated code `b` is the telegram and `t` the same as text in its alphabet. Three ways to look at the field's bytes,
+    In the generated code `b` is the telegram and `t` the same as text in its alphabet. Ways to look at the field's bytes,
     all of them cheap:
 
     - `slice` and `part(start, end)`: of `t`: `t[12:20]`.
     - `raw` and `raw_part(start, end)`: of `b`, for what is no text: `b[12:20]`, to be had by `int.from_bytes`, `.hex()`, a table.
     - `text_in("cp037")`, with `start` and `end` for a part: of the whole telegram decoded once by a codec of one byte per
       character: `t_1[12:20]`. The decoder gets the line that decodes it only when a field asks. A byte that the codec
-      does not have reads as U+FFFD.
+      does not have reads as U+FFFD. `halves(0, 15)`: the same of its hexadecimal text.
 
     Writing gives text of the alphabet whatever the field is, one character for each byte: `spelled(source)` of source that gives
     bytes, `constant(raw)` of bytes that are known.
@@ -266,6 +266,12 @@ class Place:
         if codec == self.alphabet.codec:
             return self.part(start, self.length if end is None else end)
         return f"{self.decoded(codec)}{self._span(start, self.length if end is None else end)}"
+
+    def halves(self, start: int, end: int) -> str:
+        """A slice of the telegram as hexadecimal text, of which a byte has two characters, relative to the field and in halves."""
+        before = f"2*{self.base}+" if self.base else ""
+        at = 2 * self.start
+        return f"{self.decoded('hex')}[{before}{at + start}:{before}{at + end}]"
 
     def _span(self, start: int, end: int) -> str:
         before = f"{self.base}+" if self.base else ""

@@ -97,18 +97,18 @@ class Packed(Number):
     # -- generated code
 
     def source_of_read(self, place: Place) -> str:
-        pad = "0" * self._pad
-        digits = f"h[{self._pad}:{'-1' if self.nibble_sign else ''}]" if pad or self.nibble_sign else "h"
-        unpadded = " and h[0] == '0'" if pad else ""
+        end = 2 * self.length - bool(self.nibble_sign)
+        unpadded = f" and {place.halves(0, 1)} == '0'" if self._pad else ""
+        usual = f"(x := {place.halves(self._pad, end)}).isdecimal(){unpadded}"
+        number = self.value_source("x", place)
         if not self.nibble_sign:
-            return f"{self.value_source('x', place)} if (x := (h := {place.raw}.hex()){digits[1:]}).isdecimal(){unpadded} else {place.slow}"
-        usual = f"(x := (h := {place.raw}.hex()){digits[1:]}).isdecimal(){unpadded}"
-        plus = f"{self.value_source('x', place)} if h[-1] == {self._plus!r}"
+            return f"{number} if {usual} else {place.slow}"
+        sign = place.halves(end, end + 1)
         if not self.signed:
-            return f"({plus} else {place.slow}) if {usual} else {place.slow}"
+            return f"{number} if {usual} and {sign} == 'f' else {place.slow}"
         zeros = place.use(f"ZEROS{self.digits}", "0" * self.digits)
-        minus = f"{self.value_source('x', place, True)} if h[-1] == 'd' and x != {zeros}"
-        return f"({plus} else {minus} else {place.slow}) if {usual} else {place.slow}"
+        minus = f"{self.value_source('x', place, True)} if {sign} == 'd' and x != {zeros} else {place.slow}"
+        return f"({number} if {sign} == 'c' else {minus}) if {usual} else {place.slow}"
 
     def source_of_write(self, value: str, place: Place) -> str:
         if not 0 <= self.scale < self.digits:
