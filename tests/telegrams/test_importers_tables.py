@@ -419,7 +419,7 @@ def test_all_disagreements_are_reported_not_only_the_first():
 
 
 def test_a_difference_that_lasts_is_told_once_where_it_begins():
-    wrong = {(row, 2): offset for row, offset in zip(range(25, 37), range(0, 12), strict=True)}
+    wrong = {(row, 2): offset for row, offset in zip(range(25, 37), range(12), strict=True)}
     rows = changed({})
     for row in range(25, 37):
         rows[row - 1][2] += 4

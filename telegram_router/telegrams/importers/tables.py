@@ -347,12 +347,12 @@ class _Reading:
             self._say_record(parts[0], header)
         arguments = dict[str, str]()
         named = self._named(parts, messages, by_row, arguments)
-        key = tuple(by_row[row.row] for row in self.key_rows)
+        key = tuple(by_row.get(row.row, "") for row in self.key_rows)
         return ImportedSpec(
             name=self._family_name(),
             title=self._family_title(parts),
             messages=tuple(named),
-            framing=self._framing(parts, header, sizes, length_field),
+            framing=self._framing(parts, header, sizes, length_field, any(map(_is_open, named))),
             encoding=self._encoding(parts),
             header=() if record else nodes,
             key=key,
@@ -375,7 +375,7 @@ class _Reading:
             routing=lambda row: row.row in {each.row for each in self.key_rows},
         )
         declaring = Declaring(told, purpose, header.circles_mean_yes)
-        made = [node for node in declaring.nodes([*header.items], names, frozenset()) if isinstance(node, ImportedField | ImportedInline)]
+        made = [_flat(node) for node in declaring.nodes([*header.items], names, frozenset())]
         if length_field is not None:
             at = next(n for n, node in enumerate(made) if node.line == length_field.row.row)
             made[at] = ImportedField(
@@ -405,7 +405,7 @@ class _Reading:
         )
 
     def _correlation(self, by_row: dict[int, str], key: tuple[str, ...]) -> tuple[str, ...]:
-        chosen = tuple(by_row[row.row] for row in self.correlation_rows if row not in self.key_rows and by_row[row.row])
+        chosen = tuple(by_row[row.row] for row in self.correlation_rows if row not in self.key_rows and by_row.get(row.row))
         if chosen:
             what = f"a reply is paired with its request by {', '.join(chosen)}"
             self.general.append(
@@ -428,10 +428,10 @@ class _Reading:
             None,
         )
 
-    def _framing(self, parts: list[_Part], header: _Header, sizes: list[int], length_field: Item | None) -> str:
+    def _framing(self, parts: list[_Part], header: _Header, sizes: list[int], length_field: Item | None, is_open: bool) -> str:
         if length_field is None:
-            chosen = framing_of(sizes, header.size, None, "")
-            one = len(set(sizes)) == 1
+            one = len(set(sizes)) == 1 and not is_open
+            chosen = framing_of(sizes, header.size, None, "" if one else "payload")
             what = (
                 f"telegrams of {sizes[0]} bytes with nothing in front"
                 if one
@@ -463,7 +463,7 @@ class _Reading:
         keys = {key for part in parts for key in (part.key, part.answer) if key}
         step = reply_step(key[place] for key in keys) if self.key_rows else None
         if step is not None:
-            arguments["reply_rule"] = f'Plus("{by_row[self.key_rows[place].row]}", {step})'
+            arguments["reply_rule"] = f'Plus("{by_row.get(self.key_rows[place].row, "")}", {step})'
         answers = {key: answer for key in keys if step and (answer := _plus(key, place, step)) in keys}
         named, taken = list[ImportedMessage](), set[str]()
         bases: dict[tuple[str, ...], str] = {}
@@ -554,6 +554,13 @@ def _part_of(block: Block, section: str | None) -> _Part:
         else:
             (part.header if current == "header" else part.body).append(line)
     return part
+
+
+def _flat(node: Imported) -> ImportedField | ImportedInline:
+    """A header's field; what cannot stand in a header, which is told, as reserved bytes."""
+    if isinstance(node, ImportedField | ImportedInline):
+        return node
+    return ImportedField("", f"Filler({node.size})", node.size, node.name, line=node.line)
 
 
 def _rows(lines: list[Line]) -> Iterator[FieldRow]:

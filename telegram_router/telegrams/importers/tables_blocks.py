@@ -103,7 +103,9 @@ class Block:
 _PAIR: Final = re.compile(r"\s*([^:：]{1,30}?)\s*[:：]\s*(\S.*)", re.DOTALL)
 _REPEAT_END: Final = re.compile(r"반복\s*(부|구간|영역)?\s*(끝|종료|end)|end\s*(of)?\s*repeat", re.IGNORECASE)
 _REPEAT: Final = re.compile(r"반복|repeat|occurs", re.IGNORECASE)
-_TIMES: Final = re.compile(r"(\d{1,4})\s*(회|번|건|times|개)|(?:반복|repeat|occurs|[x×*])\D{0,8}?(\d{1,4})", re.IGNORECASE)
+_TIMES: Final = re.compile(
+    r"(\d{1,4})\s*(?:회|번|건|times|개)|(?:반복|repeat|occurs)\D{0,8}?(\d{1,4})|(?:^|\s)[x×*]\s*(\d{1,4})", re.IGNORECASE
+)
 
 
 def blocks_of(sheet: Sheet) -> list[Block]:
@@ -226,7 +228,7 @@ def _repeat(row: Row, text: str) -> RepeatRow | None:
 def times_in(text: str) -> int | None:
     """How often a note says that something is repeated."""
     found = _TIMES.search(text)
-    return int(found[1] or found[3]) if found else None
+    return int(found[1] or found[2] or found[3]) if found else None
 
 
 def _total(row: Row, columns: Columns, cells: list[tuple[int, Cell]]) -> TotalRow | None:

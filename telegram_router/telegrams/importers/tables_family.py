@@ -82,12 +82,13 @@ def reply_step(types: Iterable[str]) -> int | None:
 
 
 def framing_of(sizes: Sequence[int], header: int, length: tuple[int, int] | None, counts: str) -> str:
-    """A framing that can read what the sheets describe. `length` is where a length stands among the header's fields."""
+    """A framing that can read what the sheets describe. `length` is where a length stands among the header's fields, `counts` what it
+    or four digits in front count; "" for telegrams that all have one size."""
     smallest = min(header, *sizes) if header else min(sizes)
     if length is not None:
         offset, width = length
         prefix = "" if counts == "all" or offset else ", prefix=0"
         return f'Framing(LengthField(offset={offset}, width={width}, kind="ascii", counts="{counts}"){prefix}, header={smallest})'
-    if len(set(sizes)) == 1:
+    if not counts:
         return f"Framing(FixedSize({sizes[0]}), header={smallest})"
     return f'Framing(LengthField(offset=0, width={max(4, len(str(max(sizes))))}, kind="ascii", counts="payload"), header={smallest})'

@@ -32,6 +32,7 @@ from telegram_router.telegrams.importers.tables_kinds import Codes, Wanted, bina
 from telegram_router.telegrams.importers.tables_types import CellType, cell_length, cell_type, whole_number
 
 STORAGES: Final[tuple[Literal["max", "shift"], ...]] = ("max", "shift")
+_ENOUGH_TO_BELIEVE: Final = 3  # rows that are off by the same number are not all mistakes
 _VARIABLE: Final = re.compile(r"가변|variable|var\b|~|이하|n\b|\*", re.IGNORECASE)
 _REPEATED: Final = re.compile(r"반복|occurs|repeat", re.IGNORECASE)
 _AS_COUNTED: Final = re.compile(r"([^\s,;:()'\"]+?)\s*(만큼|개수만큼|에 따라)")
@@ -149,6 +150,8 @@ class Items:
     def _measure(self, item: Item) -> None:
         for member in item.members:
             self._measure(member)
+        if item.type.form in ("views", "versions", "overlay"):
+            self._check_place(item)
         item.times = item.times or self._times(item)
         if item.members and item.type.form != "overlay":
             self._measure_group(item)
@@ -159,6 +162,21 @@ class Items:
             if item.row.is_date:
                 what = f"the spreadsheet has made a date of the number of {_shown(item.row)}; taken as {item.row.number}"
                 self.told.say("warning", "E-IMP-08", item.row.row, what, "make the column a text column")
+
+    def _check_place(self, item: Item) -> None:
+        """REDEFINES, VERSIONS and OVERLAY are what their members make of them."""
+        wrong = ""
+        if not item.members:
+            wrong = "has no members"
+        elif item.type.form == "versions" and not all(member.type.form == "group" and member.members for member in item.members):
+            wrong = "has a member that is no GROUP"
+        elif item.type.form == "views" and any(member.type.form in ("views", "versions", "overlay") for member in item.members):
+            wrong = "has a member that is no field and no GROUP"
+        if wrong:
+            self.told.say(
+                "error", "E-IMP-05", item.row.row, f"{_shown(item.row)} is of type {item.row.type} and {wrong}", "see an exported sheet"
+            )
+            item.type, item.declared, item.members = CellType("filler"), None, []
 
     def _measure_group(self, item: Item) -> None:
         stated = cell_length(item.row.length)
@@ -212,8 +230,11 @@ class Items:
         stated = cell_length(row.length)
         if row.length and row.length != "-" and stated is None:
             return self._odd_length(item)
-        if stated is None or stated[1] == 0:
+        if stated is None:
             return self._length_without_column(item, by_type)
+        if stated[1] == 0:
+            self.told.say("error", "E-IMP-05", row.row, f"{_shown(row)} has a length of 0", "give its length in bytes, or delete the row")
+            return by_type
         length = stated[1]
         if kind.pair:
             return self._pair_length(item, length)
@@ -245,7 +266,7 @@ class Items:
         if item.type.pair:
             what = f"{_shown(row)}: {row.type} without a length is taken as {item.type.pair[0]} digits before the point and {item.type.pair[1]} behind"
             self.told.say("warning", "E-IMP-08", row.row, what, "write 9(n)V9(m), or give the length")
-        if by_type is not None:
+        if by_type:
             return by_type
         first, last = whole_number(row.offset), whole_number(row.end)
         if first is not None and last is not None and last >= first:
@@ -354,8 +375,7 @@ def _check_column(told: Told, what: str, stated: list[tuple[Item, int, int]], ba
         return
     deltas = [value - expected for _, expected, value in stated]
     current = _usual(deltas, base, start, counts_from=(0,) if what != "offset" else (0, 1))
-    if what == "offset":
-        _say_base(told, stated[0][0].row.row, current, start)
+    _say_base(told, what, stated[0][0].row.row, current, start)
     for index, (item, expected, value) in enumerate(stated):
         delta = deltas[index]
         if delta == current:
@@ -372,18 +392,23 @@ def _usual(deltas: list[int], base: int | None, start: int, counts_from: tuple[i
         plausible = [each for each in plausible if each in (base, start + base)] or plausible
     seen = Counter(deltas)
     best = max(plausible, key=lambda each: (seen[each], each == deltas[0], -plausible.index(each)))
-    return best if seen[best] else seen.most_common(1)[0][0]
+    common, times = seen.most_common(1)[0]
+    # A first offset depends on no length, so others may have been left out in front. A first sum that is off is a wrong length.
+    believed = 1 in counts_from and not seen[best] and times >= _ENOUGH_TO_BELIEVE and common > 0
+    return common if believed else best
 
 
-def _say_base(told: Told, row: int, current: int, start: int) -> None:
+def _say_base(told: Told, what: str, row: int, current: int, start: int) -> None:
+    if what != "offset":
+        return
     whence = "the telegram's" if start == 0 or current in (start, start + 1) else "the section's"
     if current in (0, 1, start, start + 1):
         said = f"offsets count from {current - start if current >= start else current}, from {whence} first byte"
         if not any(finding.what == said for finding in told.findings):  # a sheet of header and body says it twice
             told.say("note", "E-IMP-08", row, said)
     else:
-        what = f"offsets begin at {current}, where 0 or 1 was to be expected"
-        told.say("warning", "E-IMP-03", row, what, "see whether bytes in front, a length prefix perhaps, are missing from the table")
+        said = f"offsets begin at {current}, where 0 or 1 was to be expected"
+        told.say("warning", "E-IMP-03", row, said, "see whether bytes in front, a length prefix perhaps, are missing from the table")
 
 
 def _difference(what: str, item: Item, value: int, expected: int) -> str:
