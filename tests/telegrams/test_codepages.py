@@ -431,6 +431,13 @@ REFUSED_TEXTS = [
     (Text(9, "cp932", log="clear"), "１〜２", "E-ENC-03", "U+FF5E ～ is probably meant"),
     (Text(9, "cp933", log="clear"), "가😀", "E-ENC-03", "character 2 of the text (U+1F600) does not exist in cp933"),
     (Text(8, "cp933", double_byte=True), "홍A", "E-ENC-03", "character 2 of the text has not two bytes in cp933"),
+    (
+        Text(8, "cp933", double_byte=True, log="clear"),
+        "홍 길",
+        "E-ENC-03",
+        "as all characters of this field have; U+3000 　 is probably meant",
+    ),
+    (Text(8, "cp933", double_byte=True, log="clear"), "A", "E-ENC-03", "; U+FF21 Ａ is probably meant"),
     (Text(8, "utf-16-be", double_byte=True), "홍😀", "E-ENC-03", "character 2 of the text has not two bytes"),
     (Text(8, "cp949", double_byte=True), "홍A", "E-ENC-03", "character 2 of the text has not two bytes in cp949"),
     (Text(9, "cp949", strict="ksx1001", log="clear"), "가똠", "E-ENC-02", "character 2 of the text (U+B620) is not in KS X 1001"),

@@ -139,8 +139,11 @@ def exists_in(character: str, codec: str) -> bool:
         return False
 
 
-def look_alike(character: str, codec: str) -> str | None:
-    """The character of a code page that was probably meant."""
+def look_alike(character: str, codec: str, wide: bool = False) -> str | None:
+    """The character of a code page that was probably meant. `wide`: one that is as wide as two, for a character of ASCII."""
+    if wide and " " <= character <= "~":
+        full = BLANK_WIDE if character == " " else chr(ord(character) + 0xFEE0)
+        return full if exists_in(full, codec) else None
     alike = next((group for group in _ALIKE if character in group), "")
     return next((other for other in alike if other != character and exists_in(other, codec)), None)
 

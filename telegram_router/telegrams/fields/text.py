@@ -298,10 +298,10 @@ class Text(CharKind):
             return self.fault("E-ENC-02", f"{which} is {OUTSIDE}, only in cp949")
         if is_part_of_character(character):
             return self.fault("E-ENC-05", f"{which} is a part of a character, and the whole does not exist in {self._page}")
-        if exists_in(character, self._codec):
-            return self.fault("E-ENC-03", f"{which} has not two bytes in {self._page}, as all characters of this field have")
-        meant = look_alike(character, self._codec) if clear else None
+        meant = look_alike(character, self._codec, self.double_byte) if clear else None
         hint = f"; U+{ord(meant):04X} {meant} is probably meant" if meant else ""
+        if exists_in(character, self._codec):
+            return self.fault("E-ENC-03", f"{which} has not two bytes in {self._page}, as all characters of this field have{hint}")
         return self.fault("E-ENC-03", f"{which} does not exist in {self._page}{hint}")
 
     # -- round trips
