@@ -19,7 +19,8 @@ from telegram_router.errors import FieldError
 from telegram_router.telegrams.codec import Codec
 from telegram_router.telegrams.fields import CONTROL_BYTES, Alphabet, FieldFault, Fixed, Length, Place, alphabet_of
 from telegram_router.telegrams.layout import PlannedField
-from telegram_router.telegrams.nested_codec import NestedCodec
+from telegram_router.telegrams.nested_codec import NestedCodec, NotAsUsual
+from telegram_router.telegrams.nested_codegen import NestedWriter
 from telegram_router.telegrams.telegram import Telegram
 
 if TYPE_CHECKING:
@@ -32,12 +33,7 @@ Encode = Callable[..., bytes]
 def generate(codec: Codec, spec: Spec, message: MessageLayout) -> tuple[Decode, Encode, str]:
     """The two functions of a message, and their source for whoever wants to read it."""
     if isinstance(codec, NestedCodec):
-
-        def decode(b: bytes) -> Telegram:
-            header, body, residue = codec.decoded(b)
-            return Telegram(spec, message, header, body, residue, b)
-
-        return decode, codec.encode, ""
+        return _generate_nested(codec, spec, message)
     writer = _Writer(codec, alphabet_of(spec.encoding))
     source = "\n".join([*writer.decoder(), "", *writer.encoder(), ""])
     space: dict[str, Any] = writer.constants | {
@@ -53,9 +49,37 @@ def generate(codec: Codec, spec: Spec, message: MessageLayout) -> tuple[Decode, 
         "spec": spec,
         "message": message,
     }
-    code = compile(source, f"<layout of {codec.spec} {codec.message}>", "exec")
-    exec(code, space)  # noqa: S102  # the source is made here, of numbers and repr()ed names
-    return space["decode"], space["encode"], source
+    return (*_functions(source, codec, space), source)
+
+
+def _generate_nested(codec: NestedCodec, spec: Spec, message: MessageLayout) -> tuple[Decode, Encode, str]:
+    writer = NestedWriter(codec, alphabet_of(spec.encoding), not any(map(_may_hold_controls, codec.fields)))
+
+    def complete(raw: bytes) -> Telegram:
+        header, body, residue = codec.decoded(raw)
+        return Telegram(spec, message, header, body, residue, raw)
+
+    source = writer.source()
+    space: dict[str, Any] = writer.constants | {
+        "codec": codec,
+        "complete": complete,
+        "glance": codec.glance,
+        "spares": codec.spares,
+        "put": writer.put,
+        "Telegram": Telegram,
+        "FieldError": FieldError,
+        "NotAsUsual": NotAsUsual,
+        "NOT_AS_USUAL": (KeyError, TypeError, ValueError, AttributeError, FieldFault, NotAsUsual),
+        "CONTROLS": CONTROL_BYTES,
+        "spec": spec,
+        "message": message,
+    }
+    return (*_functions(source, codec, space), source)
+
+
+def _functions(source: str, codec: Codec, space: dict[str, Any]) -> tuple[Decode, Encode]:
+    exec(compile(source, f"<layout of {codec.spec} {codec.message}>", "exec"), space)  # noqa: S102  # made here, of numbers and repr()ed names
+    return space["decode"], space["encode"]
 
 
 class _Writer:

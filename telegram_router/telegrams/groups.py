@@ -134,7 +134,7 @@ class Occurs(_Declared):
     def _parse(self, stream: IO[bytes], context: Any, path: str) -> Any:
         counted = self._counted(context, path)
         items = [self.item._parsereport(stream, context, f"{path}[{number}]") for number in range(counted)]
-        if not self.shifts:
+        if counted < self.bounds[1] and not self.shifts:
             stream.read((self.bounds[1] - counted) * self.item._sizeof(context, path))
         return items
 
@@ -238,7 +238,7 @@ class Redefines(Inline):
     def _value_behind(self, stream: IO[bytes], scope: Any, path: str, behind: list[Any]) -> Any:
         """As `_value`, also of a field that has not been read yet."""
         names = [member.name for member in behind]
-        if self.by not in names or self.by in scope:
+        if self.by is None or self.by not in names or self.by in scope:
             return self._value(scope, path)
         here, place = stream.tell(), names.index(self.by)
         stream.seek(self._sizeof(scope, path) + sum(int(member._sizeof(scope, path)) for member in behind[:place]), 1)

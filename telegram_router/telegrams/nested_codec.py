@@ -112,6 +112,14 @@ class NestedCodec(Codec):
             return value
         raise NotAsUsual
 
+    def spares(self, table: PlannedTable, raw: bytes, found: list[Finding], counted: int, moved: int = 0, kept: int = 0) -> None:
+        """Unused places of a table that are not blank, for the generated code."""
+        for index in range(counted, table.most):
+            planned = spare_field(table, index)
+            part = raw[planned.offset + moved : planned.end + moved]
+            if not planned.kind.is_canonical(part, None, len(raw)):
+                found.append((planned.offset + kept, part))
+
     # -- writing
 
     def encode(self, header: Values, body: Values, residue: dict[int, bytes] | None = None) -> bytes:

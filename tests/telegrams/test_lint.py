@@ -108,6 +108,7 @@ CASES = {
     "an unknown key field": ('("message_type", "code")', '("message_typ", "code")', "E-CFG-24", "message_typ", "'message_typ' is not a field of the header"),
     "a key field of the body": ('key=("message_type", "code")', 'key=("message_type", "amount")', "E-CFG-24", 'key=("message_type", "amount")', "'amount' is not a field"),
     "an unknown correlation field": ('correlation=("number",)', 'correlation=("numbr",)', "E-CFG-24", "numbr", "one of number"),
+    "no key for two messages": ('key=("message_type", "code")', "key=()", "E-CFG-24", "spec = Family", "names no field"),
     "correlation as a bare text": ('correlation=("number",)', 'correlation="number"', "E-CFG-20", "spec = Family", "a tuple of texts"),
     "a field twice in the correlation": ('correlation=("number",)', 'correlation=("number", "number")', "E-CFG-24", "spec = Family", "twice"),
     "an unknown carrier": ('carrier="number"', 'carrier="nmber"', "E-CFG-24", "nmber", "'nmber' is not a field"),
