@@ -111,7 +111,12 @@ def way_of(plan: Plan, origin: Listener | Service, spec: Spec, frame: bytes, tol
 class _Guide:
     def __init__(self, plan: Plan, origin: Listener | Service, spec: Spec, frame: bytes, told: Explanation, show: bool, name: str) -> None:
         self.plan, self.origin, self.spec, self.frame, self.told, self.show, self.name = plan, origin, spec, frame, told, show, name
-        self.clear = {planned.name for message in spec.messages.values() for planned in message.fields if planned.log == "clear"}
+        self.clear = {
+            planned.name
+            for message in spec.messages.values()
+            for planned in message.fields
+            if planned.section == "header" and planned.log == "clear"
+        }
 
     def way(self) -> Way:
         spec, frame = self.spec, self.frame

@@ -20,7 +20,7 @@ from telegram_router.telegrams.codec import Codec
 from telegram_router.telegrams.fields import CONTROL_BYTES, Alphabet, FieldFault, Fixed, Length, Place, alphabet_of
 from telegram_router.telegrams.layout import PlannedField
 from telegram_router.telegrams.nested_codec import NestedCodec, NotAsUsual
-from telegram_router.telegrams.nested_codegen import NestedWriter
+from telegram_router.telegrams.nested_codegen import NestedWriter, looking
 from telegram_router.telegrams.telegram import Telegram
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class _Writer:
         front = f"b[:{self.codec.fixed_size}]" if self.opaque else "b"
         spelled = "" if self.alphabet.is_latin else f".translate({self._use('SEEN', self.alphabet.seen)})"
         yield f"    t = {front}{spelled}.decode('latin-1')"
-        yield from (f"    {name} = {_looking(front, codec)}" for codec, name in self.codecs.items())
+        yield from (f"    {name} = {looking(front, codec)}" for codec, name in self.codecs.items())
         if self.checked:
             yield f"    tidy = len({front}.translate(None, CONTROLS)) == {self.codec.fixed_size}"
             yield "    clean = tidy and t.isascii()"
@@ -246,11 +246,6 @@ class _Writer:
         while self.constants.setdefault(name, value) is not value and self.constants[name] != value:
             name += "_"
         return name
-
-
-def _looking(front: str, codec: str) -> str:
-    """Source of all that stands in `front` as a codec decodes it."""
-    return f"{front}.hex()" if codec == "hex" else f"{front}.decode({codec!r}, 'replace')"
 
 
 def _may_hold_controls(planned: PlannedField) -> bool:

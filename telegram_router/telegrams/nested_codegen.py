@@ -165,7 +165,7 @@ class NestedWriter:
     def _texts(self) -> Iterator[str]:
         spelled = "" if self.alphabet.is_latin else f".translate({self._use('SEEN', self.alphabet.seen)})"
         yield f"t = b{spelled}.decode('latin-1')"
-        yield from (f"{name} = b.decode({codec!r}, 'replace')" for codec, name in self.codecs.items())
+        yield from (f"{name} = {looking('b', codec)}" for codec, name in self.codecs.items())
         if self.checked:
             yield "tidy = len(b.translate(None, CONTROLS)) == len(b)"
             yield "clean = tidy and t.isascii()"
@@ -630,3 +630,8 @@ def _lists(counter: str, nodes: Iterable[Node], given: str) -> Iterator[str]:
             yield inside
         elif isinstance(node, PlannedGroup):
             yield from _lists(counter, node.members, inside)
+
+
+def looking(front: str, codec: str) -> str:
+    """Source of all that stands in `front` as a codec decodes it."""
+    return f"{front}.hex()" if codec == "hex" else f"{front}.decode({codec!r}, 'replace')"
