@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from telegram_router.telegrams import load_spec
+from telegram_router.telegrams.generate import sample
 from telegram_router.telegrams.importers.copybook import CopybookOptions, decoded, import_copybook, selection
 from telegram_router.telegrams.importers.copybook_pictures import PictureError, binary_size, parse_picture
 from telegram_router.telegrams.importers.model import Import, Imported, ImportedField, ImportedGroup, ImportedTable, ImportedViews, leaves
@@ -284,6 +286,7 @@ def test_level_88_gives_the_codes_of_a_field_their_names():
     a, b = leaves(members(found))
     assert (a.kind, a.codes) == ("Code(2, {codes})", {"O": "OPENED", "S": "SHUT", "X": "SHUT", "Y1": "SHUT"})
     assert (b.kind, b.codes) == ("Code(2, {codes}, digits=True)", {("01", "09"): "FEW", "10": "TEN"})
+    assert any("a, b take only the values that levels 88 name" in text for text in texts(found, "note"))
 
 
 def test_a_single_name_says_nothing_about_other_values_and_stays_a_remark():
@@ -507,8 +510,8 @@ def test_small_letters_tabs_commas_and_semicolons_are_read():
 
 
 def test_remarks_are_labels():
-    found = read(ONE, "05 A PIC X. *> 고객번호", "*> 잔액", "05 B PIC X.", "*> ------", "05 C PIC X.")
-    assert [leaf.label for leaf in leaves(members(found))] == ["고객번호 A", "잔액 B", "C"]
+    found = read(ONE, "05 A PIC X. *> 고객번호", "*> 잔액", "05 B PIC X.", "*> ------", "05 C PIC X.", "*> ==== amounts", "05 D PIC X.")
+    assert [leaf.label for leaf in leaves(members(found))] == ["고객번호 A", "잔액 B", "C", "D"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp949"])
@@ -659,3 +662,68 @@ def test_no_bytes_make_the_importer_raise(content: bytes):
     text, _ = decoded(content)
     found = read(text, form=None)
     assert found.spec is not None or texts(found, "error")
+
+
+# --- any copybook that is right
+
+PICTURES = st.sampled_from(
+    [
+        "X(3)",
+        "A(2)",
+        "9(4)",
+        "9(3)V99",
+        "S9(4)",
+        "S9(3)V9 COMP-3",
+        "9(5) COMP-3",
+        "S9(4) COMP",
+        "S9(9) COMP SYNC",
+        "9(7) COMP-5",
+        "9(4) COMP-6",
+        "S9(3) SIGN LEADING SEPARATE",
+        "S9(2) LEADING",
+        "Z(4)9.99-",
+        "SPPP9(3)",
+        "9(3)PP",
+        "X(6) JUST RIGHT",
+        "9(3) BLANK WHEN ZERO",
+        "N(3)",
+    ]
+)
+
+
+@st.composite
+def entries(draw: st.DrawFn, level: int = 5, depth: int = 0) -> list[str]:
+    """Lines of one group's members: fields, groups, tables and views, with a counter before each table that has one."""
+    lines: list[str] = []
+    for number in range(draw(st.integers(1, 4))):
+        name = f"F{level}-{number}"
+        shape = draw(
+            st.sampled_from(["field", "field", "filler", "table", "counted", "group", "view"] if depth < 3 else ["field", "filler"])
+        )
+        picture = draw(PICTURES)
+        times = f" OCCURS {draw(st.integers(1, 3))} TIMES"
+        if shape == "counted":
+            lines.append(f"{level:02} {name}-COUNT PIC 9.")
+            times = f" OCCURS 0 TO {draw(st.integers(1, 3))} TIMES DEPENDING ON {name}-COUNT"
+        if shape in ("field", "filler"):
+            lines.append(f"{level:02} {name if shape == 'field' else 'FILLER'} PIC {picture}.")
+        elif shape == "view":
+            lines += [f"{level:02} {name} PIC X(4).", f"{level:02} {name}-AGAIN REDEFINES {name}.", *draw(entries(level + 5, 3))]
+        else:
+            lines += [f"{level:02} {name}{'' if shape == 'group' else times}.", *draw(entries(level + 5, depth + 1))]
+    return lines
+
+
+@settings(max_examples=60, deadline=None)
+@given(entries(), st.sampled_from(["ibm", "gnucobol", "mf"]), st.sampled_from(["cp933", "cp949"]), st.sampled_from(["max", "shift"]))
+def test_any_copybook_becomes_a_spec_that_loads_and_writes_what_it_reads(lines: list[str], dialect: Any, encoding: str, storage: Any):
+    found = read(ONE, *lines, dialect=dialect, encoding=encoding, storage=storage)
+    assert found.spec is not None, texts(found)
+    spec = load_spec(spec_source(found.spec), "book.py")
+    (message,) = spec.messages.values()
+    size = sum(node.size for node in members(found))
+    assert message.frame_size in (size, None)
+    for number in range(3):
+        frame = spec.encode(sample(spec, number=number))
+        assert spec.encode(spec.decode(frame)) == frame
+        assert len(spec.framing.telegram(frame)) <= size

@@ -186,6 +186,9 @@ class _Importer:
                 self._find(
                     "error", "E-IMP-06", f"--select names {each.view}, which is no view and no record", "a name that REDEFINES another"
                 )
+        if layout.fields.coded:
+            what = f"{', '.join(layout.fields.coded)} take only the values that levels 88 name"
+            self._find("note", "E-IMP-08", what, "add others to the codes in the spec, or take the codes out of it")
         for alias in self.entries.aliases:
             first, last = alias.renames or ("", "")
             span = first if first == last else f"{first} THRU {last}"

@@ -50,6 +50,7 @@ class Fields:
         self.native_hex = "little" if dialect == "mf" else "big"  # of COMP-N, which GnuCOBOL 3.1 takes for COMP-X
         self.counters: set[int] = set()  # entries that count a table: they stay numbers
         self.selectors: set[int] = set()  # entries that choose a view: they are codes
+        self.coded: list[str] = []  # fields that take no values but those that levels 88 name
 
     def field(self, entry: Entry, name: str) -> ImportedField:
         """`name` is "" for a FILLER."""
@@ -60,6 +61,8 @@ class Fields:
         label = f"{entry.remark} {entry.called}".strip()
         note = entry.text + meanings(entry, kind.codes)
         text, line = kind.text, entry.place.line
+        if kind.codes and name:
+            self.coded.append(name)
         if text.startswith("Filler") and name:  # bytes that mean nothing outside of the program have no name
             return ImportedField("", text, kind.length, label, note, line=line)
         return ImportedField(name, text, kind.length, label, note, kind.codes, line)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -86,7 +87,7 @@ class Layout:
             name = unique(wanted, taken.__contains__, identifier(group.name) if group.name else "")
             taken.add(name)
             self.names[id(entry)] = name
-            if entry.name and name != identifier_of(entry.name):
+            if entry.name and re.sub(r"_(?=.)", "", name) != re.sub(r"[-_]", "", entry.name).lower():
                 do = f"in JSON it is {name}"
                 self.source.find("note", "E-IMP-07", entry.place, f"{entry.name} cannot be the name of a field as it is", do)
 
@@ -366,11 +367,6 @@ def same_bytes(one: Imported, other: Imported) -> bool:
 def cobol_name(node: ImportedField) -> str:
     """As the copybook has it: the label's last word."""
     return node.label.split(" ")[-1].upper()
-
-
-def identifier_of(name: str) -> str:
-    """What a COBOL name would be if nothing hindered it."""
-    return name.lower().replace("-", "_")
 
 
 def _label(entry: Entry) -> str:

@@ -242,9 +242,7 @@ class _Lines:
         return found
 
     def _remark(self, text: str, number: int) -> None:
-        words = text.strip(" */->.=#").strip()
-        if any(each.isalnum() for each in words):
-            self.source.above[self.text.file, number] = words
+        _keep_remark(self.source, Place(self.text.file, number, 1), text, True)
 
 
 def _open_quote(line: str) -> str | None:
@@ -307,9 +305,11 @@ def _token(kind: str, match: re.Match[str], place: Place, text: _Text, source: S
 
 
 def _keep_remark(source: Source, place: Place, part: str, alone: bool) -> None:
-    words = part.strip(" */->.=#").strip()
+    """What a remark says, unless it is a rule across the page or the heading of what follows."""
+    text = part.removeprefix("*>").strip()
+    words = text.strip(" */->.=#").strip()
     if any(each.isalnum() for each in words):
-        (source.above if alone else source.beside)[place.file, place.line] = words
+        (source.above if alone else source.beside)[place.file, place.line] = "" if text[:2] in ("**", "--", "==", "##") else words
 
 
 # --- COPY and REPLACING -----------------------------------------------------------------------------------------
