@@ -18,7 +18,6 @@ from telegram_router.telegrams.fields.kind import (
     Mistake,
     Place,
     declared_line,
-    view_source,
 )
 from telegram_router.telegrams.fields.moments import Date, Time
 from telegram_router.telegrams.fields.numbers import Amount, Digits, Number, Written
@@ -68,5 +67,4 @@ __all__ = [
     "encoding_mistakes",
     "strict_encoding",
     "strictness_mistakes",
-    "view_source",
 ]

@@ -305,11 +305,6 @@ class Place:
         return f"(x if clean or tidy and x.isascii() else {self.slow}) if (x := {self.slice}.{strip}) else {blank}"
 
 
-def view_source(raw: str, codec: str) -> str:
-    """Source of the text that a place asks for by `text_in` or `halves`, from source of the telegram."""
-    return f"{raw}.hex()" if codec == "hex" else f"{raw}.decode({codec!r}, 'replace')"
-
-
 def at_path(path: str, fault: FieldFault) -> FieldFault:
     fault.path = path
     return fault
