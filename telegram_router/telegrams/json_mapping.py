@@ -20,7 +20,7 @@ from telegram_router.errors import BackendError, Delivery, FieldError, FieldProb
 from telegram_router.telegrams.fields import CharKind, FieldFault, Length, Text
 from telegram_router.telegrams.json_form import SECTIONS, form_of, read_json, to_json
 from telegram_router.telegrams.json_nested import Names, NodeForm, form_of_node
-from telegram_router.telegrams.json_straight import Given, ToJson, ToReply, to_json_function, to_reply_function
+from telegram_router.telegrams.json_straight import Given, ToJson, ToReply, to_json_function, to_reply_function, to_reply_of_form_function
 from telegram_router.telegrams.json_values import Convert, form_problem, json_type, reader_of, writer_of
 from telegram_router.telegrams.layout import Node, PlannedField, PlannedGroup, PlannedTable, PlannedViews, is_flat
 from telegram_router.telegrams.telegram import Telegram
@@ -65,6 +65,7 @@ class _Plan:
     tree: dict[str, Any] = field(default_factory=dict)  # of _Source, nested as the JSON is
     targets: list[_Target] = field(default_factory=list)
     literals: dict[str, dict[str, Any]] = field(default_factory=lambda: {section: {} for section in SECTIONS})
+    required: list[Node] = field(default_factory=list)  # of the reply's body: what must come from somewhere
     straight_request: ToJson | None = None
     straight_reply: ToReply | None = None
 
@@ -94,7 +95,7 @@ class JsonMapping:
         asked = spec.messages if messages is None else messages
         self._messages = [spec.messages[name] for name in asked if messages is not None or spec.messages[name].kind != "reply"]
         self._maps_request, self._maps_response = bool(request), response is not None
-        self._plans = {message.name: _Plan() for message in self._messages}
+        self._plans = {message.name: _Plan(required=_required(message.reply.message)) for message in self._messages}
         self.problems: tuple[MappingProblem, ...] = (
             *self._plan_request(request or {}),
             *self._plan_response(response or {}),
@@ -134,8 +135,7 @@ class JsonMapping:
             raise _unreadable(problems)
         reply = request.reply(body | plan.literals["body"], **(header | plan.literals["header"]))
         reply.residue = {**(reply.residue or {}), **residue} or None
-        body_nodes = [node for node in reply.message.tree if node.section == "body"]
-        missing = [node for node in body_nodes if _must_be_given(node) and node.name not in reply.body]
+        missing = [node for node in plan.required if node.name not in reply.body]
         if missing:
             raise _unreadable([_missing(reply, node) for node in missing])
         return reply
@@ -171,6 +171,8 @@ class JsonMapping:
             steps = {(target.planned.section, target.planned.name): target.steps for target in plan.targets}
             constants = {(section, name): value for section, values in plan.literals.items() for name, value in values.items()}
             plan.straight_reply = to_reply_function(message, reply, Given(steps, constants))
+        elif reply is not None and not plan.literals["header"] and not plan.literals["body"]:
+            plan.straight_reply = to_reply_of_form_function(reply)
 
     def _planned(self) -> list[tuple[MessageLayout, _Plan]]:
         return [(message, self._plans[message.name]) for message in self._messages]
@@ -259,7 +261,7 @@ class JsonMapping:
             if not certain and not (all(field_at(message, name) for name in sent) and all(field_at(reply, name) for name in received)):
                 continue
             given = message.body_names | _mapped_names(plan)
-            lost = [node.path for node in reply.tree if node.section == "body" and node.name not in given and _must_be_given(node)]
+            lost = [node.path for node in plan.required if node.name not in given]
             if lost:
                 yield MappingProblem(
                     ("response",), f"{reply.name} has fields that come from nowhere: {', '.join(lost)}", "them mapped or set"
@@ -270,6 +272,11 @@ def _mapped_names(plan: _Plan) -> frozenset[str]:
     """Body fields that the plan gives a value."""
     targets = (target.planned for target in plan.targets if target.planned.section == "body")
     return frozenset(_steps_in(planned)[0] for planned in targets) | frozenset(plan.literals["body"])
+
+
+def _required(reply: MessageLayout | None) -> list[Node]:
+    """What a reply's body cannot be without."""
+    return [node for node in (reply.tree if reply else ()) if node.section == "body" and _must_be_given(node)]
 
 
 def _must_be_given(node: Node) -> bool:
@@ -412,9 +419,8 @@ def _in_message_form(plan: _Plan, answer: Any, request: Telegram, problems: list
     if answer.get("message", name) != name:
         problems.append(form_problem(spec.name, name, "/message", "not the reply to this request", name))
     header, body, residue = form_of(reply).read(answer, problems, whole=False)
-    own = reply.header_of_reply(request.header)
     for field_name in (*spec.family.key, *spec.family.correlation):
-        if field_name in header and header[field_name] != own.get(field_name):
+        if field_name in header and header[field_name] != reply.codec.keys.get(field_name, request.header.get(field_name)):
             problems.append(
                 form_problem(spec.name, name, f"/header/{field_name}", "makes another telegram's reply", "the request's own, or nothing")
             )

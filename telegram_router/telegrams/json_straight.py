@@ -28,6 +28,7 @@ ToReply = Callable[[bytes, dict[str, Any], dict[str, Any], bytes], bytes | None]
 
 _NOT_AS_USUAL = (KeyError, TypeError, ValueError, IndexError, AttributeError, FieldFault, FieldError, msgspec.MsgspecError)
 _VARIABLES = {"header": "h", "body": "v"}
+_PARSED = (f"if text.count(b'[') + text.count(b'{{') > {MAX_DEPTH}:", "    return None", "a = decode(text)")
 
 
 class Given(NamedTuple):
@@ -43,6 +44,34 @@ def to_json_function(tree: Mapping[str, Any]) -> ToJson:
     return source.function("h, v", f"encode({source.object(tree)})", [])  # type: ignore[no-any-return]
 
 
+def to_reply_of_form_function(reply: MessageLayout) -> ToReply | None:
+    """For the message form, where it has all fields of a section or, of the header, none. None where the reply has groups."""
+    if not is_flat(reply.tree):
+        return None
+    source = _Source()
+    own = {name: source.use(value) for name, value in reply.codec.keys.items()}
+    kept = dict.fromkeys((*reply.spec.family.key, *reply.spec.family.correlation))
+    differs = [f"head[{name!r}] != {own.get(name, f'h[{name!r}]')}" for name in kept]
+    before = [
+        *_PARSED,
+        f"if not a.keys() <= FORM or a.get('message', {reply.name!r}) != {reply.name!r}:",
+        "    return None",
+        "given = a['body']",
+        f"body = {source.values(reply, 'body')}",
+        "if len(given) != len(body):",
+        "    return None",
+        "if 'header' in a:",
+        "    given = a['header']",
+        f"    head = {source.values(reply, 'header')}",
+        f"    if len(given) != len(head) or {' or '.join(differs)}:",
+        "        return None",
+        "else:",
+        "    head = header_of_reply(h)",
+    ]
+    source.names |= {"FORM": {"message", "header", "body"}, "header_of_reply": reply.header_of_reply, "write": reply.encode}
+    return source.function("b, h, v, text", "write(head, body)", before)  # type: ignore[no-any-return]
+
+
 def to_reply_function(request: MessageLayout, reply: MessageLayout, given: Given) -> ToReply | None:
     """None where the reply cannot be put together from the request's bytes."""
     if not (is_flat(request.tree) and is_flat(reply.tree)) or reply.windows.all:
@@ -52,12 +81,7 @@ def to_reply_function(request: MessageLayout, reply: MessageLayout, given: Given
         pieces = [*_joined(source.piece(planned, request, reply, given) for planned in reply.fields)]
     except (FieldFault, _NotStraight):
         return None
-    check = [
-        f"if text.count(b'[') + text.count(b'{{') > {MAX_DEPTH}:",
-        "    return None",
-        "a = decode(text)",
-    ]
-    return source.function("b, h, v, text", f"b''.join(({', '.join(pieces)},))", check)  # type: ignore[no-any-return]
+    return source.function("b, h, v, text", f"b''.join(({', '.join(pieces)},))", _PARSED)  # type: ignore[no-any-return]
 
 
 class _NotStraight(Exception):
@@ -101,6 +125,11 @@ class _Source:
         return f"{self.use(write)}({value})"
 
     # -- to the reply
+
+    def values(self, reply: MessageLayout, section: str) -> str:
+        """Source of a section's values out of `given`."""
+        named = [planned for planned in reply.fields if planned.section == section and planned.name]
+        return f"{{{', '.join(f'{f.name!r}: {self.use(reader_of(f.kind))}(given[{f.name!r}])' for f in named)}}}"
 
     def piece(self, planned: PlannedField, request: MessageLayout, reply: MessageLayout, given: Given) -> slice | str:
         """Bytes of the request, or source of bytes."""

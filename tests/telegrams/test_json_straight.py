@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from decimal import Decimal
 from typing import Any
 
@@ -33,6 +34,7 @@ from telegram_router.telegrams import (
     Text,
     compile_family,
     json_mapping,
+    to_json,
 )
 
 REQUEST = {
@@ -215,3 +217,52 @@ def test_opaque_bytes_go_through(rest: bytes) -> None:
     for bad in (b'{"r": "AAEAAAAAAAAAAAAA", "x": ""}', b'{"r": "?", "x": ""}', b'{"x": ""}', b"[]", b"{"):
         assert not isinstance(assert_same(mapping, PIPE, telegram, bad), bytes)
     assert json.loads(mapping.request(telegram))["x"] == "ab"
+
+
+# --- the message form -------------------------------------------------------------------------------------------------
+
+WHOLE = json.loads(to_json(SPEC.decode(order_frame()).reply({"note": "끝"}, response="0000")))
+PLACES = [(section, name) for section in ("header", "body") for name in WHOLE[section]]
+FORM_CHANGES = st.one_of(
+    st.tuples(st.just("set"), st.sampled_from(PLACES), VALUES),
+    st.tuples(st.just("drop"), st.sampled_from(PLACES)),
+    st.tuples(st.just("drop all"), st.sampled_from(["header", "body", "message"])),
+    st.tuples(st.just("add"), st.sampled_from(["header", "body"])),
+    st.tuples(st.just("swap"), st.sampled_from(["header", "body", "message", "$filler", "$as_sent", "more"]), VALUES),
+)
+
+
+def changed(change: tuple[Any, ...]) -> bytes:
+    form = deepcopy(WHOLE)
+    match change:
+        case "set", (section, name), value:
+            form[section][name] = value
+        case "drop", (section, name):
+            del form[section][name]
+        case "drop all", name:
+            del form[name]
+        case "add", section:
+            form[section]["more"] = 1
+        case "swap", name, value:
+            form[name] = value
+    return json.dumps(form, ensure_ascii=False).encode("utf-8", "replace")
+
+
+@settings(max_examples=300, deadline=None)
+@given(change=FORM_CHANGES)
+def test_a_reply_in_the_message_form_is_the_same_by_both_ways(change: tuple[Any, ...]) -> None:
+    assert_same(made(SPEC), SPEC, SPEC.decode(order_frame()), changed(change))
+
+
+@pytest.mark.parametrize("change", [("none",), ("drop all", "header"), ("drop all", "message"), ("set", ("body", "note"), "다른")])
+def test_a_whole_reply_in_the_message_form_goes_the_straight_way(change: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    mapping, telegram = made(SPEC), SPEC.decode(order_frame())
+    expected = assert_same(mapping, SPEC, telegram, changed(change))
+    monkeypatch.setattr(JsonMapping, "response", None)
+    assert mapping.reply_frame(telegram, changed(change)) == expected
+
+
+@pytest.mark.parametrize(("name", "value"), [("number", "000008"), ("company", "C002"), ("type", "2000")])
+def test_a_reply_in_the_message_form_to_another_request_is_refused(name: str, value: str) -> None:
+    refused = assert_same(made(SPEC), SPEC, SPEC.decode(order_frame()), changed(("set", ("header", name), value)))
+    assert str(refused).startswith("E-BCK-06")
