@@ -559,3 +559,117 @@ def test_a_name_on_the_sheet_is_never_run_as_source():
     tree = __import__("ast").parse(source)
     calls = {ast_call.func.id for ast_call in __import__("ast").walk(tree) if ast_call.__class__.__name__ == "Call"}
     assert calls <= {"Struct", "Text", "Code", "Family", "Framing", "FixedSize", "Message"}
+
+
+# --- the page about it ------------------------------------------------------------------------------------------
+
+PAGE = (ROOT / "docs/importing.md").read_text(encoding="utf-8")
+
+
+def test_the_sheet_of_the_documentation_is_imported_with_the_report_it_shows():
+    sheet = PAGE.split("```csv\n")[1].split("```")[0]
+    found = imported(sheet, "deposit.csv")
+    report = PAGE.split("spec import deposit.csv")[1].split("```")[0]
+    assert not said(found)
+    assert all(finding.what in report and finding.do in report for finding in found.findings)
+    assert report.count("E-IMP-") == len(found.findings)
+    spec = spec_of(found)
+    assert [f"{name}: {message.frame_size} bytes" in report for name, message in spec.messages.items()] == [True, True]
+
+
+def test_the_disagreement_of_the_documentation_is_told_as_it_shows():
+    sheet = PAGE.split("```csv\n")[1].split("```")[0].replace("sentAt,N,14,36", "sentAt,N,14,34")
+    errors = [finding for finding in imported(sheet, "deposit.csv").findings if finding.level == "error"]
+    assert [finding.where for finding in errors] == ["deposit.csv, row 8"]
+    assert errors[0].what in PAGE
+
+
+# --- a workbook as it comes from a bank -------------------------------------------------------------------------
+
+
+def interface_workbook() -> bytes:
+    """Cover, history and list of messages; merged titles and sections; numbers as floats, zeros dropped, names set in."""
+    common = [
+        ("전문길이", "TLGM_LEN", "N", 4, "전체길이 (길이필드 포함)"),
+        ("업무구분", "JOB_GB", "C", 3, "'VAS' 고정"),
+        ("기관코드", "ORG_CD", "AN", 8, None),
+        ("전문종별코드", "MSG_TP", "AN", 4, "0200/0210"),
+        ("업무구분코드", "TX_CD", "AN", 3, None),
+        ("전문일련번호", "MSG_SEQ", "N", 7, None),
+        ("전송일시", "SEND_DTM", "N", 14, "YYYYMMDDHHMMSS"),
+        ("응답코드", "RES_CD", "AN", 4, "0000:정상, 그외: 오류"),
+        ("예비", "FILLER", "C", 13, "SPACE"),
+    ]
+    body = [
+        ("가상계좌번호", "VA_NO", "AN", 16, "필수"),
+        ("입금구분", "IN_GB", "AN", 1, "1:현금 2:타행 3:수표"),
+        ("거래금액", "TX_AMT", "N", 13, None),
+        ("입금자명", "DEP_NM", "K", 20, "한글"),
+        ("수표정보", "CHK", None, None, "3회 반복"),
+        ("  수표번호", "CHK_NO", "AN", 10, None),
+        ("  수표금액", "CHK_AMT", "N", 13, None),
+        ("예비", "FILLER", "C", 25, None),
+    ]
+    book = workbook(
+        {
+            "표지": [[], ["가상계좌 시스템 인터페이스 설계서"], ["버전", 1.2]],
+            "변경이력": [["NO", "일자", "변경내용", "작성자"], [1, "2024-01-02", "최초작성", "홍길동"]],
+            "전문목록": [["NO", "전문명", "전문종별코드", "업무구분코드", "비고"], [1, "입금통지", "0200", "310", None]],
+        }
+    )
+    for title, kind in (("입금통지", 200), ("입금통지응답", 210)):
+        sheet = book.create_sheet(title)
+        sheet["A1"], sheet["A2"], sheet["C2"], sheet["E2"], sheet["G2"] = "■ 인터페이스 정의서", "인터페이스명", title, "전송방식", "Online"
+        sheet["A3"], sheet["C3"], sheet["E3"], sheet["G3"] = "전문종별코드", kind, "업무구분코드", 310
+        for area in ("A1:J1", "A2:B2", "C2:D2", "E2:F2", "A3:B3", "E3:F3"):
+            sheet.merge_cells(area)
+        for column, name in enumerate(
+            ("구분", "NO", "항목명", "영문명", "데이터\n타입", "길이\n(Byte)", "누적\n길이", "은행", "업체", "비고"), 1
+        ):
+            sheet.cell(5, column, name)
+        row, total = 6, 0
+        for section, fields in (("공통부", common), ("개별부", body)):
+            first = row
+            for number, (name, english, type_, length, note) in enumerate(fields, 1):
+                total += 69 if english == "CHK" else 0 if name.startswith(" ") else length or 0
+                cells = (
+                    number,
+                    name,
+                    english,
+                    type_,
+                    float(length) if length else None,
+                    None if name.startswith(" ") else total,
+                    "●",
+                    "▲",
+                    note,
+                )
+                for column, cell in enumerate(cells, 2):
+                    sheet.cell(row, column, cell)
+                row += 1
+            sheet.cell(first, 1, section)
+            sheet.merge_cells(start_row=first, start_column=1, end_row=row - 1, end_column=1)
+        sheet.cell(row, 1, "TOTAL LENGTH")
+        sheet.merge_cells(start_row=row, start_column=1, end_row=row, end_column=5)
+        sheet.cell(row, 6, total)
+        sheet.cell(row + 2, 1, "※ 금액은 우측정렬, 좌측 0 채움")
+    return saved(book)
+
+
+def test_a_workbook_as_it_comes_from_a_bank_is_imported_as_it_is():
+    found = imported(interface_workbook(), "vas.xlsx")
+    assert not said(found)
+    spec = spec_of(found)
+    assert spec.family.key == ("msg_tp", "tx_cd")
+    assert spec.family.correlation == ("org_cd", "msg_seq")
+    assert {message.name: (message.key, message.kind, message.frame_size) for message in spec.messages.values()} == {
+        "입금통지.request": (("0200", "310"), "request", 60 + 16 + 1 + 13 + 20 + 69 + 25),
+        "입금통지.response": (("0210", "310"), "reply", 204),
+    }
+    assert layout(spec, "입금통지.request")[:3] == [("tlgm_len", 0, 4), ("job_gb", 4, 3), ("org_cd", 7, 8)]
+    head = b"0204VAS" + b"ORG00001" + b"0200310" + b"0000001" + b"20260301101500" + b"    " + b" " * 13
+    body = (
+        b"1234567890123456" + b"1" + b"%013d" % 50_000 + "홍길동".encode("cp949").ljust(20) + (b"CHECK00001" + b"%013d" % 7) * 3 + b" " * 25
+    )
+    telegram = spec.decode(head + body)
+    assert telegram.body["dep_nm"] == "홍길동" and telegram.body["chk"][2]["chk_amt"] == 7
+    assert spec.encode(telegram) == head + body

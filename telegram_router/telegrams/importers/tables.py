@@ -111,7 +111,7 @@ class _Reading:
 
     @property
     def findings(self) -> list[Finding]:
-        return [finding for told in self.told.values() for finding in told.findings] + self.general
+        return [finding for told in self.told.values() for finding in sorted(told.findings, key=_row_of)] + self.general
 
     def say_in(self, part: _Part) -> Told:
         return self.told[id(part.sheet)]
@@ -500,7 +500,7 @@ class _Reading:
         wanted = next((fact.value for fact in part.facts if NAME_FACTS.fullmatch(plain(fact.key))), "") or self._title(part)
         code = "_".join(part.key)
         shown = ".{1,2}".join(map(re.escape, part.key))
-        base = re.sub(rf"{shown}|응답|요청|전문$", "", wanted) if code else wanted
+        base = re.sub(rf"({shown}|응답|요청|전문)\s*$" if code else r"전문\s*$", "", outside_brackets(wanted).strip()) or wanted
         return identifier(base, identifier(f"message_{code}") if code else "record")
 
     def _title(self, part: _Part) -> str:
@@ -554,6 +554,12 @@ def _part_of(block: Block, section: str | None) -> _Part:
         else:
             (part.header if current == "header" else part.body).append(line)
     return part
+
+
+def _row_of(finding: Finding) -> int:
+    """For an author who goes through the sheet from top to bottom."""
+    found = re.search(r", row (\d+)$", finding.where)
+    return int(found[1]) if found else 0
 
 
 def _flat(node: Imported) -> ImportedField | ImportedInline:
