@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from telegram_router.telegrams.fields import Code, Date, FieldFault, Kind, Number, Packed, Text, Zoned
-from telegram_router.telegrams.fit import Fit, fields_at, fit
+from telegram_router.telegrams.fit import FIRST_BAD, MORE_BAD, Fit, fields_at, fit
 from telegram_router.telegrams.layout import PlannedField, is_flat
 from telegram_router.telegrams.lengths import LengthField
 
@@ -125,6 +125,8 @@ def _repairs(spec: Spec, data: bytes, telegram: bytes, now: Fit, framed: bool, m
     """The likeliest first: of two that repair as much, the first one is named."""
     yield from _of_editors(spec, data, telegram, framed)
     yield from _of_framing(spec, data, now, framed, misframed)
+    if not now.problems:
+        return
     yield from _of_code_pages(spec, telegram)
     yield from _of_size(spec, telegram, now)
     yield from _of_messages(spec, telegram, now)
@@ -385,8 +387,9 @@ class _Shift:
     def _rank(self, telegram: bytes, by: int) -> tuple[int, int, int, int]:
         """The least is the likeliest: problems left (its own do not count), what the rest proves, how much it looks to blame."""
         assert self.then is not None
-        left = self.then.problems - (self.planned in self.then.bad)
-        return left, -round(self.then.proof / 2), -_overfull(self.planned, telegram, by), -self.planned.offset
+        mine = self.planned in self.then.bad  # it may hold anything, and what it holds is not held against it
+        proof = self.then.proof + (FIRST_BAD if len(self.then.bad) == 1 else MORE_BAD) * mine
+        return self.then.problems - mine, -round(proof / 4), -_overfull(self.planned, telegram, by), -self.planned.offset
 
 
 def _shifted(spec: Spec, telegram: bytes, planned: PlannedField, by: int) -> bytes | None:

@@ -29,6 +29,7 @@ _POLL: Final = 30.0  # bits for a poll of the family
 _NO_KEY: Final = 3.0  # bits that a header without a known key stays behind "not known"
 _UNUSUAL: Final = 3.0  # bits that a framing other than the declared one must prove more
 _DAMAGED: Final = 10.0  # bits for having tried many
+_STRANGERS: Final = 12.0  # bits for telegrams without a known key, as far as all are
 _MOST: Final = 400.0
 
 
@@ -185,10 +186,13 @@ def _judged(
 
 
 def _proof_of(fits: Sequence[Fit]) -> float:
-    """What the telegrams prove together. They are alike: if one header fits by accident, so do the others."""
+    """What the telegrams prove together: as much as the better half of them, since some hold hardly anything, and little more, since
+    they are alike: if one header fits by accident, so do the others."""
     if not fits:
         return 0.0
-    return sum(each.proof for each in fits) / len(fits) + 2.0 * math.log2(len(fits))
+    better = sorted((each.proof for each in fits), reverse=True)[: (len(fits) + 1) // 2]
+    strangers = sum(each.message is None for each in fits) / len(fits)
+    return sum(better) / len(better) + 2.0 * math.log2(len(fits)) - _STRANGERS * strangers
 
 
 def _reasons(spec: Spec, frames: Sequence[bytes], whole: bool, fits: Sequence[Fit], polls: int, counted: bool) -> Iterator[str]:

