@@ -547,7 +547,7 @@ async def test_a_fault_while_an_answer_is_read_leaves_that_request_unknown_and_c
         await rest.ask(1, 2)
         order = rest.asked()
         with monkeypatch.context() as patch:
-            patch.setattr(JsonMapping, "response", plant)
+            patch.setattr(JsonMapping, "reply_frame", plant)
             rest.ends[order.index([1])].far.push(done(1))
             await settled()
         assert rest.client.got() == unknown("E-BCK-02", 1)
