@@ -492,7 +492,7 @@ def spec_sample(name: str, message: str | None, folders: tuple[Path, ...], seed:
     "--format",
     "form",
     required=True,
-    type=click.Choice(["markdown", "json-schema", "lua", "mermaid", "csv", "xlsx"]),
+    type=click.Choice(["markdown", "html", "json-schema", "lua", "mermaid", "csv", "xlsx"]),
     help="What to write: a document for people, JSON Schema, a Wireshark dissector in Lua, Mermaid diagrams, or layout sheets.",
 )
 @click.option("--message", metavar="MESSAGE", help="Only this message.")

@@ -69,6 +69,13 @@ def _markdown(job: Job) -> bytes:
     return (markdown.spec_document(job.spec, job.samples) if whole else markdown.message_document(job.messages[0], job.samples)).encode()
 
 
+def _html(job: Job) -> bytes:
+    from telegram_router.telegrams.exporters import page
+
+    whole = job.message is None
+    return (page.spec_page(job.spec, job.samples) if whole else page.message_page(job.messages[0], job.samples)).encode()
+
+
 def _schema(job: Job) -> bytes:
     import json
 
@@ -127,6 +134,7 @@ def _not_in_sheets(job: Job) -> list[str]:
 
 FORMATS: Final[dict[str, Form]] = {
     "markdown": _one("md", _markdown),
+    "html": _one("html", _html),
     "json-schema": Form(_schema, _schemas),
     "lua": _one("lua", _lua),
     "mermaid": Form(_diagrams, _diagram_files),

@@ -6,8 +6,10 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from telegram_router.telegrams.codepages import SHIFT_IN, SHIFT_OUT
 from telegram_router.telegrams.exporters.walk import Line, planned_path
 from telegram_router.telegrams.fields import Filler
+from telegram_router.telegrams.fields.encodings import is_mixed
 
 if TYPE_CHECKING:
     from telegram_router.telegrams.spec import MessageLayout
@@ -77,17 +79,33 @@ def shown_bytes(message: MessageLayout, telegram: bytes) -> list[str]:
 def characters(part: bytes, encoding: str) -> list[str]:
     """One text for each byte, of as many columns as the byte has; what is not printable is a middle dot."""
     shown: list[str] = []
+    mixed, double = is_mixed(encoding), False
     while len(shown) < len(part):
-        shown += _next_character(part[len(shown) :], encoding)
+        rest = part[len(shown) :]
+        if mixed and rest[:1] in (SHIFT_OUT, SHIFT_IN):
+            double = rest[:1] == SHIFT_OUT
+            shown.append(_UNSHOWN)
+        elif double:
+            shown += _decoded(rest[:2], b"\x0e%s\x0f" % rest[:2], encoding) or [_UNSHOWN]
+        else:
+            shown += _next_character(rest, encoding)
     return shown
 
 
+_UNSHOWN: Final = "·"
+
+
 def _next_character(rest: bytes, encoding: str) -> list[str]:
-    for size in (1, 2, 3, 4):
-        try:
-            text = rest[:size].decode(encoding)
-        except UnicodeError:
-            continue
-        if len(text) == 1 and text.isprintable() and size <= len(rest):
-            return [text, *[""] * (size - 1)] if size < 3 else [text, "", *[" "] * (size - 2)]
-    return ["·"]
+    found = (_decoded(rest[:size], rest[:size], encoding) for size in range(1, min(4, len(rest)) + 1))
+    return next((shown for shown in found if shown), [_UNSHOWN])
+
+
+def _decoded(part: bytes, shifted: bytes, encoding: str) -> list[str]:
+    """The one character of some bytes, filled up to as many columns; nothing where they are none."""
+    try:
+        text = shifted.decode(encoding)
+    except UnicodeError:
+        return []
+    if len(text) != 1 or not text.isprintable():
+        return []
+    return [text, *[""] * (len(part) - 1)] if len(part) < 3 else [text, "", *[" "] * (len(part) - 2)]

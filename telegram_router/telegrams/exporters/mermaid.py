@@ -84,4 +84,4 @@ def _text(text: str) -> str:
 
 
 _IN_QUOTES: Final = str.maketrans({'"': "'", "\\": "/", "\n": " "})
-_IN_LINE: Final = str.maketrans({"#": "#35;", ";": "#59;", "\n": " "})
+_IN_LINE: Final = str.maketrans({"#": "#35;", ";": "#59;", "<": "#lt;", ">": "#gt;", "\n": " "})
