@@ -13,16 +13,16 @@ from telegram_router import telegrams
 from telegram_router.telegrams import Kind, Spec, Telegram, from_json, load_spec, to_json
 
 PAGE = (Path(__file__).parent.parent / "docs" / "spec-writing.md").read_text("utf-8")
-DECLARED = {"Family", "Message", "Reply", "Plus", "Table", "ErrorReply", "Framing", "LengthField", "FixedSize", "Terminated", "Poll"}
+DECLARED = {"Occurs", "between", "Redefines", "Versions", "Overlay", "Family", "Message", "Reply", "Plus", "Table", "ErrorReply", "Framing", "LengthField", "FixedSize", "Terminated", "Poll"}
 
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 EXPORTED = {name: getattr(telegrams, name) for name in telegrams.__all__}
 KINDS = sorted(name for name, each in EXPORTED.items() if inspect.isclass(each) and issubclass(each, Kind) and each is not Kind)
 
 
 @pytest.fixture(scope="module")
 def spec() -> Spec:
-    (source,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-    return load_spec(source, "docs/spec-writing.md")
+    return load_spec(EXAMPLES[0], "docs/spec-writing.md")
 
 
 def transfer(spec: Spec) -> Telegram:
@@ -53,6 +53,37 @@ def test_the_example_has_every_kind_of_reply(spec: Spec):
         "advice": "none",
     }
     assert spec.poll_answer(b"0010PING101112") == b"0010PONG101112"
+
+
+FAMILY = """
+spec = Family(
+    name="orders",
+    encoding="cp949",
+    header=Struct("kind" / Code(2), "sent_date" / Date(8)),
+    framing=Framing(LengthField()),
+    key=("kind",),
+    correlation=(),
+    messages=[Message("order", "", ("OR",), ORDER, kind="oneway")],
+)
+"""
+
+
+def test_the_example_of_groups_and_tables_goes_both_ways():
+    spec = load_spec(EXAMPLES[1] + FAMILY, "docs/spec-writing.md")
+    header = {"kind": "OR", "sent_date": "20250401"}
+    body = {
+        "buyer": {"name": "홍길동", "post_code": "04524"},
+        "remarks": ["first", "", ""],
+        "items": [{"code": "A1", "price": 1000}, {"code": "B2", "price": None}],
+        "payer_kind": "2",
+        "company": {"number": "1234567890"},
+        "bank": "088",
+        "channel": "",
+    }
+    frame = spec.encode(Telegram(spec, spec.messages["order"], header, body))
+    decoded = spec.decode(frame)
+    assert decoded.body == body | {"item_count": 2}
+    assert spec.encode(from_json(spec, to_json(decoded))) == frame
 
 
 def test_every_field_kind_has_a_row_in_the_table():
