@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,18 @@ def test_wrong_arguments_are_told_without_a_traceback(book: Path, arguments: lis
 )
 def test_the_ending_or_else_the_content_says_what_a_file_is(name: str, content: bytes, expected: bool):
     assert is_sheet(name, content) is expected
+
+
+def test_the_guide_shows_what_its_commands_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    page = (ROOT / "docs" / "importing.md").read_text("utf-8")
+    (block,) = (each for each in re.findall(r"^```text\n(.*?)^```$", page, re.DOTALL | re.MULTILINE) if "my/customer.py" in each)
+    (tmp_path / "specs").symlink_to(ROOT / "specs")
+    monkeypatch.chdir(tmp_path)
+    shown = re.split(r"^\$ telegram-router (.*)\n", block, flags=re.MULTILINE)[1:]
+    for command, output in zip(shown[::2], shown[1::2], strict=True):
+        made = call(*command.split(" "))
+        assert made.exit_code == 0
+        assert (made.stderr + made.stdout).startswith(output.partition("…")[0]), command
 
 
 def test_the_spec_of_customers_is_what_its_copybook_becomes():

@@ -403,6 +403,7 @@ def spec_show(name: str, message: str | None, folders: tuple[Path, ...], as_json
     type=click.Choice(["ascii", "ebcdic"]),
     help="Copybooks: the letters of signs in ASCII data, where they are not the dialect's.",
 )
+@click.option("--low-values", is_flag=True, help="Copybooks: fields of zero bytes have no value, as in records that nobody has filled.")
 @click.option(
     "--select",
     "selects",

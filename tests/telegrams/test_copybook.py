@@ -141,6 +141,18 @@ def test_characters_of_two_bytes_need_a_page_that_has_them():
     assert ["E-IMP-09" in text for text in texts(found, "warning")] == [True, True]
 
 
+def test_zero_bytes_have_no_value_where_it_is_asked_for():
+    found = read(
+        ONE, "05 A PIC X(4).", "05 B PIC 9(3).", "05 C PIC S9(3).", "05 D PIC S9(3) COMP-3.", "05 E PIC S9(4) COMP.", low_values=True
+    )
+    assert [kind.endswith('null="low")') for kind in kinds(found).values()] == [True, True, True, True, False]
+    assert found.spec is not None
+    spec = load_spec(spec_source(found.spec), "book.py")
+    low = bytes(14)
+    assert spec.decode(low).body == {"a": "", "b": None, "c": None, "d": None, "e": 0}
+    assert spec.encode(spec.decode(low)) == low
+
+
 @pytest.mark.parametrize("usage", ["POINTER", "INDEX", "PROCEDURE-POINTER", "FUNCTION-POINTER", "OBJECT REFERENCE Account"])
 def test_what_means_something_only_within_the_program_is_filler_and_a_warning(usage: str):
     found = read(ONE, f"05 A USAGE {usage}.", "05 B PIC X.")

@@ -53,6 +53,7 @@ class CopybookOptions:
     storage: Storage | None = None  # of tables that depend on a count; None: max in records of one length, else shift
     framing: Framing | None = None  # None: fixed where all records have one length, else rdw
     sign: Sign | None = None  # in ASCII: None: letters as EBCDIC has them for ibm, else GnuCOBOL's
+    low_values: bool = False  # fields of zero bytes have no value
     selections: tuple[Selection, ...] = ()
     record: str | None = None  # one record of several
     name: str | None = None
@@ -114,7 +115,8 @@ class _Importer:
             return None
         shifting = any(entry.occurs and entry.occurs.depending for record in entries for entry in record.walk())
         storage = self._storage(shifting)
-        layout = Layout(self.source, self.options.dialect, self.encoding, storage, self.options.selections, self.options.sign)
+        given = self.options
+        layout = Layout(self.source, given.dialect, self.encoding, storage, given.selections, given.sign, given.low_values)
         records = [_Record(entry, layout.record(entry)) for entry in entries]
         self._leftovers(layout)
         self._check_sizes(records)

@@ -40,12 +40,13 @@ class _Kind:
 class Fields:
     """Makes fields of entries that have no members."""
 
-    def __init__(self, source: Source, dialect: Dialect, encoding: str, sign: Sign | None) -> None:
+    def __init__(self, source: Source, dialect: Dialect, encoding: str, sign: Sign | None, low_values: bool) -> None:
         self.source = source
         self.dialect = dialect
         self.encoding = encoding
         self.is_ebcdic = is_ebcdic(encoding)
         self.sign = sign
+        self.null = "low" if low_values else "blank"  # what else than blanks stands for no value
         self.native = "big" if dialect == "ibm" else "little"
         self.native_hex = "little" if dialect == "mf" else "big"  # of COMP-N, which GnuCOBOL 3.1 takes for COMP-X
         self.counters: set[int] = set()  # entries that count a table: they stay numbers
@@ -112,7 +113,7 @@ class Fields:
             length = digits // 2 + 1 if nibble else (digits + 1) // 2
             if not nibble and signed:
                 self._find(quiet, entry, "error", "E-IMP-05", f"{entry.called} is COMP-6, which has no sign, but its picture has one")
-            return _Kind(_call("Packed", digits, scale=scale, signed=signed and nibble, nibble_sign=nibble), length, {})
+            return _Kind(_call("Packed", digits, scale=scale, signed=signed and nibble, nibble_sign=nibble, null=self.null), length, {})
         if usage in _BINARY:
             return self._binary(digits, scale, signed, usage)
         if usage not in ("", "DISPLAY"):
@@ -137,13 +138,13 @@ class Fields:
         if is_signed:
             sign = entry.inherited_sign() or "trailing"
             length = digits + ("separate" in sign)
-            return _Kind(_call("Zoned", digits, scale=scale, sign=sign, dialect=self._sign_dialect(sign)), length, {})
+            return _Kind(_call("Zoned", digits, scale=scale, sign=sign, dialect=self._sign_dialect(sign), null=self.null), length, {})
         if entry.blank_when_zero:
-            return _Kind(_call("Digits", digits, scale=scale, blank="when zero"), digits, {})
+            return _Kind(_call("Digits", digits, scale=scale, blank="when zero", null=self.null), digits, {})
         codes = {} if scale else self._codes(entry, digits, True)
         if codes or id(entry) in self.selectors:
             return _Kind(f"Code({digits}, {{codes}}, digits=True)" if codes else f"Code({digits}, digits=True)", digits, codes)
-        return _Kind(_call("Digits", digits, scale=scale), digits, {})
+        return _Kind(_call("Digits", digits, scale=scale, null=self.null), digits, {})
 
     def _sign_dialect(self, sign: str) -> str | None:
         """How a sign stands in a digit, None where the family's encoding says it."""
@@ -162,7 +163,7 @@ class Fields:
         codes = self._codes(entry, size, False) if not entry.is_right else {}
         if codes:
             return _Kind(f"Code({size}, {{codes}})", size, codes)
-        return _Kind(_call("Text", size, align="right" if entry.is_right else "left"), size, {})
+        return _Kind(_call("Text", size, align="right" if entry.is_right else "left", null=self.null), size, {})
 
     def _wide(self, entry: Entry, size: int, usage: str, quiet: bool) -> _Kind:
         """Two bytes for each character: those of the page, without shift codes. NATIONAL is UTF-16, which no field kind reads."""
@@ -239,7 +240,7 @@ def is_ebcdic(encoding: str) -> bool:
 def _call(kind: str, *arguments: object, **named: object) -> str:
     """A declaration without what its kind takes for granted."""
     granted: dict[str, object] = {"scale": 0, "order": "big", "sign": "trailing", "dialect": None, "align": "left", "digits": None}
-    granted |= {"signed": True, "nibble_sign": True, "blank": "null", "form": "ieee"}
+    granted |= {"signed": True, "nibble_sign": True, "blank": "null", "null": "blank", "form": "ieee"}
     told = {name: value for name, value in named.items() if value != granted.get(name, object())}
     texts = [str(each) for each in arguments]
     texts += [f"{name}={quoted(value) if isinstance(value, str) else value}" for name, value in told.items()]

@@ -50,13 +50,20 @@ class Layout:
     """Lays out one record."""
 
     def __init__(
-        self, source: Source, dialect: Dialect, encoding: str, storage: Storage, selections: Sequence[Selection], sign: Sign | None = None
+        self,
+        source: Source,
+        dialect: Dialect,
+        encoding: str,
+        storage: Storage,
+        selections: Sequence[Selection],
+        sign: Sign | None,
+        low_values: bool,
     ) -> None:
         self.source = source
         self.dialect = dialect
         self.storage = storage
         self.selections = selections
-        self.fields = Fields(source, dialect, encoding, sign)
+        self.fields = Fields(source, dialect, encoding, sign, low_values)
         self.names: dict[int, str] = {}  # of entries, by their identity
         self.counters: set[int] = set()
         self.used: set[Selection] = set()
