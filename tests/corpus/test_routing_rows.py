@@ -242,6 +242,7 @@ async def test_one_silent_service_never_holds_more_than_half_of_a_clients_window
 
 
 async def test_a_listener_that_leads_nowhere_is_told_of_at_start():
+    """Row 63."""
     async with running(config()) as router:
         (warning,) = router.log.named("config_warning")
         assert warning["key"] == "listeners.companies" and "no route" in warning["what"]

@@ -342,6 +342,7 @@ def test_what_is_hardly_meant_is_told_and_does_not_stop_the_router(config: Path)
 
 
 def test_a_listener_that_only_hosts_ask_is_nothing_to_warn_of(config: Path):
+    """Row 63."""
     text = GOOD.replace('listener = "companies"\nmatch = { message_type = "2000", business_code = ["100", "200"] }\nservice = "core"',
                         'from_service = "core"\nto_listener = "companies"\nmatch = { message_type = "4000", business_code = "100" }')  # fmt: skip
     assert text != GOOD
