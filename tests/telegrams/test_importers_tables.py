@@ -443,6 +443,16 @@ def test_headers_that_differ_between_sheets_are_told_field_by_field():
     assert any("sheet 잔액조회, row 14" in text for text in said(found))
 
 
+def test_the_header_is_checked_on_every_sheet_that_has_it():
+    sheets = firm_banking()
+    sheets["거래내역통지"][8][5] = 25
+    sheets["잔액조회"][9][2] = 29
+    errors = said(imported(xlsx(sheets), "hecto.xlsx"))
+    assert len(errors) == 2
+    assert "sheet 거래내역통지, row 9" in errors[0] and "cumulative length 25" in errors[0]
+    assert "sheet 잔액조회, row 10" in errors[1] and "gap of 1 byte" in errors[1]
+
+
 def test_a_group_whose_length_is_not_its_members():
     rows = [["NO", "항목", "타입", "길이"], ["1", "목록", "GROUP", 30], ["1-1", "가", "AN", 10], ["1-2", "나", "AN", 15]]
     assert any("has 30 bytes, its members 25" in text for text in said(imported(csv_text(rows))))

@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from telegram_router.telegrams.importers.tables_blocks import FieldRow
+from telegram_router.telegrams.importers.tables_headings import outside_brackets, plain
+
 # All are matched against `plain` text: letters and digits only, in lower case.
 TYPE_FIELDS: Final = re.compile(
     r"전문(종별|구분|유형|종류)?코드|전문(종별|구분|유형|종류)|메시지(타입|구분|유형)(코드)?|(전문)?messagetype(code)?|msg(type|cd|gubun|tp)|mti|"
@@ -92,3 +95,8 @@ def framing_of(sizes: Sequence[int], header: int, length: tuple[int, int] | None
     if not counts:
         return f"Framing(FixedSize({sizes[0]}), header={smallest})"
     return f'Framing(LengthField(offset=0, width={max(4, len(str(max(sizes))))}, kind="ascii", counts="payload"), header={smallest})'
+
+
+def matches(pattern: re.Pattern[str], row: FieldRow) -> bool:
+    """Whether a field's label or English name is of that kind."""
+    return any(pattern.fullmatch(plain(name)) for name in (outside_brackets(row.label), row.label, row.english) if name)
