@@ -401,9 +401,14 @@ def test_a_decimal_of_few_digits_goes_into_a_double_and_comes_back(value, form):
         Digits(9),
         Digits(9, 2),
         Amount(9),
+        Amount(9, 2, plus=" "),
+        Amount(9, sign="trailing"),
         Zoned(9),
         Zoned(9, 2),
         Zoned(9, sign="trailing separate"),
+        Zoned(9, 2, sign="leading separate"),
+        Zoned(9, sign="leading"),
+        Zoned(9, 2, sign="leading", dialect="ebcdic"),
         Zoned(9, 2, dialect=LETTERS),
         Packed(9),
         Packed(8, 2),
@@ -417,13 +422,14 @@ def test_a_decimal_of_few_digits_goes_into_a_double_and_comes_back(value, form):
 )
 def test_the_usual_number_never_takes_the_slow_way(kind, encoding):
     one = OneField(kind, encoding)
-    value = D("1234.56") if kind.scale else 123456
-    raw = one.writes(value)
+    values = [D("1234.56"), D("-0.05")] if kind.scale else [123456, -7, 0]
+    written = {value: one.writes(value) for value in values if value >= 0 or kind.signed}
     short = OneField(kind, encoding)
     read, write = short.message.decode, short.message.encode
     short.message.codec.__dict__.clear()  # so that the slow way fails
-    assert read(short.key + raw).body["field"] == value
-    assert write({}, {"field": value}) == short.key + raw
+    for value, raw in written.items():
+        assert read(short.key + raw).body["field"] == value
+        assert write({}, {"field": value}) == short.key + raw
 
 
 # --- sizes ----------------------------------------------------------------------------------------------------------

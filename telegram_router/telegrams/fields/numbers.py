@@ -151,13 +151,20 @@ class Number(Kind):
         """Of a number that is not negative: source of its stored digits, as ASCII text at least that long, and the condition
         under which it may be used. None where there is no short cut."""
         if self.scale == 0:
-            return f"'%0{self.digits}d' % x", f"(x := {value}).__class__ is int and x >= 0{self.range_source(place)}"
+            return f"str(x).zfill({self.digits})", f"(x := {value}).__class__ is int and x >= 0{self.range_source(place)}"
         if not 0 < self.scale < self.digits:
             return None
         return (
             f"{self.joined_source}.zfill({self.digits})",
             f"{self.decimal_source(value, place)} and s[0] != '-'{self.range_source(place)}",
         )
+
+    def signed_digits_source(self, value: str, place: Place) -> tuple[str, str, str]:
+        """As `digits_source` of any number: source of the digits without the sign, of whether it is a plus, and the condition."""
+        if not self.scale:
+            return f"str(abs(x)).zfill({self.digits})", "x >= 0", f"(x := {value}).__class__ is int{self.range_source(place)}"
+        plain = f"(s[s[0] == '-':-{self.scale + 1}] + s[-{self.scale}:]).zfill({self.digits})"
+        return plain, "s[0] != '-'", f"{self.decimal_source(value, place)} and (s[0] != '-' or x){self.range_source(place)}"
 
     @property
     def joined_source(self) -> str:
@@ -402,10 +409,11 @@ class Amount(Written):
         return f"({signed}) if (x := {self.seen(place, first, last)}).isdecimal() else {empty}{place.slow}"
 
     def source_of_write(self, value: str, place: Place) -> str:
-        if self.scale or self.sign != "leading" or self.blank == "when zero" or self.plus == "0":
+        if self.blank == "when zero" or not 0 <= self.scale < self.digits:
             return place.slow_write(value)
-        usual = self.sent(f"'%{self.plus}0{self.length}d' % x", place)
-        condition = f"(x := {value}).__class__ is int{self.range_source(place)}"
+        digits, sign, condition = self.signed_digits_source(value, place)
+        mark = f"({self.plus!r} if {sign} else '-')"
+        usual = self.sent(f"{mark} + {digits}" if self.sign == "leading" else f"{digits} + {mark}", place)
         return f"{usual} if {condition} else {self.empty_write_source(place)}{place.slow_write('x')}"
 
     def contradictions(self) -> Iterator[Mistake]:

@@ -115,16 +115,15 @@ class Packed(Number):
             return place.slow_write(value)
         # Too many digits make an odd number of halves, which fromhex refuses, or a piece that is too long. With a half byte
         # over they would go unseen.
-        halves = 2 * self.length
+        halves, mark = 2 * self.length, f" + {self._plus!r}" if self.nibble_sign else ""
         if self.scale:
             usual = self.decimal_source(value, place) + (f" and len(s) <= {self.digits + 1}" if self._pad else "")
-            plus = f"({self.joined_source} + {self._plus if self.nibble_sign else ''!r}).zfill({halves})"
+            plus = f"({self.joined_source}{mark}).zfill({halves})"
             minus = f"(s[1:-{self.scale + 1}] + s[-{self.scale}:] + 'd').zfill({halves})"
             is_plus, is_minus = "s[0] != '-'", "x"
         else:
-            width = halves - self.nibble_sign
             usual = f"(x := {value}).__class__ is int" + (f" and -{10**self.digits} < x < {10**self.digits}" if self._pad else "")
-            plus, minus = f"'%0{width}d{self._plus if self.nibble_sign else ''}' % x", f"'%0{width}dd' % -x"
+            plus, minus = f"(str(x){mark}).zfill({halves})", f"(str(-x) + 'd').zfill({halves})"
             is_plus, is_minus = "x >= 0", "True"
         pack = place.use("fromhex", bytes.fromhex)
         slow = place.slow_write("x")

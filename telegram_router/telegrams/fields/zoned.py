@@ -188,19 +188,29 @@ class Zoned(Written):
         return self.marks.replace("-", "_")
 
     def source_of_write(self, value: str, place: Place) -> str:
-        short = None if self.blank == "when zero" or self.leading else self.digits_source(value, place)
+        short = None if self.blank == "when zero" else self.digits_source(value, place)
         if short is None:
             return place.slow_write(value)
         digits, condition = short
-        if self.sign is None:
-            usual = self.sent(digits, place)
-        elif self.separate:
-            usual = self.sent(digits + " + '+'", place)
-        else:
-            last = {str(digit): place.constant(byte) for (digit, negative), byte in self._canonical.items() if not negative}
-            usual = f"{self.sent('y[:-1]', place)} + {place.use(f'LAST_{self._word}', last)}[y[-1]]"
-            condition = f"{condition} and (y := {digits})"
+        usual = self.sent(digits, place)
+        if self.sign is not None:
+            digits, sign, condition = self.signed_digits_source(value, place)
+            usual = self._marked(digits, sign, place)
         return f"{usual} if {condition} else {self.empty_write_source(place)}{place.slow_write('x')}"
+
+    def _marked(self, digits: str, sign: str, place: Place) -> str:
+        """Source of the digits with the sign where it belongs."""
+        if self.separate:
+            mark = f"('+' if {sign} else '-')"
+            return self.sent(f"{mark} + {digits}" if self.leading else f"{digits} + {mark}", place)
+        plus, minus = (
+            {str(digit): place.constant(byte) for (digit, is_minus), byte in self._canonical.items() if is_minus is negative}
+            for negative in (False, True)
+        )
+        both = f"({place.use(f'PLUSES_{self._word}', plus)} if {sign} else {place.use(f'MINUSES_{self._word}', minus)})"
+        if self.leading:
+            return f"{both}[(y := {digits})[0]] + {self.sent('y[1:]', place)}"
+        return f"{self.sent(f'(y := {digits})[:-1]', place)} + {both}[y[-1]]"
 
     # -- mistakes
 
