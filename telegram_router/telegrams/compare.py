@@ -318,7 +318,7 @@ def _structure(nodes: Iterable[Node]) -> Iterator[tuple[str, PlannedGroup | Plan
             yield from _structure(node.members)
         elif isinstance(node, PlannedTable):
             yield node.path, node
-            yield from _structure([node.item])
+            yield from _structure(node.item.members if isinstance(node.item, PlannedGroup) else [node.item])
         elif isinstance(node, PlannedViews):
             yield f"{node.path}.({' | '.join(name or 'the beginning' for name, _ in node.views[:1])} …)", node
             for _, view in node.views:
@@ -365,10 +365,11 @@ def _views_changes(path: str, was: PlannedViews, now: PlannedViews) -> Iterator[
     old, new = _choices(was), _choices(now)
     if (was.by, old, was.default) == (now.by, new, now.default):
         return
-    gone = [value for value, view in old.items() if new.get(value, now.default) != view]
+    before = {value: old.get(value, was.default) for value in {**old, **new}}
+    other = [value for value, view in before.items() if view is not None and view != new.get(value, now.default)]
     if was.by != now.by:
         judgement = Judgement(Answer.NO, f"{path}: another field chooses the view")
-    elif gone or (was.default is not None and was.default != now.default):
+    elif other or (was.default is not None and was.default != now.default):
         judgement = Judgement(Answer.SOME, f"{path}: another view for some values")
     else:
         judgement = Judgement(Answer.YES)

@@ -1,10 +1,10 @@
 """What changed between two specs, and whether old telegrams still decode: by rules, held against telegrams."""
 
 import pytest
-from construct import Struct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shipped import ROOT, shipped
+from structured_family import structured, structured_frames
 
 from telegram_router.telegrams import (
     Amount,
@@ -17,11 +17,16 @@ from telegram_router.telegrams import (
     Framing,
     LengthField,
     Message,
+    Occurs,
     Plus,
     Poll,
+    Redefines,
     Reply,
+    Struct,
     Text,
     Time,
+    Versions,
+    between,
     compile_family,
 )
 from telegram_router.telegrams.compare import Severity, compare
@@ -237,3 +242,79 @@ def test_what_the_rules_promise_holds_for_every_telegram_that_is_tried(old, new)
         assert message.trial.decoded == message.trial.tried
     if type(old) is type(new) and old is new:
         assert message.decodes is YES
+
+
+# --- tables, views and versions
+
+
+ITEM = ("name" / Text(4), "amount" / Digits(4))
+
+
+def tabled(most=4, storage="max", item=ITEM, label=""):
+    rows = Occurs(between(0, most, depending="count", storage=storage), Struct(*item))
+    return [
+        "count" / Digits(1, blank="error"),
+        "rows" / rows * label if label else "rows" / rows,
+        *([Filler(40 - 8 * most)] if storage == "max" else []),
+    ]
+
+
+def viewed(**when):
+    views = {"a": Struct("one" / Code(4)), "b": Struct("two" / Digits(4)), "c": Text(4)}
+    return ["kind" / Code(1), Redefines(by="kind", views=views, when=when, default="c")]
+
+
+STRUCTURES = [
+    (tabled(), tabled(), [], YES),
+    (tabled(), tabled(label="내역"), [("label", "body.rows", "harmless")], YES),
+    (tabled(storage="shift"), tabled(5, storage="shift"), [("changed", "size", "harmless"), ("table", "body.rows", "harmless")], YES),
+    (tabled(5, storage="shift"), tabled(storage="shift"), [("changed", "size", "risky"), ("table", "body.rows", "risky")], SOME),
+    (
+        tabled(),
+        tabled(item=("name" / Text(4), "amount" / Digits(4, scale=2))),
+        [("scale", "body.rows[0].amount", "breaking")],
+        NO,
+    ),
+    (
+        tabled(),
+        tabled(item=("name" / Text(4), "total" / Digits(4))),
+        [("renamed", "body.rows[0].total", "harmless")],
+        YES,
+    ),
+    (viewed(A="a", B="b"), viewed(A="a", B="b"), [], YES),
+    (viewed(A="a", B="b"), viewed(A="a"), [("views", "body.(a …)", "risky")], SOME),
+    (viewed(A="a"), viewed(A="a", B="b"), [("views", "body.(a …)", "risky")], SOME),
+    (["g" / Struct("a" / Code(2))], ["g" / Struct("a" / Code(2)) * "그룹"], [("label", "body.g", "harmless")], YES),
+    (["g" / Struct("a" / Code(2))], ["g" / Struct("a" / Code(2), "b" / Code(2)), Filler(2)], None, NO),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "changes", "decodes"), STRUCTURES)
+def test_changes_of_structure_are_named_and_judged(old, new, changes, decodes):
+    (message,) = compare(family(*old), family(*new)).messages
+    assert changes is None or [(change.what, change.path, change.severity.value) for change in message.changes] == changes
+    assert message.decodes is decodes
+    if decodes is YES:
+        assert message.trial == (MADE_UP, MADE_UP)
+
+
+def test_a_table_whose_items_grew_is_read_from_other_bytes():
+    old, new = tabled(4, "shift"), tabled(4, "shift", ("name" / Text(4), "amount" / Digits(4), "more" / Code(2)))
+    (message,) = compare(family(*old), family(*new)).messages
+    assert ("table", "body.rows", "breaking") in [(change.what, change.path, change.severity.value) for change in message.changes]
+    assert message.decodes is NO
+
+
+def test_a_version_that_colonises_old_filler_leaves_old_telegrams_readable():
+    header = ["day" / Date(8, blank="error")]
+    old = family("a" / Code(4), Filler(13), header=header)
+    later = Versions("day", {"": Struct(Filler(13)), "29990101": Struct("bank3" / Digits(3), Filler(10))})
+    (message,) = compare(old, family("a" / Code(4), later, header=header)).messages
+    assert [(change.what, change.path) for change in message.changes] == [("appeared", "body.bank3")]
+    assert message.decodes is YES
+
+
+def test_structured_specs_do_not_differ_from_themselves():
+    found = compare(structured(), structured(), structured_frames())
+    assert found.same and found.decodes is YES
+    assert [message.trial for message in found.messages] == [(MADE_UP + 4, MADE_UP + 4), (MADE_UP + 2, MADE_UP + 2)]
