@@ -94,6 +94,8 @@ ONE = "01 REC."
         ("COMP-1", 'Float(4, order="little")', 4),
         ("USAGE COMPUTATIONAL-2", 'Float(8, order="little")', 8),
         ("PIC Z(8)9.99-", 'Edited("Z(8)9.99-")', 13),
+        ("PIC Z.ZZ9,99-", 'Edited("Z.ZZ9,99-", comma=True)', 9),
+        ("PIC €(5)9.99", 'Edited("€(5)9.99", currency="€")', 9),
         ("PIC $$$,$$9.99CR", 'Edited("$$$,$$9.99CR")', 12),
         ("PIC 99/99/9999", 'Edited("99/99/9999")', 10),
         ("PIC ZZ9 BLANK ZERO", 'Edited("ZZ9", blank="when zero")', 3),
@@ -458,6 +460,28 @@ def test_records_are_told_apart_by_selections():
     assert "u_be" in found.spec.framing  # records of different lengths have descriptor words
 
 
+def test_records_of_one_spec_are_decoded_by_their_type():
+    text = (
+        "01 HEAD.",
+        "05 H-KIND PIC X VALUE 'H'.",
+        "05 H-DATE PIC 9(4).",
+        "01 DETAIL.",
+        "05 D-KIND PIC X VALUE 'D'.",
+        "05 D-NAME PIC X(4).",
+    )
+    found = read(*text)
+    assert found.spec is not None
+    spec = load_spec(spec_source(found.spec), "book.py")
+    assert [spec.decode(frame).body for frame in (b"H1231", b"DABCD")] == [{"h_date": 1231}, {"d_name": "ABCD"}]
+
+
+def test_a_record_descriptor_word_counts_itself():
+    found = read(ONE, "05 N PIC 9.", "05 T OCCURS 1 TO 5 DEPENDING ON N PIC X.", storage="shift")
+    assert found.spec is not None
+    spec = load_spec(spec_source(found.spec), "book.py")
+    assert spec.decode(b"\x00\x08\x00\x003ABC").body == {"n": 3, "t": ["A", "B", "C"]}
+
+
 def test_of_records_that_nothing_tells_apart_the_first_is_taken_or_the_one_asked_for():
     lines = ("01 A.", "05 X PIC X.", "01 B.", "05 Y PIC X.")
     assert [*kinds(read(*lines))] == ["x"]
@@ -539,6 +563,17 @@ def test_a_copybook_in_ebcdic_is_read_in_lines_or_cards(between: str):
     text, encoding = decoded(content)
     assert encoding == "cp037"
     assert [*kinds(read(text, form=None))] == ["a", "b"]
+
+
+def test_a_program_says_that_the_decimal_point_is_a_comma():
+    found = read("IDENTIFICATION DIVISION.", "SPECIAL-NAMES. DECIMAL-POINT IS COMMA.", "DATA DIVISION.", ONE, "05 A PIC Z9,9.")
+    assert kinds(found) == {"a": 'Edited("Z9,9", comma=True)'}
+
+
+def test_a_declaration_of_sql_before_its_record_is_passed_over():
+    found = read("EXEC SQL DECLARE T TABLE", "( A CHAR(10) NOT NULL,", "  B DECIMAL(5, 2) ) END-EXEC.", "01 DCLT.", "10 A.", "49 A-LEN PIC S9(4) COMP.", "49 A-TEXT PIC X(10).")  # fmt: skip
+    assert texts(found) == []
+    assert kinds(found) == {"a_len": "Binary(2, digits=4)", "a_text": "Text(10)"}
 
 
 def test_a_whole_program_gives_its_data_division():

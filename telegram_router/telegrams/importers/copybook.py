@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from telegram_router.telegrams.importers.copybook_entries import Entry, read_entries
-from telegram_router.telegrams.importers.copybook_fields import Sign, Storage
+from telegram_router.telegrams.importers.copybook_fields import Fields, Sign, Storage
 from telegram_router.telegrams.importers.copybook_layout import Layout, Selection, cobol_name, same_bytes
 from telegram_router.telegrams.importers.copybook_pictures import Dialect
 from telegram_router.telegrams.importers.copybook_text import Copied, Form, Source, decoded, no_copies, read_source
@@ -116,7 +116,9 @@ class _Importer:
         shifting = any(entry.occurs and entry.occurs.depending for record in entries for entry in record.walk())
         storage = self._storage(shifting)
         given = self.options
-        layout = Layout(self.source, given.dialect, self.encoding, storage, given.selections, given.sign, given.low_values)
+        comma = self.entries.decimal_comma
+        fields = Fields(self.source, given.dialect, self.encoding, given.sign, given.low_values, comma)
+        layout = Layout(self.source, fields, storage, given.selections)
         records = [_Record(entry, layout.record(entry)) for entry in entries]
         self._leftovers(layout)
         self._check_sizes(records)

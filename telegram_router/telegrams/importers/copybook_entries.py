@@ -117,7 +117,7 @@ _CLAUSES: Final = frozenset(
 )
 _IGNORED: Final = frozenset(("EXTERNAL", "GLOBAL", "IS", "VOLATILE", "ALIGNED", "UNSIGNED", "SIGNED"))
 _NUMBER: Final = re.compile(r"[+-]?(\d+([.,]\d+)?|[.,]\d+)")
-_HEADINGS: Final = re.compile(r"(FD|SD|IDENTIFICATION|ID|PROGRAM-ID|ENVIRONMENT|DATA|CONFIGURATION|INPUT-OUTPUT|FILE|WORKING-STORAGE|LOCAL-STORAGE|LINKAGE|SELECT|FILE-CONTROL|AUTHOR|SOURCE-COMPUTER|OBJECT-COMPUTER|SPECIAL-NAMES|REPOSITORY|DATE-WRITTEN|INSTALLATION|I-O-CONTROL|REPORT|SCREEN|COMMUNICATION)")  # fmt: skip
+_HEADINGS: Final = re.compile(r"(EXEC|FD|SD|IDENTIFICATION|ID|PROGRAM-ID|ENVIRONMENT|DATA|CONFIGURATION|INPUT-OUTPUT|FILE|WORKING-STORAGE|LOCAL-STORAGE|LINKAGE|SELECT|FILE-CONTROL|AUTHOR|SOURCE-COMPUTER|OBJECT-COMPUTER|SPECIAL-NAMES|REPOSITORY|DATE-WRITTEN|INSTALLATION|I-O-CONTROL|REPORT|SCREEN|COMMUNICATION)")  # fmt: skip
 
 
 @dataclass
@@ -127,6 +127,7 @@ class Entries:
     records: list[Entry] = field(default_factory=list)
     constants: dict[str, Value] = field(default_factory=dict)
     aliases: list[Entry] = field(default_factory=list)  # level 66
+    decimal_comma: bool = False  # DECIMAL-POINT IS COMMA
 
 
 def read_entries(source: Source) -> Entries:
@@ -146,6 +147,7 @@ class _Tree:
             word = statement[0].word
             if word == "PROCEDURE":
                 break
+            self.entries.decimal_comma |= "DECIMAL-POINT" in (token.word for token in statement)
             is_before = (is_before or word in ("IDENTIFICATION", "ID")) and word != "DATA"
             if re.fullmatch(r"\d{1,2}", word):
                 entry = _Clauses(self.source, statement, self.entries.constants).entry()
@@ -394,9 +396,9 @@ class _Clauses:
         if most < least or most < 1:
             self.source.find("error", "E-IMP-05", place, f"OCCURS {least} TO {most} is no range")
             return
-        if not depending:
-            least = most
-        entry.occurs = Occurs(least if most != least or not depending else 0, most, depending, place)
+        if most == least and depending:  # OCCURS 5 DEPENDING ON N: as compilers take it that let it pass
+            least = 0
+        entry.occurs = Occurs(least if depending else most, most, depending, place)
 
     def _count(self) -> int | None:
         token = self.take()

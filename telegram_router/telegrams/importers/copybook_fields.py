@@ -40,12 +40,13 @@ class _Kind:
 class Fields:
     """Makes fields of entries that have no members."""
 
-    def __init__(self, source: Source, dialect: Dialect, encoding: str, sign: Sign | None, low_values: bool) -> None:
+    def __init__(self, source: Source, dialect: Dialect, encoding: str, sign: Sign | None, low_values: bool, comma: bool) -> None:
         self.source = source
         self.dialect = dialect
         self.encoding = encoding
         self.is_ebcdic = is_ebcdic(encoding)
         self.sign = sign
+        self.decimal_comma = comma
         self.null = "low" if low_values else "blank"  # what else than blanks stands for no value
         self.native = "big" if dialect == "ibm" else "little"
         self.native_hex = "little" if dialect == "mf" else "big"  # of COMP-N, which GnuCOBOL 3.1 takes for COMP-X
@@ -156,14 +157,19 @@ class Fields:
         if picture.category == "wide" or usage in ("DISPLAY-1", "NATIONAL"):
             return self._wide(entry, size, usage, quiet)
         if picture.category == "edited":
-            blank = "when zero" if entry.blank_when_zero else "null"
-            return _Kind(_call("Edited", quoted(picture.text), blank=blank), size, {})
+            return _Kind(self._edited(entry, picture.text), size, {})
         if picture.category == "float":
             self._find(quiet, entry, "warning", "E-IMP-09", f"{entry.called} is a number with an exponent: read as text")
         codes = self._codes(entry, size, False) if not entry.is_right else {}
         if codes:
             return _Kind(f"Code({size}, {{codes}})", size, codes)
         return _Kind(_call("Text", size, align="right" if entry.is_right else "left", null=self.null), size, {})
+
+    def _edited(self, entry: Entry, text: str) -> str:
+        blank = "when zero" if entry.blank_when_zero else "null"
+        comma = self.decimal_comma or ("," in text and "." in text.split(",", 1)[0])  # a point and then a comma: no other reading
+        currency = next((each for each in text if each in "£€¥₩"), "$")
+        return _call("Edited", quoted(text), blank=blank, currency=currency, comma=comma)
 
     def _wide(self, entry: Entry, size: int, usage: str, quiet: bool) -> _Kind:
         """Two bytes for each character: those of the page, without shift codes. NATIONAL is UTF-16, which no field kind reads."""
@@ -240,7 +246,7 @@ def is_ebcdic(encoding: str) -> bool:
 def _call(kind: str, *arguments: object, **named: object) -> str:
     """A declaration without what its kind takes for granted."""
     granted: dict[str, object] = {"scale": 0, "order": "big", "sign": "trailing", "dialect": None, "align": "left", "digits": None}
-    granted |= {"signed": True, "nibble_sign": True, "blank": "null", "null": "blank", "form": "ieee"}
+    granted |= {"signed": True, "nibble_sign": True, "blank": "null", "null": "blank", "comma": False, "currency": "$", "form": "ieee"}
     told = {name: value for name, value in named.items() if value != granted.get(name, object())}
     texts = [str(each) for each in arguments]
     texts += [f"{name}={quoted(value) if isinstance(value, str) else value}" for name, value in told.items()]

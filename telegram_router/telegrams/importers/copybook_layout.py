@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from telegram_router.telegrams.importers.copybook_entries import Entry, Occurs
-from telegram_router.telegrams.importers.copybook_fields import Fields, Sign, Storage, meanings
-from telegram_router.telegrams.importers.copybook_pictures import Dialect
+from telegram_router.telegrams.importers.copybook_fields import Fields, Storage, meanings
 from telegram_router.telegrams.importers.copybook_text import Source
 from telegram_router.telegrams.importers.model import (
     Imported,
@@ -49,21 +48,12 @@ class _Place:
 class Layout:
     """Lays out one record."""
 
-    def __init__(
-        self,
-        source: Source,
-        dialect: Dialect,
-        encoding: str,
-        storage: Storage,
-        selections: Sequence[Selection],
-        sign: Sign | None,
-        low_values: bool,
-    ) -> None:
+    def __init__(self, source: Source, fields: Fields, storage: Storage, selections: Sequence[Selection]) -> None:
         self.source = source
-        self.dialect = dialect
+        self.fields = fields
+        self.dialect = fields.dialect
         self.storage = storage
         self.selections = selections
-        self.fields = Fields(source, dialect, encoding, sign, low_values)
         self.names: dict[int, str] = {}  # of entries, by their identity
         self.counters: set[int] = set()
         self.used: set[Selection] = set()

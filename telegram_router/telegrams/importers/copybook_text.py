@@ -358,9 +358,7 @@ class _Reader:
         if word == "COPY":
             return _behind_period(tokens, at)
         if word == "EXEC":
-            ending = next((n for n in range(at, min(at + 8, len(tokens))) if tokens[n].word == "END-EXEC"), 0)
-            includes = ending and tokens[at + 2].word == "INCLUDE"
-            return (ending + 1 + (tokens[ending + 1 : ending + 2] != [] and tokens[ending + 1].kind == "period")) if includes else 0
+            return _behind_include(tokens, at)
         line = tokens[at].place.line
         return next((n for n in range(at, len(tokens)) if tokens[n].place.line != line), len(tokens))
 
@@ -378,7 +376,7 @@ class _Reader:
         if file in open_files or len(open_files) > _MAX_DEPTH:
             self.source.find("error", "E-IMP-02", place, f"{name} copies itself", "remove the COPY")
             return []
-        inner = _Reader(self.source, self.copied, None).read(file, content, open_files)
+        inner = _Reader(self.source, self.copied, self.form).read(file, content, open_files)
         start = next((n for n, token in enumerate(words) if token.word == "REPLACING"), len(words))
         return _replaced(inner, _replacings(words[start + 1 :]))
 
@@ -387,10 +385,19 @@ def _behind_period(tokens: Sequence[Token], at: int) -> int:
     return next((n + 1 for n in range(at, len(tokens)) if tokens[n].kind == "period"), len(tokens))
 
 
+def _behind_include(tokens: Sequence[Token], at: int) -> int:
+    """Behind EXEC SQL INCLUDE name END-EXEC and its period, 0 for other statements of SQL."""
+    words = [token.word for token in tokens[at : at + 5]]
+    if words[2:3] != ["INCLUDE"] or words[4:5] != ["END-EXEC"]:
+        return 0
+    end = at + 5
+    return end + 1 if end < len(tokens) and tokens[end].kind == "period" else end
+
+
 def _replacings(words: Sequence[Token]) -> list[_Replacing]:
     """Pairs of `old BY new`."""
     found, part, at = list[_Replacing](), "", 0
-    while at + 2 < len(words) + 0:
+    while at + 2 < len(words):
         if words[at].word in ("LEADING", "TRAILING"):
             part, at = words[at].word, at + 1
             continue
@@ -464,7 +471,3 @@ def read_source(file: str, content: str, form: Form | None = None, copied: Copie
     source = Source()
     source.tokens = _Reader(source, copied, form).read(file, content)
     return source
-
-
-def words_of(tokens: Iterable[Token]) -> str:
-    return " ".join(token.text for token in tokens)
