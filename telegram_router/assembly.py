@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from telegram_router import plan as planning
-from telegram_router.config import HandlerService, Health, HttpService, Settings, TelegramService
+from telegram_router.config import HandlerService, Health, HttpService, Limit, Settings, TelegramService
 from telegram_router.plan import Plan
 from telegram_router.routing import Audience, Kind, Listener, ListenerPolicy, Route, RouteTable, Service, ServicePolicy, Switch
 from telegram_router.routing.backends import Ejection, Failover
 from telegram_router.routing.balance import Balance, First, HashRing, LeastOutstanding, RoundRobin
+from telegram_router.routing.limits import Limit as Counted
+from telegram_router.routing.limits import part
 from telegram_router.routing.routes import Test
 from telegram_router.telegrams import Spec
 from telegram_router.wire.http_link import HttpPolicy
@@ -52,6 +54,9 @@ def build_switch(plan: Plan) -> Switch:
         for source in route.sources:
             each = Route(route.name or f"routes.{place}", plan.tests.get(place, {}), target, full)
             routes.setdefault(source, []).append(each)
+    limits = [_limits(name, limit, plan) for name, limit in config.limits.items()]
+    for name, counting in switch.listeners.items():
+        counting.limits = [counted[name] for counted in limits if name in counted]
     for (kind, name), built_routes in routes.items():
         origin = switch.listeners[name] if kind == "listener" else switch.services[name]
         origin.set_routes(RouteTable(origin.spec, built_routes))
@@ -79,6 +84,22 @@ def _service_policy(service: TelegramService | HttpService | HandlerService, tro
         failover=Failover(**_settings(service.failover)),
         failure_when=trouble,
     )
+
+
+def _limits(name: str, limit: Limit, plan: Plan) -> dict[str, Counted]:
+    """The limit as each of its listeners counts it: listeners of one spec together, since keys are bytes of a header."""
+    by_spec: dict[str, Counted] = {}
+    found = {}
+    for listener, settings in plan.config.listeners.items():
+        if not limit.listener or listener in limit.listener:
+            spec = plan.specs[settings.spec]
+            if spec.name not in by_spec:
+                parts = [part(each, spec) for each in limit.key]
+                burst = limit.burst if limit.burst is not None else limit.rate
+                passes = limit.on_missing_key == "pass"
+                by_spec[spec.name] = Counted(name, limit.rate / limit.per, burst, parts, frozenset(limit.service), passes)
+            found[listener] = by_spec[spec.name]
+    return found
 
 
 def _settings(table: Settings, but: str = "") -> dict[str, Any]:

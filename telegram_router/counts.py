@@ -32,6 +32,7 @@ def families(
     yield from _telegrams(switch, hub)
     yield from _requests(switch)
     yield from _backends(switch)
+    yield from _limits(switch)
     yield "containments_total", [((), hub.containments)]
     yield "log_lines_dropped_total", [((), log_lines_dropped)]
     yield "turn_seconds", [((), Histogram(hub.turn_times, hub.turn_seconds))]
@@ -51,6 +52,13 @@ def _connections(
     yield "connects_total", tried + [((*key, "E-BCK-10"), each.failed) for key, each in outcomes.items()]
     yield "handshake_failures_total", [(key, count) for key, count in hub.handshake_failures.items() if key[0] in acceptors]
     yield "certificate_expiry_timestamp_seconds", [((name,), when) for name, when in expires.items()]
+
+
+def _limits(switch: Switch) -> Iterator[Family]:
+    """A limit that several listeners share is shown at each of them."""
+    known = [((name, limit.name), limit) for name, listener in switch.listeners.items() for limit in listener.limits]
+    yield "limited_total", [(key, limit.refused) for key, limit in known]
+    yield "limit_keys", [(key, len(limit)) for key, limit in known]
 
 
 def _backends(switch: Switch) -> Iterator[Family]:

@@ -20,6 +20,7 @@ from telegram_router.config import (
     Exact,
     HandlerService,
     HttpService,
+    Limit,
     Listener,
     Party,
     Prefix,
@@ -133,6 +134,8 @@ class _Planner:
             self.problems += self._draft.overlaps
         for name, service in config.services.items():
             self._service(name, service)
+        for name, limit in config.limits.items():
+            self._limit(name, limit)
         for name in config.listeners:
             self._doubt(name)
 
@@ -234,6 +237,24 @@ class _Planner:
                 field.kind.write(int(owner) if isinstance(field.kind, Digits) and owner.isdecimal() else owner)
             except FieldFault as fault:
                 self.report("E-CFG-04", (*path, owner), f"the owner field cannot hold it: {fault.what}", field.kind.expected)
+
+    def _limit(self, name: str, limit: Limit) -> None:
+        """What a limit counts by must be there where it counts."""
+        for listener, settings in self.plan.config.listeners.items():
+            if limit.listener and listener not in limit.listener:
+                continue
+            spec = self.plan.specs.get(settings.spec)
+            known = list(spec.header_fields) if spec is not None else []
+            for each in limit.key:
+                field = each.removeprefix("header.")
+                if each.startswith("header.") and spec is not None and field not in known:
+                    nearest = _nearest(field, known)
+                    self.report(
+                        "E-CFG-06", ("limits", name, "key"), f"{spec.name} has no such header field", f"one of {', '.join(known)}{nearest}"
+                    )
+            if "certificate" in limit.key and limit.on_missing_key == "deny" and (settings.tls is None or settings.tls.client_ca is None):
+                what = f"counts by certificates, and the listener {listener} asks for none: all its requests would be refused"
+                self.report("E-CFG-07", ("limits", name, "key"), what, do='give the listener a client_ca, or set on_missing_key = "pass"')
 
     def _room(self, path: tuple[str, ...], max_frame: int, spec: Spec) -> None:
         least = max(message.min_frame for message in spec.messages.values())

@@ -59,6 +59,7 @@ FORMS = {
     "Name": "name",
     "Handler": "text",
     "Backends": "list of addresses or tables",
+    "CountedBy": "text",
     "Few": "number",
     "Level": "number",
     "Share": "number",
@@ -116,6 +117,7 @@ HEADINGS = {
     "services.NAME.health": "### `health` of a service",
     "services.NAME.ejection": "### `ejection` of a service",
     "services.NAME.failover": "### `failover` of a service",
+    "limits.NAME": "## `[limits.NAME]`",
     "routes": "## `[[routes]]`",
 }
 HEAD = ["key", "value", "default", "meaning"]

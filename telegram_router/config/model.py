@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from telegram_router.config.values import (
     Count,
+    CountedBy,
     CountOrZero,
     Duration,
     DurationOrZero,
@@ -303,6 +304,23 @@ class Route(Settings):
         return ("service", self.service) if self.service is not None else ("listener", self.to_listener or "")
 
 
+class Limit(Settings):
+    """How many requests may come in a time."""
+
+    key: OneOrMore[CountedBy] = Field(
+        description="What is counted by: `certificate`, `address`, `session`, `service`, `message`, or a header field as `header.FIELD`; several "
+        "count by their combination."
+    )
+    rate: Count = Field(description="Requests in `per` that each key may make.")
+    per: Duration = _key("1s", "The time that `rate` counts in.")
+    burst: Count | None = _key(None, "Requests that may come at once. Default: as many as `rate`.")
+    listener: OneOrMore[str] = _key((), "The listener, or list of listeners, whose sessions it counts. Default: all.")
+    service: OneOrMore[str] = _key((), "The service, or list of services, requests to which it counts. Default: all.")
+    on_missing_key: Literal["deny", "pass"] = _key(
+        "deny", "What becomes of a request that lacks what is counted by, such as a certificate."
+    )
+
+
 class Config(Settings):
     """The whole file."""
 
@@ -312,6 +330,7 @@ class Config(Settings):
     metrics: Metrics | None = _key(None, "The Prometheus endpoint.")
     listeners: Table[Name, Listener] = _key({}, "Where clients connect, by name; at least one.")
     services: Table[Name, _ServiceByKind] = _key({}, "Who answers, by name.")
+    limits: Table[Name, Limit] = _key({}, "How many requests may come in a time, by name. A request counts against all that fit it.")
     routes: Listed[Route] = _key(
         (),
         "Which telegrams go to which service. Exact matches are tried first, then the others in file order, then the default.",
@@ -355,6 +374,7 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "services.NAME.health": Health,
         "services.NAME.ejection": Ejection,
         "services.NAME.failover": Failover,
+        "limits.NAME": Limit,
         "routes": Route,
     }
 )

@@ -30,6 +30,7 @@ from telegram_router.config.model import (
     HandlerService,
     Health,
     HttpService,
+    Limit,
     Listener,
     ListenerTls,
     Log,
@@ -130,7 +131,7 @@ class _Reading:
 
     def _without(self, broken: set[Path]) -> dict[str, Any]:
         parts = {key: value for key, value in self._raw.items() if (key,) not in broken}
-        for key in ("listeners", "services"):
+        for key in ("listeners", "services", "limits"):
             if key in parts:
                 parts[key] = {name: table for name, table in parts[key].items() if (key, name) not in broken}
         routes = parts.pop("routes", [])
@@ -140,7 +141,7 @@ class _Reading:
     def _report_detail(self, detail: ErrorDetails) -> Path:
         """Report one finding of pydantic's; returns the path of the part that has to be left out."""
         path = _path_of(detail["loc"])
-        part = path[: 2 if path[0] in ("listeners", "services", "routes") else 1]
+        part = path[: 2 if path[0] in ("listeners", "services", "limits", "routes") else 1]
         table = _at(self._raw, part)
         clashing = path[0] == "services" and len(_kinds_named(table)) > 1
         if detail["type"] == "extra_forbidden":
@@ -212,6 +213,12 @@ class _Reading:
                 ("from_service", "services"),
                 ("service", "services"),
             ):
+                for name in _strings(table.get(key)):
+                    if name not in names[kind]:
+                        do = _suggestion(name, names[kind]) or f"define [{kind}.{name}]"
+                        self.report("E-CFG-06", (*path, key), f'there is no {kind[:-1]} "{name}"', do=do)
+        for path, table in _tables(self._raw, "limits"):
+            for key, kind in (("listener", "listeners"), ("service", "services")):
                 for name in _strings(table.get(key)):
                     if name not in names[kind]:
                         do = _suggestion(name, names[kind]) or f"define [{kind}.{name}]"
@@ -382,6 +389,7 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
         ("metrics", 1): Metrics,
         ("listeners", 2): Listener,
         ("listeners", 3): ListenerTls,
+        ("limits", 2): Limit,
         ("routes", 2): Route,
     }
     if not path:

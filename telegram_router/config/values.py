@@ -19,6 +19,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTES = {"B": 1, "KiB": 1024, "MiB": 1024 * 1024}
 _DURATION_FORM = 'a duration with its unit, such as "500ms", "10s", "5m" or "1h"'
 _SIZE_FORM = 'a size with its unit, such as "512B", "64KiB" or "1MiB"'
+COUNTED_BY = ("certificate", "address", "session", "service", "message")
 _LONGEST_HOURS = 7 * 24
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DOTTED = re.compile(r"[^\s.]+(\.[^\s.]+)*")
@@ -201,6 +202,12 @@ def _read_dotted(value: str) -> str:
     return value
 
 
+def _read_counted_by(value: str) -> str:
+    if value not in COUNTED_BY and not re.fullmatch(r"header\.[^\s.]+", value):
+        raise _wrong("is nothing to count by", f"one of {', '.join(COUNTED_BY)}, or header.FIELD")
+    return value
+
+
 def _read_handler(value: str) -> str:
     if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", value):
         raise _wrong("is not a handler", 'a module and a function in it, such as "mybank.handlers:balance"')
@@ -245,6 +252,7 @@ NonEmpty = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, AfterValidator(_read_name)]
 FieldPath = Annotated[str, AfterValidator(_read_dotted)]
 JsonPath = Annotated[str, AfterValidator(_read_dotted)]
+CountedBy = Annotated[str, AfterValidator(_read_counted_by)]
 Handler = Annotated[str, AfterValidator(_read_handler)]
 HeaderName = Annotated[str, AfterValidator(_read_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_read_header_value)]

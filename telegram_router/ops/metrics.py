@@ -60,6 +60,8 @@ def _table() -> dict[str, Described]:
         ("sessions_active", gauge, ("listener",), "Sessions that are open."),
         ("sessions_total", counter, ("listener",), "Sessions accepted."),
         ("sessions_closed_total", counter, ("listener", "reason"), "Sessions ended, by reason: an error code, or `peer`, `drain`."),
+        ("limited_total", counter, ("listener", "limit"), "Requests that a limit refused."),
+        ("limit_keys", gauge, ("listener", "limit"), "Keys that a limit counts at the moment."),
         ("backend_in_use", gauge, ("service", "backend"), "1 while the backend is given requests."),
         ("backend_state", gauge, ("service", "backend", "state"), "1 for the backend's state: `up`, `unreachable`, `down`, `ejected`, `drain`, `maint`; else 0."),
         ("backend_failures_total", counter, ("service", "backend"), "Requests that the backend failed: no answer, a lost link, or an answer that says so."),

@@ -65,7 +65,7 @@ class Peer:
     """
 
     __slots__ = (
-        "accepted", "backend", "closed", "credit", "group", "had", "identity", "lanes", "limit", "load", "name", "oneway",
+        "accepted", "address", "backend", "closed", "credit", "group", "had", "identity", "lanes", "limit", "load", "name", "oneway",
         "outbox", "owners", "paused", "queued", "register", "retired", "used", "weight",
     )  # fmt: skip
 
@@ -75,6 +75,7 @@ class Peer:
         self.name = name
         self.group = group
         self.identity = identity
+        self.address = ""  # of a session: the host it comes from
         self.outbox: list[bytes] = []
         self.queued = 0
         self.accepted = 0

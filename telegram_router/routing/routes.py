@@ -13,6 +13,7 @@ from itertools import product
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from telegram_router.routing.limits import Limit
 from telegram_router.telegrams.spec import fused
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ class Entry:
     plain      a request that only needs to be passed to a telegram link and answered once
     calls      a request to a service whose links carry one at a time, of which every field is checked
     fails      an answer that says that the system behind it is in trouble
+    limits     what its requests are counted against
     untracked  a one-way telegram to another telegram peer: no register knows it, nothing will answer it
     count, ok  telegrams met and exchanges answered since the origin last added them up
     """
@@ -140,6 +142,7 @@ class Entry:
         "full",
         "high",
         "lane",
+        "limits",
         "low",
         "message",
         "ok",
@@ -165,6 +168,7 @@ class Entry:
         self.plain = message.kind == "request" and self.reply is not None and getattr(self.target, "pipes", False)
         self.calls = message.kind == "request" and self.full and getattr(self.target, "exclusive", False)
         self.untracked = message.kind == "oneway" and getattr(self.target, "pipes", True)
+        self.limits: Sequence[Limit] = ()
         self.count = 0
         self.ok = 0
 
@@ -188,6 +192,7 @@ class Origin:
     def __init__(self, name: str, spec: Spec, routes: RouteTable, trouble: Mapping[str, Test] | None = None) -> None:
         self.name = name
         self.spec = spec
+        self.limits: Sequence[Limit] = ()  # set before the first telegram comes
         self.trouble = trouble or {}  # header fields of answers whose values count against a backend
         self.header_end = spec.framing.prefix + spec.header_size  # a shorter frame has no whole header
         self.set_routes(routes)
@@ -236,6 +241,8 @@ class Origin:
         entry = self._entries.get((message.name, id(route), fails))
         if entry is None:
             entry = Entry(message, route, self.routes.targets.index(route.target) if route else 0, fails=fails)
+            if route is not None:
+                entry.limits = tuple(each for each in self.limits if not each.services or route.target.name in each.services)
             self._entries[message.name, id(route), fails] = entry
         head = self.head(frame)
         if len(self.memo) >= MEMO_LIMIT:

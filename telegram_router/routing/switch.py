@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from telegram_router.errors import CODES, Delivery, FieldError
 from telegram_router.routing.backends import Admin, Health
 from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
+from telegram_router.routing.limits import check
 from telegram_router.routing.near_miss import nearest_miss
 from telegram_router.routing.orders import Call, Close, Event, Grow, Journal
 from telegram_router.routing.peers import LATENCY_BUCKETS, OWNERS_PER_SESSION, Audience, Kind, Listener, Peer, Service, Target
@@ -48,9 +50,10 @@ class Switch:
 
     # --- peers come and go -------------------------------------------------------------------------------------
 
-    def add_session(self, listener: Listener, name: str, identity: frozenset[str] = frozenset()) -> Peer:
-        """A client has connected."""
+    def add_session(self, listener: Listener, name: str, identity: frozenset[str] = frozenset(), address: str = "") -> Peer:
+        """A client has connected, from a host of that address."""
         session = Peer(name, listener, listener.policy.open_exchanges, listener.lane_limits(), identity)
+        session.address = address
         listener.sessions[session] = None
         return session
 
@@ -289,6 +292,8 @@ class Switch:
                 ref, sent = key, frame
             offset = link.queued
             entry.count += 1
+            if entry.limits and self._over(peer, frame, entry, now):
+                continue
             opened[key] = pending[ref] = Exchange(peer, lane, key, ref, entry, frame[kept], now, link, offset)
             link.load += 1
             if len(links) > 1:  # where there is no choice nobody asks which was used last
@@ -324,6 +329,8 @@ class Switch:
             return False
         ref = register.number() if register.renumbers else key
         entry.count += 1
+        if entry.limits and self._over(peer, frame, entry, now):
+            return True
         try:
             telegram = spec.decode(frame)
         except FieldError as error:
@@ -445,6 +452,8 @@ class Switch:
             target.overflow += bool(target.links)
             self._refuse(peer, frame, "E-LIM-01" if target.links else "E-BCK-01", entry.message.name)
             return
+        if entry.limits and self._over(peer, frame, entry, now):
+            return
         telegram = None
         if entry.full:
             try:
@@ -463,6 +472,15 @@ class Switch:
             register.pending[ref] = exchange
         if self.journal is not None:
             self.journal.request(exchange)
+
+    def _over(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> bool:
+        """Count a request against its limits. True when one of them refuses it, which it has been told then."""
+        refusal = check(entry.limits, peer, frame, entry, now)
+        if refusal is None:
+            return False
+        after = None if refusal.retry_after is None else max(1, math.ceil(refusal.retry_after * 1000 - 1e-6))
+        self._refuse(peer, frame, "E-LIM-03", entry.message.name, limit=refusal.limit, retry_after_ms=after)
+        return True
 
     def _asked_enough(self, session: Peer, register: Register) -> bool:
         if self.journal is None:

@@ -118,13 +118,13 @@ class Acceptor:
         name = f"{self._listener.name}#{next(self._numbers)}"
         session = TelegramConnection(sock, name, self._limits, self._reader, is_session=True, tls=tls)
         told = {"connection": name, "peer": f"{address[0]}:{address[1]}"}
-        session.on_open = partial(self._opened, told)
+        session.on_open = partial(self._opened, told, address[0])
         session.on_closed = partial(self._closed, told)
         self._hub.enter(lambda now: self._hub.add(session, now))
 
-    def _opened(self, told: dict[str, str], connection: Connection) -> None:
+    def _opened(self, told: dict[str, str], address: str, connection: Connection) -> None:
         names = connection.tls.peer_names() if connection.tls is not None else ()
-        connection.peer = self._hub.switch.add_session(self._listener, connection.name, frozenset(names))
+        connection.peer = self._hub.switch.add_session(self._listener, connection.name, frozenset(names), address)
         self._log.info("session_accepted", **told, **({"certificate": names} if names else {}))
 
     def _closed(self, told: dict[str, str], connection: Connection, reason: str) -> None:

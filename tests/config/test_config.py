@@ -496,3 +496,48 @@ def test_the_policies_of_backends_are_read_with_their_defaults():
 def test_policies_of_backends_that_cannot_be(keys: str, key: str, what: str):
     text = replaced(MINIMAL, 'backends = ["10.0.0.1:9100"]', keys)
     assert [(problem.key, problem.what) for problem in problems(text)] == [(key, what)]
+
+
+LIMITS = """
+[limits.company]
+key = "header.company_number"
+rate = 50
+
+[limits.addresses]
+key = ["address", "service"]
+rate = 1000
+per = "1m"
+burst = 10
+listener = "branches"
+service = ["transfer"]
+on_missing_key = "pass"
+"""
+
+
+def test_limits_are_read_with_their_defaults():
+    company, addresses = parse_config(MINIMAL + LIMITS, "router.toml").limits.values()
+    assert (company.key, company.rate, company.per, company.burst, company.listener, company.service) == (
+        ("header.company_number",),
+        50,
+        1,
+        None,
+        (),
+        (),
+    )
+    assert (addresses.key, addresses.per, addresses.burst, addresses.on_missing_key) == (("address", "service"), 60, 10, "pass")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "what"),
+    [
+        ('key = "header.company_number"', 'key = "company_number"', "limits.company.key", "is nothing to count by"),
+        ('key = "header.company_number"', "", "limits.company.key", "is missing"),
+        ("rate = 50", "rate = 0", "limits.company.rate", "is out of range"),
+        ("burst = 10", "bursts = 10", "limits.addresses.bursts", "unknown key"),
+        ('listener = "branches"', 'listener = "branch"', "limits.addresses.listener", 'there is no listener "branch"'),
+        ('service = ["transfer"]', 'service = "transfers"', "limits.addresses.service", 'there is no service "transfers"'),
+    ],
+)
+def test_limits_that_cannot_be(old: str, new: str, key: str, what: str):
+    found = problems(MINIMAL + replaced(LIMITS, old, new))
+    assert [(problem.key.removesuffix("[0]"), problem.what) for problem in found] == [(key, what)]

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from telegram_router.errors import Delivery
 from telegram_router.routing import Audience, Call, Kind, Listener, ListenerPolicy, Route, RouteTable, Switch
 from telegram_router.routing.exchange import Exchange, Lane, Register
+from telegram_router.routing.limits import Limit, part
 
 WIDTH = 2
 COMPANIES = ("AA", "BB", "CC")
@@ -62,6 +63,7 @@ class Played:
         first, other = service_of(switch, "transfer", spec, **policy), service_of(switch, "other", spec, **policy)
         listener = Listener("branches", spec, ListenerPolicy(open_exchanges=8, timeout=5.0, tombstone=20.0))
         listener.set_routes(RouteTable(spec, [Route("b", exactly(company="BB"), other), Route("rest", {}, first)]))
+        listener.limits = [Limit("l", 0.5, 6, [part("session", spec)])] if refusal else []
         switch.listeners["branches"] = listener
         audience = Audience(listener)
         for service in (first, other):
@@ -135,6 +137,7 @@ class Played:
             "received": [group.received for group in groups],
             "ended": [self.talk.ended(group) for group in groups],
             "refused": [group.refused for group in groups],
+            "limited": [limit.refused for limit in switch.listeners["branches"].limits],
             "counts": [(t.latency, t.late, t.unmatched, t.duplicates, t.unknown, t.undelivered) for t in targets],
             "seconds": [round(t.latency_sum, 6) for t in targets],
             "events": [(event.name, event.fields) for event in switch.events],

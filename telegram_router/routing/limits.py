@@ -1,0 +1,158 @@
+"""How many requests may come in a time, counted by whatever they have in common: user, address, service, message."""
+
+# Rules this file keeps, all of them tested:
+#
+# 1. Over any span of w seconds no key is admitted more than burst + w * rate times.
+# 2. A request counts against all of its limits or against none.
+# 3. Memory is bounded. The key longest not met is forgotten first, and one whose time is up before any other.
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from telegram_router.routing.peers import Peer
+    from telegram_router.routing.routes import Entry
+    from telegram_router.telegrams import Spec
+
+KEYS = 100_000
+
+Part = Callable[["Peer", bytes, "Entry"], Hashable]  # None when the telegram does not have it
+
+
+Admission = tuple[Hashable, float]  # the key, and the arrival time that counting the request leaves behind
+
+
+class Refusal(NamedTuple):
+    """Which limit said no, and after how many seconds it would say yes; None: never, the telegram lacks what is counted by."""
+
+    limit: str
+    retry_after: float | None
+
+
+class Limit:
+    """One limit over many keys, by the generic cell rate algorithm: one number a key, its theoretical arrival time.
+
+    rate      requests in a second
+    burst     requests that may come at once
+    services  names of the services it counts requests to; empty: all
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rate: float,
+        burst: int,
+        parts: Sequence[Part],
+        services: frozenset[str] = frozenset(),
+        pass_without_key: bool = False,
+    ) -> None:
+        self.name = name
+        self.rate = rate
+        self.burst = burst
+        self.services = services
+        self.refused = 0
+        self._parts = parts
+        self._only = parts[0] if len(parts) == 1 else None
+        self._passes = pass_without_key
+        self._step = 1.0 / rate
+        self._room = burst / rate + 1e-9  # adding up fractions leaves a little
+        self._arrivals: dict[Hashable, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._arrivals)
+
+    def judge(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> Admission | Refusal | None:
+        """What this limit says of a request, without counting it. None: it does not count it."""
+        only = self._only
+        if only is not None:
+            key = only(peer, frame, entry)
+        else:
+            key = tuple([part(peer, frame, entry) for part in self._parts])
+            key = None if None in key else key
+        if key is None:
+            return None if self._passes else self._refuse(None)
+        before = self._arrivals.get(key, now)
+        arrival = (before if before > now else now) + self._step
+        if arrival - now > self._room:
+            return self._refuse(arrival - now - self._room)
+        return key, arrival
+
+    def _refuse(self, retry_after: float | None) -> Refusal:
+        self.refused += 1
+        return Refusal(self.name, retry_after)
+
+    def admit(self, admission: Admission, now: float) -> None:
+        """Count a request."""
+        key, arrival = admission
+        arrivals = self._arrivals
+        arrivals.pop(key, None)  # to the young end
+        if len(arrivals) >= KEYS:
+            self._forget(now)
+        arrivals[key] = arrival
+
+    def _forget(self, now: float) -> None:
+        """Those whose time is up, or else the oldest tenth: many at a time, so that it is rare."""
+        due = [key for key, arrival in self._arrivals.items() if arrival <= now]
+        for key in due or list(islice(self._arrivals, max(1, KEYS // 10))):
+            del self._arrivals[key]
+
+
+def check(limits: Sequence[Limit], peer: Peer, frame: bytes, entry: Entry, now: float) -> Refusal | None:
+    """Count a request against all its limits, or say which one refuses it."""
+    admissions = []
+    for limit in limits:
+        said = limit.judge(peer, frame, entry, now)
+        if said.__class__ is Refusal:
+            return said  # type: ignore[return-value]
+        if said is not None:
+            admissions.append((limit, said))
+    for limit, admission in admissions:
+        limit.admit(admission, now)
+    return None
+
+
+def part(name: str, spec: Spec) -> Part:
+    """What to count by: certificate, address, session, service, message, or `header.` and the name of a header field."""
+    if name.startswith("header."):
+        return _field(spec.header_slice(name.removeprefix("header.")))
+    return _PARTS[name]
+
+
+def _field(place: slice) -> Part:
+    def value(peer: Peer, frame: bytes, entry: Entry) -> Hashable:
+        raw = frame[place]
+        return raw if raw.strip(b" \x00\x40") else None
+
+    return value
+
+
+def _certificate(peer: Peer, frame: bytes, entry: Entry) -> Hashable:
+    return peer.identity or None
+
+
+def _address(peer: Peer, frame: bytes, entry: Entry) -> Hashable:
+    return peer.address or None
+
+
+def _session(peer: Peer, frame: bytes, entry: Entry) -> Hashable:
+    return peer
+
+
+def _service(peer: Peer, frame: bytes, entry: Entry) -> Hashable:
+    return str(entry.target.name)
+
+
+def _message(peer: Peer, frame: bytes, entry: Entry) -> Hashable:
+    return entry.message.name
+
+
+_PARTS: dict[str, Part] = {
+    "certificate": _certificate,
+    "address": _address,
+    "session": _session,
+    "service": _service,
+    "message": _message,
+}
