@@ -102,11 +102,11 @@ class Limit:
 
 def check(limits: Sequence[Limit], peer: Peer, frame: bytes, entry: Entry, now: float) -> Refusal | None:
     """Count a request against all its limits, or say which one refuses it."""
-    admissions = []
+    admissions: list[tuple[Limit, Admission]] = []
     for limit in limits:
         said = limit.judge(peer, frame, entry, now)
-        if said.__class__ is Refusal:
-            return said  # type: ignore[return-value]
+        if isinstance(said, Refusal):
+            return said
         if said is not None:
             admissions.append((limit, said))
     for limit, admission in admissions:
