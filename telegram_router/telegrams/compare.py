@@ -21,7 +21,7 @@ from telegram_router.telegrams.exporters.walk import table_words, views_words
 from telegram_router.telegrams.fields import Filler
 from telegram_router.telegrams.layout import Node, PlannedField, PlannedGroup, PlannedTable, PlannedViews, templates
 from telegram_router.telegrams.lengths import LengthField
-from telegram_router.telegrams.trial import Trial, try_telegrams
+from telegram_router.telegrams.trial import MADE_UP, Trial, try_telegrams
 
 if TYPE_CHECKING:
     from telegram_router.telegrams.spec import MessageLayout, Spec
@@ -251,7 +251,8 @@ def _compare_messages(was: MessageLayout | None, now: MessageLayout | None, read
         found.append(change)
     answer = min((each.answer for each in judged), key=_ORDER.index)
     why = [each.why for each in judged if each.answer is answer and each.why] if answer is not Answer.YES else []
-    trial = try_telegrams(was, now, _same_fields(was, now), frames)
+    made_up = MADE_UP if found or answer is not Answer.YES else 0  # nothing can be learned from a message that is the same
+    trial = try_telegrams(was, now, _same_fields(was, now), frames, made_up)
     return MessageComparison(was.name, now.name, tuple(found), _settled(answer, trial), tuple(dict.fromkeys(why)), trial)
 
 

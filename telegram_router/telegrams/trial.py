@@ -23,23 +23,25 @@ class Trial(NamedTuple):
     decoded: int = 0
 
 
-def try_telegrams(was: MessageLayout, now: MessageLayout, same: Mapping[str, str], frames: Iterable[bytes]) -> Trial:
-    """Read telegrams of a message as the new spec does. `same` maps old paths to new ones; their values must be equal."""
+def try_telegrams(was: MessageLayout, now: MessageLayout, same: Mapping[str, str], frames: Iterable[bytes], made_up: int) -> Trial:
+    """Read telegrams of a message as the new spec does: those given, and some that are made up.
+
+    `same` maps old paths to new ones; their values must be equal."""
     tried = decoded = 0
-    for telegram, frame in _telegrams(was, frames):
+    for telegram, frame in _telegrams(was, frames, made_up):
         tried += 1
         decoded += _means_the_same(telegram, frame, now, same)
     return Trial(tried, decoded)
 
 
-def _telegrams(message: MessageLayout, frames: Iterable[bytes]) -> Iterator[tuple[Telegram, bytes]]:
-    """Good ones that were given, and some that are made up."""
+def _telegrams(message: MessageLayout, frames: Iterable[bytes], made_up: int) -> Iterator[tuple[Telegram, bytes]]:
+    """Those of the given ones that are good, and some that are made up."""
     for frame in frames:
         try:
             yield message.spec.decode(frame), frame
         except FieldError:
             continue
-    for number in range(MADE_UP):
+    for number in range(made_up):
         telegram = sample(message.spec, message.name, "trial", number)
         yield telegram, message.spec.encode(telegram)
 

@@ -201,7 +201,7 @@ def test_a_spec_does_not_differ_from_itself_and_reads_its_own_samples(name):
     found = compare(shipped(name), shipped(name), frames)
     assert found.same
     assert found.decodes is YES
-    assert all(message.trial == (MADE_UP + 1, MADE_UP + 1) for message in found.messages)
+    assert all(message.trial == (1, 1) for message in found.messages)
 
 
 def test_samples_are_tried_beside_telegrams_that_are_made_up():
@@ -294,7 +294,7 @@ def test_changes_of_structure_are_named_and_judged(old, new, changes, decodes):
     (message,) = compare(family(*old), family(*new)).messages
     assert changes is None or [(change.what, change.path, change.severity.value) for change in message.changes] == changes
     assert message.decodes is decodes
-    if decodes is YES:
+    if decodes is YES and changes:
         assert message.trial == (MADE_UP, MADE_UP)
 
 
@@ -317,4 +317,4 @@ def test_a_version_that_colonises_old_filler_leaves_old_telegrams_readable():
 def test_structured_specs_do_not_differ_from_themselves():
     found = compare(structured(), structured(), structured_frames())
     assert found.same and found.decodes is YES
-    assert [message.trial for message in found.messages] == [(MADE_UP + 4, MADE_UP + 4), (MADE_UP + 2, MADE_UP + 2)]
+    assert [message.trial for message in found.messages] == [(4, 4), (2, 2)]
