@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -19,6 +20,8 @@ from telegram_router.telegrams import PlannedField, Telegram, Text
 from telegram_router.telegrams.importers.copybook import CopybookOptions, selection
 from telegram_router.telegrams.importers.model import Imported, ImportedField, ImportedGroup, ImportedTable
 from telegram_router.telegrams.layout import Node, PlannedGroup, PlannedTable
+
+pytestmark = pytest.mark.skipif(shutil.which("cobc") is None, reason="needs GnuCOBOL's cobc")
 
 BOOKS = ("scalars.cpy", "natives.cpy", "cust.cpy", "nested.cpy", "sync.cpy", "inherited.cpy", "redefines.cpy")
 EXTREMES = ("low", "high", "zero", "", "", "", "")
