@@ -31,8 +31,8 @@ from telegram_router.telegrams.layout import (
 if TYPE_CHECKING:
     from telegram_router.telegrams.nested_codec import NestedCodec
 
-_UNROLLED: Final = 4  # items of a table that are written out one by one
-_UNROLLED_FIELDS: Final = 24
+_UNROLLED: Final = 8  # items of a table that are written out one by one
+_UNROLLED_FIELDS: Final = 48
 
 
 @dataclass
