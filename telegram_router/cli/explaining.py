@@ -27,8 +27,9 @@ LARGEST: Final = 64 * MAX_FRAME  # more than anybody reads
 LIKELY: Final = 0.5  # from which a guess is gone on with
 BYTES: Final = ("offset", "length", "field", "hex", "value", "meaning")  # hex and text side by side
 COLOURS: Final = {"offset": "cyan", "bytes": "cyan", "length": "cyan", "value": "bold", "meaning": "green", "hex": "dim"}
-NARROW: Final = ("offset", "length", "field", "label", "value", "meaning")
-RULE_FROM: Final = 100  # columns of a terminal that has room for the rule too
+NARROW: Final = ("offset", "length", "field", "value", "meaning")
+LABEL_FROM: Final = 100  # columns of a terminal that has room for labels too
+RULE_FROM: Final = 130  # and for the rule
 HEX_FROM: Final = 180  # and for the bytes
 
 
@@ -242,7 +243,8 @@ def _show(explainer: Explainer, each: Explained, *, first: bool) -> None:
 
 def _table(told: Explanation, with_bytes: bool) -> None:
     columns = shutil.get_terminal_size().columns if on_terminal() else HEX_FROM
-    wanted = BYTES if with_bytes else HEADINGS if columns >= HEX_FROM else (*NARROW, "rule") if columns >= RULE_FROM else NARROW
+    more = ("label",) * (columns >= LABEL_FROM) + ("rule",) * (columns >= RULE_FROM)
+    wanted = BYTES if with_bytes else HEADINGS if columns >= HEX_FROM else (*NARROW, *more)
     chosen = [HEADINGS.index(heading) for heading in wanted] if with_bytes else [n for n, h in enumerate(HEADINGS) if h in wanted]
     rows = [
         ["!" if row.problems else "", *((row.hex if HEADINGS[n] == "hex" and with_bytes else cells(row)[n]) for n in chosen)]

@@ -51,7 +51,7 @@ class Row:
     def shown(self) -> str:
         """The value for a person."""
         if self.masked:
-            return f"[{self.length} bytes]"
+            return f"[{self.length} byte{'' if self.length == 1 else 's'}]"
         return "" if self.value is None else printable(str(self.value))
 
     def as_object(self) -> dict[str, Any]:

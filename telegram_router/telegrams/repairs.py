@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from telegram_router.telegrams.fields import charset_of
 from telegram_router.telegrams.fit import Fit, fields_at
 from telegram_router.telegrams.layout import PlannedField, is_flat
 from telegram_router.telegrams.lengths import LengthField
@@ -147,6 +148,7 @@ def _of_tail(tail: bytes) -> str:
 # --- code pages ---------------------------------------------------------------------------------------------------
 
 _PAGES: Final = ("utf-8", "cp949", "shift_jis", "utf-16-le", "utf-16-be")
+_HOSTS: Final = ("cp037", "cp500", "cp1047")  # as programs convert whole files by, byte for byte
 _EBCDIC: Final = ("cp037", "cp933", "cp939")
 
 
@@ -161,6 +163,16 @@ def of_code_pages(spec: Spec, telegram: bytes) -> Iterator[Repair]:
                 changed,
                 f"convert it back, or set the spec's encoding to {page}",
             )
+    if charset_of(own).codec:
+        for page in _HOSTS:
+            back = converted(telegram, "latin-1", page)
+            if back is not None:
+                yield Repair(
+                    f"converted from EBCDIC ({page}) to Latin-1 on the way",
+                    "converted back",
+                    back,
+                    "transfer as binary: packed and binary numbers are no text",
+                )
     twice = converted(telegram, "utf-8", "latin-1")
     if twice is not None and twice != telegram:
         yield Repair("every byte above 7F was taken for Latin-1 and written as UTF-8", "with that undone", twice, "transfer as binary")

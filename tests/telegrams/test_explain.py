@@ -213,7 +213,7 @@ def test_a_count_that_contradicts_the_size_is_told():
     assert told.problems and sum(row.length for row in told.rows) == told.size
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     at=st.integers(4, len(BASKET_FRAME) - 1),
     junk=st.binary(min_size=1, max_size=6),
