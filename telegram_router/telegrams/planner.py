@@ -171,12 +171,10 @@ class _Planner:
     def _name_problems(self, member: _Member, seen: set[str]) -> None:
         name, kind = member.name, member.inner
         if not name and not (isinstance(kind, Kind) and (not kind.is_named or kind.flagbuildnone)):
-            what = f"a {type(kind).__name__} without a name: its value would be lost"
+            what = f"{_a(kind)} without a name: its value would be lost"
             self.problem("E-CFG-22", name, member.line, what, "rename the field")
         if name and isinstance(kind, Kind) and not kind.is_named:
-            self.problem(
-                "E-CFG-22", name, member.line, f"a {type(kind).__name__} has no value, so it cannot have a name", "rename the field"
-            )
+            self.problem("E-CFG-22", name, member.line, f"{_a(kind)} has no value, so it cannot have a name", "rename the field")
         self._check_name(name, member.line, seen, _TAKEN - _TABLE_NAMES if isinstance(kind, Occurs) else _TAKEN)
 
     def _check_name(self, name: str, line: int, seen: set[str], taken: frozenset[str] = _TAKEN) -> None:
@@ -484,6 +482,12 @@ def _misdeclared_versions(declared: Versions) -> Iterator[tuple[str, str]]:
     for day in versions:
         if not isinstance(day, str) or (day and not (len(day) == 8 and day.isascii() and day.isdecimal())):
             yield "E-CFG-20", f"{day!r} is no first day of the form YYYYMMDD"
+
+
+def _a(declared: Any) -> str:
+    """What it is, with its article."""
+    name = type(declared).__name__
+    return f"an {name}" if name[0] in "AEIO" else f"a {name}"
 
 
 def _may_shift(occurs: Occurs) -> bool:
