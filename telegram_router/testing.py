@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from telegram_router.plan import SHIPPED, find_spec, known_specs, read_spec
 from telegram_router.telegrams import PlannedField, Spec, Telegram, from_json, to_json
 from telegram_router.telegrams.domains import Characters, Choice, Domain, Moment, Number, Octets, Real, Subset, domain_of, fitted
 from telegram_router.telegrams.fields import Kind
@@ -44,6 +43,8 @@ def read(name: str | Path) -> Spec:
 
     Raises SpecError with every problem of the file, and LookupError for a name that no spec has.
     """
+    from telegram_router.plan import SHIPPED, find_spec, known_specs, read_spec  # which brings much that a test may not need
+
     path = find_spec(str(name), SHIPPED)
     if path is None:
         raise LookupError(f"no spec is called {name}; there are {', '.join(sorted(known_specs(SHIPPED)))}, and any path of a .py file")

@@ -223,18 +223,13 @@ def test_a_spec_is_read_by_name_or_by_the_path_of_its_file(tmp_path: Path):
         testing.read("no_such_spec")
 
 
-def test_without_hypothesis_the_module_is_there_and_says_what_to_install():
-    code = "import sys; sys.modules['hypothesis'] = None\n"
-    code += "from telegram_router import testing\n"
-    code += "spec = testing.read('ksnet'); print(len(spec.encode(testing.sample(spec, seed=1))))\n"
+def test_hypothesis_is_imported_only_for_strategies_and_without_it_the_rest_works():
+    code = "import sys\nfrom telegram_router import testing\n"
+    code += "spec = testing.read('ksnet'); print(len(spec.encode(testing.sample(spec, seed=1))), 'hypothesis' in sys.modules)\n"
+    code += "sys.modules['hypothesis'] = None\n"
     code += "try: testing.telegrams(spec)\nexcept ImportError as error: print(error)\n"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert found.stdout.splitlines() == ["300", "this needs hypothesis: pip install 'telegram-router[testing]'"], found.stderr
-
-
-def test_hypothesis_is_imported_only_by_whoever_asks_for_a_strategy():
-    code = "import sys; from telegram_router import testing; print('hypothesis' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False).stdout == "False\n"
+    assert found.stdout.splitlines() == ["300 False", "this needs hypothesis: pip install 'telegram-router[testing]'"], found.stderr
 
 
 def test_strategies_go_into_strategies_of_others():

@@ -300,7 +300,7 @@ def explain(
         return guess_input(_every_spec(folders), source, as_hex, wanted)
     plan, origin = _origin(config, listener, from_service)
     spec = origin.spec if origin is not None and spec_name is None else _spec(spec_name, folders)
-    return explain_input(spec, plan, origin, source, as_hex, wanted)
+    return explain_input(spec, plan, origin, lambda: _every_spec(folders), source, as_hex, wanted)
 
 
 def _every_spec(folders: Iterable[Path]) -> list[Spec]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from telegram_router.telegrams.guess import Guess, guess
 from telegram_router.telegrams.ruler import Cell, Stretch, bad_places, padded, ruler
 
 LARGEST: Final = 64 * MAX_FRAME  # more than anybody reads
+DOUBTED: Final = 10.0  # bits below which the spec that was given is hardly the right one
 LIKELY: Final = 0.5  # from which a guess is gone on with
 BYTES: Final = ("offset", "length", "field", "hex", "value", "meaning")  # hex and text side by side
 COLOURS: Final = {"offset": "cyan", "bytes": "cyan", "length": "cyan", "value": "bold", "meaning": "green", "hex": "dim"}
@@ -125,13 +126,29 @@ class Wanted:
     as_json: bool
 
 
-def explain_input(spec: Spec, plan: Plan | None, origin: Listener | Service | None, source: str, as_hex: bool, wanted: Wanted) -> int:
-    """Explain the telegrams of an input, or the one of a number. Returns the exit code."""
-    reading = _reading(spec, _whole(source, as_hex), as_hex, wanted)
+def explain_input(
+    spec: Spec,
+    plan: Plan | None,
+    origin: Listener | Service | None,
+    others: Callable[[], Sequence[Spec]],
+    source: str,
+    as_hex: bool,
+    wanted: Wanted,
+) -> int:
+    """Explain the telegrams of an input, or the one of a number. `others` are all specs known. Returns the exit code."""
+    given = _whole(source, as_hex)
+    reading = _reading(spec, given, as_hex, wanted)
     if reading.form != "bytes" and not wanted.as_json:
         say(f"the input is {reading.form} of {_counted(len(reading.content), 'byte')}")
     explainer = Explainer(spec, wanted.unframed, wanted.show, plan, origin, wanted.with_bytes)
-    return _explain_all(explainer, reading.content, wanted)
+    code = _explain_all(explainer, reading.content, wanted)
+    if code and not wanted.as_json and guess([spec], [reading], unframed=wanted.unframed)[0].bits < DOUBTED:
+        found = guess(others(), [reading], unframed=wanted.unframed)
+        if found and found[0].sure >= LIKELY and found[0].spec.name != spec.name:
+            say()
+            say(f"likely: another spec: this looks like {_called(found[0])}, {_percent(found[0].sure)} sure", fg="yellow", bold=True)
+            say(f"  to do: give --spec {found[0].spec.name}")
+    return code
 
 
 def _reading(spec: Spec, given: bytes, as_hex: bool, wanted: Wanted) -> Reading:

@@ -41,7 +41,9 @@ def test_every_sample_of_a_family_is_recognised(family: str):
         content = path.read_bytes()
         found = guess(known(), readings(content))
         assert found[0].spec.name == family, path.name
-        assert found[0].sure > 0.9 or len(content.strip()) < 20, f"{path.name} holds more than a type and two numbers, and is not recognised"
+        assert found[0].sure > 0.9 or len(content.strip()) < 20, (
+            f"{path.name} holds more than a type and two numbers, and is not recognised"
+        )
         assert not found[1:] or found[1].sure < 0.1
 
 
@@ -192,6 +194,13 @@ def test_specs_of_a_folder_are_guessed_too_and_one_that_does_not_load_hides_no_o
     found = call("explain", "--spec-folder", str(tmp_path), given=TRANSFER.replace(b"SETTLEBNK", b"MYBANK999"))
     assert found.stdout.startswith("looks like firmbanking 2024.03")
     assert "broken does not load and is left out: E-CFG-20" in found.stderr
+
+
+def test_a_spec_that_is_not_the_right_one_is_told_with_the_right_one():
+    found = call("explain", "--spec", "ksnet", given=TRANSFER[4:])
+    assert found.exit_code == 1
+    assert "likely: another spec: this looks like firmbanking 2024.03, more than 99 % sure" in found.stdout
+    assert "another spec" not in call("explain", "--spec", "firmbanking", given=patched(24, b"9999")).stdout
 
 
 def test_empty_input_is_an_error():
