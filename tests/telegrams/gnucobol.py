@@ -42,9 +42,14 @@ class Shown:
     content: bytes
 
 
+def copied(name: str) -> tuple[str, str] | None:
+    file = COPYBOOKS / name
+    return (name, file.read_text("utf-8")) if file.is_file() else None
+
+
 @cache
 def imported(name: str, options: CopybookOptions) -> ImportedSpec:
-    found = import_copybook((COPYBOOKS / name).read_text("utf-8"), name, options)
+    found = import_copybook((COPYBOOKS / name).read_text("utf-8"), name, options, copied)
     assert found.spec is not None, [finding.text() for finding in found.findings]
     return found.spec
 
@@ -58,8 +63,8 @@ def size_of(spec: ImportedSpec) -> int:
     return sum(node.size for node in spec.messages[0].body)
 
 
-def shown(records: Sequence[tuple[str, ImportedSpec, Sequence[Mapping[str, Any]]]], flags: Sequence[str]) -> list[list[Shown]]:
-    """For each copybook, its spec and some values of its record: what COBOL makes of each."""
+def shown(records: Sequence[tuple[str, ImportedSpec, Sequence[Mapping[str, Any] | None]]], flags: Sequence[str]) -> list[list[Shown]]:
+    """For each copybook, its spec and some values of its record: what COBOL makes of each. None: what is there before any."""
     copies, views, statements = [], [], []
     for number, (name, spec, values) in enumerate(records):
         record, size = cobol_name(spec.messages[0].title), size_of(spec)
@@ -67,8 +72,9 @@ def shown(records: Sequence[tuple[str, ImportedSpec, Sequence[Mapping[str, Any]]
         views.append(f"       01  BYTES-{number} PIC X({size}).")
         statements.append(f"           SET ADDRESS OF BYTES-{number}\n             TO ADDRESS OF {record}")
         for each in values:
-            statements.append(f"           MOVE SPACES TO BYTES-{number}")
-            statements += moves(spec.messages[0].body, each, record, ())
+            if each is not None:
+                statements.append(f"           MOVE SPACES TO BYTES-{number}")
+                statements += moves(spec.messages[0].body, each, record, ())
             statements.append(f"           COMPUTE ORACLE-SIZE = FUNCTION LENGTH({record})")
             statements.append(f"           DISPLAY ORACLE-SIZE\n           DISPLAY BYTES-{number} WITH NO ADVANCING")
     output = run(PROGRAM.format(copies="\n".join(copies), views="\n".join(views), statements="\n".join(statements)), flags)

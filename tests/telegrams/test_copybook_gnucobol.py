@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -23,7 +24,7 @@ from telegram_router.telegrams.layout import Node, PlannedGroup, PlannedTable
 
 pytestmark = pytest.mark.skipif(shutil.which("cobc") is None, reason="needs GnuCOBOL's cobc")
 
-BOOKS = ("scalars.cpy", "natives.cpy", "cust.cpy", "nested.cpy", "sync.cpy", "inherited.cpy", "redefines.cpy")
+BOOKS = ("scalars.cpy", "natives.cpy", "cust.cpy", "nested.cpy", "sync.cpy", "inherited.cpy", "redefines.cpy", "copying.cpy")
 EXTREMES = ("low", "high", "zero", "", "", "", "")
 REDEFINES = ("-findirect-redefines", "-flarger-redefines-ok")
 FLAGS = {
@@ -118,6 +119,28 @@ def test_a_record_that_ends_with_a_table_is_as_short_as_cobol_says():
         frame = spec.framing.wrap(record.content[: record.size])
         assert spec.decode(frame).body == values
         assert spec.encode(spec.decode(frame)) == frame
+
+
+INITIAL = {
+    "val_text": "TEXT",
+    "val_digits": 42,
+    "val_signed": Decimal("-1.50"),
+    "val_packed": 7,
+    "val_binary": -2,
+    "val_kind": "B",
+    "val_zero": 0,
+    "val_blank": "",
+    "val_split": "A'B\"C",
+}
+
+
+def test_values_of_the_copybook_are_what_a_record_holds_at_first():
+    given = OPTIONS["gnucobol"]
+    spec = loaded("values.cpy", given)
+    (message,) = spec.messages.values()
+    ((record,),) = shown([("values.cpy", imported("values.cpy", given), [None])], FLAGS["gnucobol"])
+    assert spec.decode(record.content).body == INITIAL
+    assert spec.encode(Telegram(spec, message, {}, INITIAL)) == record.content  # fillers have their texts again
 
 
 # --- EBCDIC

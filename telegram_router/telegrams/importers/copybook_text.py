@@ -154,6 +154,13 @@ class _Text:
         self.pieces.append(text)
         self.size += len(text)
 
+    def strip(self) -> None:
+        """Take off the blanks at the end."""
+        if self.pieces:
+            stripped = self.pieces[-1].rstrip(" ")
+            self.size -= len(self.pieces[-1]) - len(stripped)
+            self.pieces[-1] = stripped
+
     def place(self, at: int) -> Place:
         number = max(bisect_right(self.starts, at) - 1, 0)
         line, column = self.places[number] if self.places else (1, 1)
@@ -225,6 +232,7 @@ class _Lines:
         stripped = code.lstrip()
         column = 8 + len(code) - len(stripped)
         if open_quote is None:
+            self.text.strip()
             self.text.add(stripped, number, column)
             return
         if self.form == "fixed":
