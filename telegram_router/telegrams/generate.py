@@ -67,6 +67,7 @@ def made(message: MessageLayout, picker: Picker) -> Telegram:
     maker = _Maker(message, picker)
     header = maker.group([node for node in message.tree if node.section == "header"])
     body = maker.group([node for node in message.tree if node.section == "body"])
+    _move_into_windows(message, header, body)
     return _with_lengths(Telegram(message.spec, message, header, body))
 
 
@@ -161,6 +162,14 @@ class _Maker:
 def _day(first: str) -> datetime.date:
     """The first day of a version, as it is declared."""
     return datetime.date(int(first[:4]), int(first[4:6]), int(first[6:8])) if first else datetime.date.min
+
+
+def _move_into_windows(message: MessageLayout, header: dict[str, Any], body: dict[str, Any]) -> None:
+    """A date that lies too far from the header's gets its day."""
+    for window in message.windows.all:
+        what, day = domain_of(window.planned.kind).what, window.centre(header)
+        if window.fault(header, body) is not None and isinstance(what, Moment) and day is not None:
+            (header if window.planned.section == "header" else body)[window.planned.name] = what.text(day, 0)
 
 
 def _with_lengths(telegram: Telegram) -> Telegram:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,12 +26,17 @@ class Window:
     planned: PlannedField
     around: PlannedField
 
+    def centre(self, header: Values) -> datetime.date | None:
+        """The day that it must be near."""
+        assert isinstance(self.around.kind, Date | Time)
+        return self.around.kind.day(header.get(self.around.name))
+
     def fault(self, header: Values, body: Values) -> FieldFault | None:
         """What is wrong with values that are valid by themselves. A date that is not there is near enough."""
-        kind, other = self.planned.kind, self.around.kind
-        assert isinstance(kind, Date | Time) and isinstance(other, Date | Time) and kind.within is not None
+        kind = self.planned.kind
+        assert isinstance(kind, Date | Time) and kind.within is not None
         day = kind.day((header if self.planned.section == "header" else body).get(self.planned.name))
-        centre = other.day(header.get(self.around.name))
+        centre = self.centre(header)
         if day is None or centre is None or abs((day - centre).days) <= kind.within:
             return None
         return kind.fault("E-FLD-04", f"date is more than {kind.within} days from {self.around.path}")

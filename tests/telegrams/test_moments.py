@@ -22,6 +22,7 @@ from telegram_router.telegrams import (
     Time,
     compile_family,
 )
+from telegram_router.telegrams.generate import sample
 
 READS = [
     (Date(8, "YYYYMMDD"), b"20240229", "2024-02-29"),
@@ -247,3 +248,10 @@ def test_a_window_inside_a_table_is_told_at_load():
     )
     with pytest.raises(SpecError, match="no group and no table"):
         compile_family(family)
+
+
+def test_telegrams_that_are_made_up_have_dates_within_their_windows():
+    message = parcel(blank="error")
+    for number in range(20):
+        telegram = sample(message.spec, "m", number=number)
+        assert message.decode(message.encode(telegram.header, telegram.body)) == telegram
