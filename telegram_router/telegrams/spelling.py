@@ -70,7 +70,7 @@ def _arguments(value: Kind | Framing) -> Iterator[tuple[str, Any, bool]]:
         if parameter.default is not inspect.Parameter.empty and _same(given, getattr(plain, name, parameter.default)):
             by_place = False
             continue
-        by_place = by_place and (parameter.default is inspect.Parameter.empty or name == "values")
+        by_place = by_place and (parameter.default is inspect.Parameter.empty or name in ("values", "length"))
         yield name, given, by_place
 
 
@@ -78,8 +78,9 @@ def _plain(value: Kind | Framing) -> Any:
     """The same with nothing given but what must be: some defaults become something else when a declaration is made."""
     parameters = inspect.signature(type(value).__init__).parameters.items()
     needed = [getattr(value, name, None) for name, each in parameters if name != "self" and each.default is inspect.Parameter.empty]
+    make: Any = type(value)
     try:
-        return type(value)(*needed)
+        return make(*needed)
     except Exception:  # kinds check their arguments in their own ways
         return None
 
@@ -170,12 +171,19 @@ def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.List):
         return [*map(_value, node.elts)]
     if isinstance(node, ast.Dict) and all(node.keys):
-        return {_value(key): _value(each) for key, each in zip(node.keys, node.values, strict=True) if key is not None}
+        return _table(node)
     if isinstance(node, ast.Name) and node.id == "OUR_CODE":
         return OUR_CODE
     if isinstance(node, ast.Call):
         return _called(node)
     raise NotADeclaration(f"{ast.unparse(node)[:40]!r} is neither a literal nor a declaration")
+
+
+def _table(node: ast.Dict) -> dict[Any, Any]:
+    try:
+        return {_value(key): _value(each) for key, each in zip(node.keys, node.values, strict=True) if key is not None}
+    except TypeError:
+        raise NotADeclaration("has a list as a key") from None
 
 
 def _number(value: Any) -> Any:

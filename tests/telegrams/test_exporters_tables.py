@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from telegram_router.errors import SpecError
 from telegram_router.telegrams import Spec, load_spec
 from telegram_router.telegrams.exporters.tables import export_csv, export_xlsx, not_carried
 from telegram_router.telegrams.importers.source import spec_source
@@ -128,3 +129,64 @@ def test_one_message_is_a_layout_of_its_own(form: str):
     again = back(FORMS[form](spec, message), f"one.{form}")  # type: ignore[call-arg]
     assert [name for name, *_ in rows(again) if name == "transfer.request"] and "recall.request" not in again.messages
     assert [row for row in rows(again) if row[0] == message.name] == [row for row in rows(spec) if row[0] == message.name]
+
+
+# --- sheets of ours that somebody has changed -------------------------------------------------------------------
+
+
+def edited(old: str, new: str) -> tuple[list[str], Spec | None]:
+    """What the importer says to firm banking's sheet with one text in it changed, and the spec."""
+    spec = loaded(next(path for path in SPECS if path.stem == "firmbanking"))
+    sheet = export_csv(spec).decode("utf-8-sig")
+    assert old in sheet
+    found = import_table_file(sheet.replace(old, new, 1).encode(), "firmbanking.csv")
+    problems = [finding.text() for finding in found.findings if finding.level != "note"]
+    return problems, None if found.spec is None else load_spec(spec_source(found.spec), "again.py")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("transfer,amount,129", "transfer,amount,129", ""),
+        ('129,13,142,9(13),Y,,,"Digits(13, ', '129,13,142,9(13),Y,,,"Digits(12, ', "declaration has 12 bytes, the length column 13"),
+        ('129,13,142,9(13),Y,,,"Digits(13, ', '129,13,142,9(12),Y,,,"Digits(13, ', "the type and the declaration say different things"),
+        ('129,13,142,9(13),Y,,,"Digits(13, blank=""error"", ', '129,13,142,9(13),Y,,,"Digits(13, ', "column of required fields"),
+        ("11: 입금 deposit\n", "12: 입금 deposit\n", "column of codes"),
+        ("Filler(15)", "Filler(15", "is not of the form Kind(...)"),
+        ("Filler(15)", "__import__('os').system('true')", "is not a declaration of this language"),
+        ("Filler(15)", "Filler(*range(1))", "neither a literal nor a declaration"),
+        ("Filler(15)", '"Filler(15, 16)"', "does not take these arguments"),
+        ("Filler(15)", '"Digits(15, scale=99)"', "is wrong: scale"),
+        ("Filler(15)", "Reply.none()", "is no field kind"),
+        ("Filler(15)", "'Text(15)'", "is no field kind"),
+        ("Framing(LengthField()", "Framing(open(1)", "framing open is not a declaration"),
+        ('"Plus(""message_type"", 100)"', "Filler(3)", "reply_rule is no Plus or Table"),
+        ("종류 kind,request", "종류 kind,question", "is none of request, reply, oneway"),
+        ("owner,company_number", "ownr,company_number", "'ownr' is not known"),
+        ("length,300", "length,many", "length is no whole number"),
+        ("100,15,115", "101,15,115", "offset 101, by the lengths above 100"),
+    ],
+)  # fmt: skip
+def test_a_change_that_contradicts_another_cell_is_told(old: str, new: str, words: str):
+    if not words:
+        old = new = "종류 kind,request"
+    problems, spec = edited(old, new)
+    assert (spec is not None and not problems) if not words else any(words in problem for problem in problems), problems
+
+
+def test_a_field_without_its_declaration_goes_by_its_columns():
+    problems, spec = edited('129,13,142,9(13),Y,,,"Digits(13, blank=""error"", log=""clear"")"', "129,13,142,9(13),Y,,,")
+    assert not problems and spec is not None
+    kind = spec.messages["transfer.request"].field("amount").kind  # type: ignore[union-attr]
+    assert spelled(kind) == 'Digits(13, blank="error")'
+
+
+def test_what_a_sheet_cannot_carry_is_listed_on_it_and_told():
+    source = NESTED.replace("Occurs(2, Digits(5, scale=2))", "Occurs(2, Occurs(1, Digits(5, scale=2)))")
+    try:
+        spec = load_spec(source, "nested.py")
+    except SpecError:
+        pytest.fail("tables of tables are legal")
+    assert any("table of tables" in what for what in not_carried(spec))
+    assert "담지 못한 것 not carried" in export_csv(spec).decode("utf-8-sig")
+    assert back(export_csv(spec), "nested.csv").messages["list.request"].max_frame == spec.messages["list.request"].max_frame

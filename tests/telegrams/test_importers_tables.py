@@ -502,6 +502,52 @@ def test_zeros_that_a_spreadsheet_dropped_are_put_back_and_told():
     assert any("200 is taken as 0200" in text for text in said(found, "note"))
 
 
+def test_a_number_is_read_as_its_cell_shows_it():
+    book = workbook(
+        {
+            "이체": [
+                ["전문구분코드", 200],
+                ["NO", "항목", "타입", "길이"],
+                ["공통부"],
+                [1, "전문구분코드", "X", 4],
+                ["개별부"],
+                [2, "금액", "N", 13],
+            ]
+        }
+    )
+    book["이체"]["B1"].number_format = "0000"
+    found = imported(saved(book), "z.xlsx")
+    assert found.spec is not None and found.spec.messages[0].key == ("0200",)
+    assert not any("is taken as 0200" in text for text in said(found, "note"))
+
+
+def test_codes_may_stand_in_one_cell_with_their_names():
+    rows = [
+        ["이체 (전문구분코드: 0200, 업무구분코드: 310)"],
+        ["항목", "타입", "길이"],
+        ["공통부"],
+        ["전문구분코드", "X", 4],
+        ["업무구분코드", "X", 3],
+        ["개별부"],
+        ["금액", "N", 13],
+    ]
+    found = imported(csv_text(rows))
+    assert found.spec is not None and found.spec.messages[0].key == ("0200", "310")
+
+
+def test_drop_down_lists_in_a_workbook_make_no_noise():
+    from openpyxl.worksheet.datavalidation import DataValidation
+
+    book = workbook({"이체": TWO_FIELDS})
+    book["이체"].add_data_validation(DataValidation(type="list", formula1='"AN,N"'))
+    assert imported(saved(book), "list.xlsx").spec is not None
+
+
+def test_a_sign_without_a_byte_of_its_own_is_a_warning():
+    found = imported(csv_text([["항목명", "타입", "길이"], ["잔액", "S9(13)", 13]]))
+    assert any("taken to be in the last digit" in text for text in said(found, "warning"))
+
+
 def test_what_a_workbook_hides_strikes_out_or_did_not_compute_is_told():
     book = workbook(
         {

@@ -45,7 +45,7 @@ def layouts(draw: st.DrawFn) -> tuple[list[list[Any]], list[tuple[int, int]]]:
     return rows, places
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(layouts(), st.sampled_from(["csv", "tsv", "xlsx"]))
 def test_a_right_sheet_in_any_style_gives_its_layout_without_a_complaint(layout: tuple[list[list[Any]], list[tuple[int, int]]], form: str):
     rows, places = layout
@@ -56,7 +56,7 @@ def test_a_right_sheet_in_any_style_gives_its_layout_without_a_complaint(layout:
     assert [(field.offset, field.length) for field in message.fields] == places
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(layouts(), st.data())
 def test_one_length_that_is_off_never_passes_where_a_sum_or_an_offset_holds_it(layout: Any, data: st.DataObject):
     rows, places = layout
@@ -115,7 +115,7 @@ CELLS: st.SearchStrategy[Any] = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 37), st.integers(0, 8), CELLS), max_size=25))
 def test_no_change_to_a_sheet_breaks_the_importer_and_what_it_lets_pass_loads(changes: list[tuple[int, int, Any]]):
     rows = [[*row, *[None] * (9 - len(row))] for row in telegram_rows("지급이체", "2000", "100", TRANSFER)]
@@ -127,7 +127,7 @@ def test_no_change_to_a_sheet_breaks_the_importer_and_what_it_lets_pass_loads(ch
         load_spec(spec_source(found.spec), "layout.py")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(st.lists(st.lists(CELLS, max_size=8), max_size=15))
 def test_no_cells_at_all_break_the_importer(rows: list[list[Any]]):
     found = import_table_file(csv_text([["NO", "항목명", "타입", "길이", "반복"], *rows]).encode("utf-8", "replace"), "layout.csv")
@@ -152,7 +152,7 @@ def test_no_change_to_a_sheet_of_ours_breaks_the_importer(own_sheet: list[str], 
     import_table_file("\r\n".join(lines).encode("utf-8", "replace"), "own.csv")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(st.binary(max_size=300))
 def test_no_bytes_at_all_break_the_importer(content: bytes):
     for name in ("a.csv", "a.xlsx"):

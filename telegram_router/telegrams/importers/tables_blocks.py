@@ -141,7 +141,7 @@ def _take(block: Block, rows: list[tuple[Row, Line | None]]) -> None:
             current = section
             block.lines.append(SectionRow(row.number, "header" if section == "header" else "body"))
         if line is None:
-            line = _group_above(row, rows[index + 1 :], block.columns)
+            line = _group_above(row, rows[index + 1 : index + 2], block.columns)
         if line is None:
             block.skipped.append(row)
         else:
@@ -193,9 +193,10 @@ def _unmarked(text: str) -> str:
 
 def _facts(row: Row, cells: list[Cell]) -> Iterator[Fact]:
     for cell in cells:
-        pair = _PAIR.fullmatch(cell.text)
-        if pair:
-            yield Fact(pair[1], pair[2].strip(), row.number)
+        for piece in re.split(r"[,;|()\[\]\n]| / |\s{2,}", cell.text):  # 전문종별코드: 0200, 업무구분코드: 310
+            pair = _PAIR.fullmatch(piece)
+            if pair:
+                yield Fact(pair[1], pair[2].strip(), row.number)
     for cell, value in pairwise(cells):
         yield Fact(cell.text.rstrip(":： "), value.text, row.number, value.is_number)
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from telegram_router.telegrams.importers.workbook import Row
@@ -84,6 +85,7 @@ def outside_brackets(text: str) -> str:
     return re.sub(r"[(\[{<].*?[)\]}>]", " ", unicodedata.normalize("NFKC", text))
 
 
+@lru_cache(maxsize=4096)
 def role_of(text: str) -> str | None:
     """What a column with this heading holds, None when it says nothing to us."""
     whole = plain(text)

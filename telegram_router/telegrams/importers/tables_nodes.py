@@ -179,6 +179,9 @@ class Declaring:
             self.told.say("note", "E-IMP-08", sign.row.row, what)
             wanted = replace(wanted, type=replace(wanted.type, signed=True, size=length), length=length + 1)
         said = meaning(wanted)
+        if said.kind.startswith("Zoned"):
+            what = f"{shown(row)}: its sign is taken to be in the last digit, since {row.type} has no byte of its own for it"
+            self.told.say("warning", "E-IMP-08", row.row, what, f"write {length + 1} bytes, or Amount({length}), if there is one")
         name = "" if said.kind.startswith("Filler") else names.name(row)
         if name:
             self.known.append((row, name))

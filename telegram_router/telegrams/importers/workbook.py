@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import csv
 import datetime
+import re
 import unicodedata
+import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -103,8 +105,10 @@ def _workbook(content: bytes, filename: str) -> list[Sheet]:
 
     _check_size(content)
     try:
-        book = openpyxl.load_workbook(BytesIO(content), data_only=True)
-        unseen = _uncomputed(openpyxl.load_workbook(BytesIO(content)), book)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about drop-down lists and the like, which are lost on saving: nothing is saved here
+            book = openpyxl.load_workbook(BytesIO(content), data_only=True)
+            unseen = _uncomputed(openpyxl.load_workbook(BytesIO(content)), book)
     except Exception as error:  # openpyxl raises whatever its parsers do for a broken file
         what = f"the workbook cannot be opened ({type(error).__name__})"
         raise UnreadableFile(what, "open it in Excel or LibreOffice and save it again as .xlsx") from None
@@ -176,15 +180,16 @@ def _cell(cell: Any) -> Cell:
     if isinstance(value, bool):
         return Cell(str(value).upper(), struck=struck)
     if isinstance(value, int | float):
-        return Cell(_number_text(value), is_number=True, struck=struck)
+        return Cell(_number_text(value, cell.number_format), is_number=True, struck=struck)
     if isinstance(value, datetime.datetime | datetime.date):
         return Cell(_typed_as(value, cell.number_format), is_date=True, struck=struck)
     indent = int(cell.alignment.indent or 0) if cell.alignment else 0
     return replace(_of_text(str(value), indent), struck=struck)
 
 
-def _number_text(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value)
+def _number_text(value: float, form: str) -> str:
+    text = str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value)
+    return text.zfill(len(form)) if re.fullmatch("0+", form or "") else text  # 200 in the form 0000 is seen as 0200
 
 
 def _typed_as(value: datetime.date, form: str) -> str:
