@@ -26,7 +26,7 @@ SPECS = {name: shipped(name) for name in ("firmbanking", "hmfb", "ksnet")} | {
 
 def samples_of(name):
     folder = ROOT / "specs" / "samples" / name
-    return {file.name.removesuffix(".telegram"): file.read_bytes() for file in folder.iterdir()} if folder.is_dir() else {}
+    return {file.name.removesuffix(".telegram"): file.read_bytes() for file in folder.glob("*.telegram")} if folder.is_dir() else {}
 
 
 NASTY = 'a|b <script>alert("x")</script> `code` [link](http://x) *bold* _low_ \\ #1; & "q"'

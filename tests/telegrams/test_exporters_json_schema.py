@@ -15,7 +15,7 @@ from telegram_router.telegrams import compile_family, from_json, to_json, to_obj
 from telegram_router.telegrams.exporters.json_schema import field_schema, message_schema, spec_schema
 from telegram_router.telegrams.generate import sample
 
-SPECS = ("firmbanking", "hmfb", "ksnet", "parcel")
+SPECS = (*sorted(file.stem for file in (ROOT / "specs").glob("*.py")), "parcel")
 
 
 @cache

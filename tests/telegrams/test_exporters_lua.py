@@ -33,8 +33,9 @@ from telegram_router.telegrams import (
 )
 from telegram_router.telegrams.exporters.lua import dissector
 from telegram_router.telegrams.generate import sample
+from telegram_router.telegrams.layout import is_flat
 
-PORTS = {9001: "firmbanking", 9002: "hmfb", 9003: "ksnet"}
+PORTS = dict(enumerate(sorted(file.stem for file in (ROOT / "specs").glob("*.py")), 9001))
 TRANSFER = (ROOT / "specs" / "samples" / "firmbanking" / "transfer.request.telegram").read_bytes()
 
 
@@ -46,13 +47,13 @@ def shown_as(value) -> str:
     """A value as tshark writes it."""
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
-    return str(value)
+    return ":".join(f"{byte:02x}" for byte in value) if isinstance(value, bytes) else str(value)
 
 
 def same_values(telegram: Telegram, seen) -> None:
     """Every value that we decode is in the tree, under the filter name of its path."""
     assert seen.message == telegram.message.name
-    for planned in telegram.message.fields:
+    for planned in telegram.message.fields if is_flat(telegram.message.tree) else ():
         value = telegram[planned.name] if planned.name else None
         if value is None:
             continue
