@@ -59,10 +59,17 @@ def _generate_nested(codec: NestedCodec, spec: Spec, message: MessageLayout) -> 
         header, body, residue = codec.decoded(raw)
         return Telegram(spec, message, header, body, residue, raw)
 
+    def restore(raw: bytes, header: dict[str, Any], body: dict[str, Any], residue: dict[int, bytes]) -> bytes:
+        restored = codec.laid_over(raw, residue)
+        if restored is not None and _reads_as(decode, restored, (header, body, residue)):
+            return restored
+        return codec.encode(header, body, residue)
+
     source = writer.source()
     space: dict[str, Any] = writer.constants | {
         "codec": codec,
         "complete": complete,
+        "restore": restore,
         "glance": codec.glance,
         "spares": codec.spares,
         "put": writer.put,
@@ -74,7 +81,16 @@ def _generate_nested(codec: NestedCodec, spec: Spec, message: MessageLayout) -> 
         "spec": spec,
         "message": message,
     }
-    return (*_functions(source, codec, space), source)
+    decode, encode = _functions(source, codec, space)
+    return decode, encode, source
+
+
+def _reads_as(decode: Decode, raw: bytes, given: tuple[dict[str, Any], dict[str, Any], dict[int, bytes]]) -> bool:
+    try:
+        telegram = decode(raw)
+    except FieldError:
+        return False
+    return (telegram.header, telegram.body, telegram.residue) == given
 
 
 def _functions(source: str, codec: Codec, space: dict[str, Any]) -> tuple[Decode, Encode]:

@@ -32,6 +32,7 @@ from telegram_router.telegrams.layout import (
     templates,
     unrolled,
     value_names,
+    varies,
 )
 from telegram_router.telegrams.walk import UNREADABLE, Lost, Spot, Stretch, Walk, choice, fields_of, placed, read_quietly
 
@@ -53,6 +54,7 @@ class NestedCodec(Codec):
         self.body = tuple(node for node in nodes if node.section == "body")
         super().__init__(spec, message, list(templates(nodes)))
         self.fixed_size = sum(node.length for node in nodes)
+        self._steady = next((node.offset for node in nodes if varies(node)), self.fixed_size)  # from here on things may move
         self.names = {"header": set(value_names(self.header)), "body": set(value_names(self.body))}
 
     def sizes(self) -> tuple[int, int | None]:
@@ -128,8 +130,14 @@ class NestedCodec(Codec):
     def size_of(self, body: Values) -> int:
         return len(_Writing(self, {}, {}).body(body))
 
-    def restore(self, raw: bytes, header: Values, body: Values, residue: dict[int, bytes]) -> bytes:
-        return self.encode(header, body, residue)
+    def laid_over(self, raw: bytes, residue: dict[int, bytes]) -> bytes | None:
+        """A telegram with its residue put back where it was, None where that depends on more than its offset."""
+        if any(offset >= self._steady for offset in residue):
+            return None
+        restored = bytearray(raw)
+        for offset, kept in residue.items():
+            restored[offset : offset + len(kept)] = kept
+        return bytes(restored) if len(restored) == len(raw) else None
 
     def _misplaced(self, residue: dict[int, bytes] | None) -> list[FieldProblem]:
         what = "bytes to keep do not fill a field of the layout"

@@ -384,22 +384,22 @@ class NestedWriter:
             [node for node in self.codec.body if not _is_opaque(node)], "b", [self._header_values], function, opaque=self.codec.opaque
         )
         yield "def encode(h, b, residue=None):"
-        yield "    if not residue:"
-        yield "        try:"
-        yield from (f"            {line}" for line in function.lines)
+        yield "    try:"
+        yield from (f"        {line}" for line in function.lines)
         sent = "" if self.alphabet.is_latin else f".translate({self._use('SENT', self.alphabet.sent)})"
-        yield f"            raw = ''.join(({''.join(f'{piece}, ' for piece in _merged([*front.pieces, *back.pieces]))})).encode('latin-1'){sent}"
-        yield f"            size = {front.size + back.size}{''.join(f' + len({text})' for text in (*front.texts, *back.texts))}"
+        yield f"        raw = ''.join(({''.join(f'{piece}, ' for piece in _merged([*front.pieces, *back.pieces]))})).encode('latin-1'){sent}"
+        yield f"        size = {front.size + back.size}{''.join(f' + len({text})' for text in (*front.texts, *back.texts))}"
         if self.codec.opaque is not None:
-            yield f"            tail = b[{self.codec.opaque.name!r}]"
-            yield f"            codec.fields[{len(self.codec.fields) - 1}].kind.write(tail)"
-        yield "        except NOT_AS_USUAL:"
-        yield "            pass"
-        yield "        else:"
+            yield f"        tail = b[{self.codec.opaque.name!r}]"
+            yield f"        codec.fields[{len(self.codec.fields) - 1}].kind.write(tail)"
+        yield "    except NOT_AS_USUAL:"
+        yield "        pass"
+        yield "    else:"
         # Both: a text that is too long by as many bytes as it has control characters must not pass.
         controls = " == len(raw.translate(None, CONTROLS))" if self.checked else ""
-        yield f"            if len(raw) == size{controls}:"
-        yield f"                return raw{' + tail' if self.codec.opaque else ''}"
+        yield f"        if len(raw) == size{controls}:"
+        yield f"            whole = raw{' + tail' if self.codec.opaque else ''}"
+        yield "            return restore(whole, h, b, residue) if residue else whole"
         yield "    return codec.encode(h, b, residue)"
 
     def _written(
