@@ -12,6 +12,7 @@ from parcel_family import SPEC, order, order_frame
 
 from telegram_router.errors import FieldError
 from telegram_router.telegrams import Telegram, from_json, from_object, masked_object, to_json, to_object
+from telegram_router.testing import telegrams
 
 quick = settings(max_examples=100, deadline=None)
 
@@ -166,21 +167,12 @@ def test_telegram_json_telegram_gives_the_same_bytes(data):
 
 
 @quick
-@given(
-    amount=st.none() | st.integers(0, 10**13 - 1),
-    fee=st.none() | st.decimals(-(10**7) + 1, 10**7 - 1, places=2),
-    rate=st.none() | st.decimals(0, 9999, places=3),
-    count=st.none() | st.integers(0, 999),
-    memo=st.text(st.characters(codec="cp949", exclude_categories=["Cc", "Cs", "Co", "Zl", "Zp"]), max_size=7).map(
-        lambda text: text.rstrip(" ")
-    ),
-)
-def test_generated_values_come_back(amount, fee, rate, count, memo):
-    frame = order_frame(amount=amount, fee=fee, rate=rate, count=count, memo=memo)
-    form = json.loads(to_json(SPEC.decode(frame)))
-    assert form["body"]["memo"] == memo
-    assert form["body"]["amount"] == (None if amount is None else str(amount))
-    assert SPEC.encode(from_object(SPEC, form)) == frame
+@given(telegrams(SPEC, "order.request"))
+def test_generated_values_come_back(telegram):
+    form = json.loads(to_json(telegram))
+    assert form["body"]["memo"] == telegram["memo"]
+    assert form["body"]["amount"] == (None if telegram["amount"] is None else str(telegram["amount"]))
+    assert from_object(SPEC, form).body == telegram.body
 
 
 # --- JSON to telegram -------------------------------------------------------------------------------------------
