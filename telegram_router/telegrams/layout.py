@@ -269,6 +269,18 @@ def fixed_fields(nodes: Iterable[Node]) -> Iterator[PlannedField]:
             yield from fixed_fields(node.members)
 
 
+def tables(nodes: Iterable[Node]) -> Iterator[PlannedTable]:
+    """The tables of a message, those in other tables too."""
+    for node in nodes:
+        if isinstance(node, PlannedGroup):
+            yield from tables(node.members)
+        elif isinstance(node, PlannedTable):
+            yield node
+            yield from tables([node.item])
+        elif isinstance(node, PlannedViews):
+            yield from tables(view for _, view in node.views)
+
+
 def at_offset(nodes: Iterable[Node], offset: int, moved: int = 0) -> Iterator[PlannedField]:
     """The fields, and unused places of tables, that may begin at an offset."""
     for node in nodes:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from telegram_router.errors import CODES, Delivery
 from telegram_router.telegrams.declare import OUR_CODE, ErrorReply
 from telegram_router.telegrams.fields import Fixed, blank_of
+from telegram_router.telegrams.layout import fixed_fields, tables
 
 if TYPE_CHECKING:
     from telegram_router.telegrams.layout import PlannedField
@@ -151,6 +152,11 @@ def _change(planned: PlannedField, value: object) -> Change:
 
 
 def _blank_body(answer: MessageLayout) -> bytes:
-    """Blank but for constants."""
-    fields, blank = [f for f in answer.fields if f.section == "body" and not f.is_opaque], blank_of(answer.spec.encoding)
-    return b"".join(f.kind.write(None) if isinstance(f.kind, Fixed) else blank * f.length for f in fields)
+    """Blank but for constants, with as few items as its tables may have."""
+    start = answer.spec.header_size
+    body = bytearray(blank_of(answer.spec.encoding) * (answer.codec.sizes()[0] - start))
+    for planned in fixed_fields(answer.tree):
+        if planned.section == "body" and (planned.counts or isinstance(planned.kind, Fixed)):
+            fewest = max((table.least for table in tables(answer.tree) if table.depending == planned.path), default=None)
+            body[planned.offset - start : planned.end - start] = planned.kind.write(fewest)
+    return bytes(body)

@@ -9,14 +9,16 @@ import construct
 import pytest
 from construct import ConstructError
 
-from telegram_router.errors import FieldError, FieldProblem, SpecError
+from telegram_router.errors import Delivery, FieldError, FieldProblem, SpecError
 from telegram_router.telegrams import (
     Code,
     Date,
     Digits,
+    ErrorReply,
     Family,
     FieldFault,
     Filler,
+    Fixed,
     FixedSize,
     Framing,
     Length,
@@ -673,3 +675,26 @@ def test_a_size_that_depends_on_the_values_is_not_told():
     with pytest.raises(construct.SizeofError):
         ALONE.sizeof()
     assert Struct("t" / Occurs(between(0, 3, depending="n"), Code(2))).sizeof() == 6
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------
+
+
+def test_an_error_message_with_tables_is_one_that_can_be_read():
+    failed = Struct(
+        "code" / Code(4), "n" / Digits(2), "items" / Occurs(between(1, 3, depending="n", storage="shift"), Code(2)), Fixed("END")
+    )
+    family = Family(
+        name="failing", header=HEADER, key=("kind",), correlation=("number",), framing=Framing(LengthField()),
+        errors=ErrorReply(field="body.code", not_sent="NOT1", sent_unknown="UNK1", message="failed"),
+        messages=[
+            Message("ask", "", ("AA",), Struct(*SHIFT), reply=Reply.one("answer")),
+            Message("answer", "", ("AB",), Struct(*SHIFT), kind="reply"),
+            Message("failed", "", ("AE",), failed, kind="reply"),
+        ],
+    )  # fmt: skip
+    spec = compile_family(family)
+    request = spec.framing.wrap(FRONT + b"0201  02    Z")
+    refused = spec.error_reply(request, "E-RTE-01", Delivery.NOT_SENT)
+    assert refused is not None
+    assert spec.decode(refused).body == {"code": "NOT1", "n": 1, "items": [""]}
