@@ -353,6 +353,36 @@ def test_offsets_may_count_from_0_or_1_and_the_report_says_which(first: int):
     assert any(f"count from {first}" in text for text in said(found, "note"))
 
 
+ABA = """Char Pos,Field size,Field description,Specification
+1,1,Record Type 1,Must be '1'
+2-8,7,BSB,Bank/State/Branch number with a hyphen
+9-17,9,Account number to be credited,Numeric; hyphens allowed
+18,1,Indicator,N; W; X; Y
+19-20,2,Transaction Code,
+21-30,10,Amount,Right justified; zero filled
+31-62,32,Title of Account,
+63-80,18,Lodgement Reference,
+"""
+
+
+def test_a_published_table_without_types_and_with_ranges_for_offsets():
+    found = imported(ABA, "aba.csv")
+    spec = spec_of(found)
+    assert [(f.offset, f.length) for f in spec.messages["record"].fields] == [
+        (0, 1),
+        (1, 7),
+        (8, 9),
+        (17, 1),
+        (18, 2),
+        (20, 10),
+        (30, 32),
+        (62, 18),
+    ]
+    assert any("8 of 8 fields have no type" in text for text in said(found, "note"))
+    assert any("offset 63, by the lengths above 62" in text for text in said(imported(ABA.replace("31-62,32", "31-61,31"))))
+    assert any("goes from 31 to 61, which is not its 32 bytes" in text for text in said(imported(ABA.replace("31-62,32", "31-61,32"))))
+
+
 def test_a_length_in_the_header_frames_the_telegram():
     rows = [
         ["전문종별코드", "0200"],

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 from typing import Literal
@@ -41,7 +41,7 @@ from telegram_router.telegrams.importers.tables_family import (
 )
 from telegram_router.telegrams.importers.tables_findings import Told
 from telegram_router.telegrams.importers.tables_headings import outside_brackets, plain
-from telegram_router.telegrams.importers.tables_items import Item, Items
+from telegram_router.telegrams.importers.tables_items import Item, Items, all_items
 from telegram_router.telegrams.importers.tables_keys import Keys
 from telegram_router.telegrams.importers.tables_nodes import Declaring, Names, Purpose
 from telegram_router.telegrams.importers.tables_own import OwnFacts, own_facts, own_key, own_message, own_spec
@@ -188,7 +188,7 @@ class _Reading:
         self.sheets.check_totals(
             part, [*part.body, *(part.header if part is not header.part else [])], [header.size + size, size, header.size]
         )
-        counters = frozenset(plain(item.times.depending) for item in _all_items(items.top) if item.times and item.times.depending)
+        counters = frozenset(plain(item.times.depending) for item in all_items(items.top) if item.times and item.times.depending)
         declaring = Declaring(told, Purpose(), items.circles_mean_yes)
         return declaring.nodes(items.top, Names(told, names.taken), counters), header.size + size
 
@@ -343,12 +343,6 @@ def _plus(key: tuple[str, ...], place: int, step: int | None) -> tuple[str, ...]
     if step is None or not kind.isdecimal():
         return ()
     return (*key[:place], str(int(kind) + step).zfill(len(kind)), *key[place + 1 :])
-
-
-def _all_items(items: Sequence[Item]) -> Iterator[Item]:
-    for item in items:
-        yield item
-        yield from _all_items(item.members)
 
 
 def _is_open(message: ImportedMessage) -> bool:

@@ -255,11 +255,15 @@ def _field(row: Row, columns: Columns, indented_below: bool = False) -> FieldRow
         return cell.text if cell else ""
 
     label, outer, indent = _names(row, columns)
+    cells = {role: own(role) for role in _OWN}
+    span = _SPAN.fullmatch(cells["offset"])
+    if span and not cells["end"]:  # 10~21
+        cells |= {"offset": span[1], "end": span[2]}
     made = FieldRow(
         row.number,
         label or own("english"),
         outer,
-        **{role: own(role) for role in _OWN},
+        **cells,
         note=" ".join(dict.fromkeys(row.cell(column).text for column in columns.notes if row.cell(column))),
         marks=tuple((heading, row.cell(column).text) for column, heading in columns.marks.items() if row.cell(column)),
         indent=indent,
@@ -269,6 +273,7 @@ def _field(row: Row, columns: Columns, indented_below: bool = False) -> FieldRow
     return made if _describes(made) or (indented_below and made.label) else None
 
 
+_SPAN: Final = re.compile(r"(\d{1,6})\s*[~\-–∼]\s*(\d{1,6})")
 _OWN: Final = (
     *("number", "english", "type", "length", "offset", "end", "cumulative", "scale", "count", "depth"),
     *("required", "constant", "codes", "declaration"),

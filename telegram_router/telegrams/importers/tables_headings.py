@@ -25,7 +25,7 @@ _PATTERNS: Final = [
         ("end", r"끝|종료|끝위치|종료위치|끝자리|end|endpos(ition)?|to|endoffset"),
         (
             "offset",
-            r"(byte|바이트)?(위치|시작|시작위치|시작자리|시작점|옵셋|오프셋|offset|pos|position|start|startpos(ition)?|from)(byte|바이트|from|0부터|1부터|offset)?",
+            r"(byte|바이트|char|character|col|column|자리)?(위치|시작|시작위치|시작자리|시작점|옵셋|오프셋|offset|pos|position|start|startpos(ition)?|from)(byte|바이트|from|0부터|1부터|offset)?",
         ),
         ("length", r"(데이터|필드|항목|전체)?(길이|자릿수|자리수|크기|바이트|바이트수|사이즈)(byte|bytes|바이트|len|length)?"),
         ("length", r"(data|field|max)?(len|length|size|byte|bytes|width|lengthbyte|lenbyte)"),
@@ -46,7 +46,7 @@ _PATTERNS: Final = [
         ("name", r"field|fieldname|name|element|dataelement|elementname|dataname|column"),
         (
             "note",
-            r"비고|설명|내용|참고|주석|상세|상세설명|항목설명|필드설명|설정값|기타|값|remarks?|description|desc|comments?|notes?|의미",
+            r"비고|설명|내용|참고|주석|상세|상세설명|항목설명|필드설명|설정값|기타|값|remarks?|(field|item|data)?(description|desc)|comments?|notes?|의미|specification|spec|rules?",
         ),
         (
             "mark",
@@ -175,6 +175,8 @@ def _columns(number: int, texts: list[str]) -> Columns | None:
             places.setdefault("english", column)
         else:
             labels.append(column)
+    if not labels and "english" not in places and notes:  # "Field description" is all the name there is
+        labels.append(notes.pop(0))
     if len(places) + bool(labels) + bool(notes) < _LEAST_ROLES:
         return None
     base = _base(texts[places["offset"]]) if "offset" in places else None

@@ -93,6 +93,14 @@ class Items:
                 (group if group is not None else repeated.members if repeated else self.top).append(item)
         for item in self.top:
             self._measure(item)
+        self._say_typeless()
+
+    def _say_typeless(self) -> None:
+        fields = [item for item in all_items(self.top) if not item.is_group and not item.declared]
+        bare = [item for item in fields if not item.row.type and item.type.form == "text" and item.length]
+        if bare:
+            what = f"{len(bare)} of {len(fields)} fields have no type: they are taken as text"
+            self.told.say("note", "E-IMP-08", bare[0].row.row, what, "give them types, or change their kinds in the spec")
 
     def _repeat(self, line: RepeatRow) -> Item | None:
         if line.times is None:
@@ -268,6 +276,13 @@ class Items:
         what = f"{shown(row)}: length {row.length!r} is not a whole number of bytes"
         self.told.say("error", "E-IMP-05", row.row, what, "write the length in bytes")
         return _bytes_of(item.type)
+
+
+def all_items(items: Iterable[Item]) -> Iterator[Item]:
+    """Rows and the rows under them."""
+    for item in items:
+        yield item
+        yield from all_items(item.members)
 
 
 def _bytes_of(kind: CellType) -> int | None:

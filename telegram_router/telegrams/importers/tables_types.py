@@ -46,6 +46,7 @@ class CellType:
 
 _WORDS: Final[dict[str, Form]] = {
     **dict.fromkeys(("X", "AN", "ANS", "NA", "ANX", "C", "CH", "CHAR", "CHARACTER", "VARCHAR", "VARCHAR2", "STR", "STRING", "TEXT"), "text"),
+    **dict.fromkeys(("ALPHANUMERIC", "ALPHA-NUMERIC", "ALPHABETIC", "A/N"), "text"),
     **dict.fromkeys(("문자", "문자열", "영숫자", "문자형", "영문숫자", "영숫자한글", "AHN", "ANH", "AH", "ANHS", "혼합", "M"), "text"),
     **dict.fromkeys(("A", "영문", "ALPHA", "영문자"), "text"),
     **dict.fromkeys(("9", "N", "NUM", "NUMBER", "NUMERIC", "INT", "INTEGER", "LONG", "DECIMAL", "숫자", "숫자형", "정수", "NS", "Z"), "digits"),
