@@ -363,7 +363,7 @@ def test_whatever_is_read_is_written_back_byte_for_byte(kind, data):
         one.reads(bytes(raw))
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(st.sampled_from([(4, "ieee"), (8, "ieee"), (4, "ibm"), (8, "ibm")]), st.sampled_from(["big", "little"]), st.data())
 def test_every_finite_pattern_of_a_float_comes_back_from_its_decimal_and_from_its_json(form, order, data):
     kind = Float(*form, order)
