@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -399,6 +400,17 @@ def test_slack_before_a_group_is_within_it_or_in_front_as_the_dialect_has_it(dia
     assert sum(node.size for node in members(found)) == size
 
 
+def test_slack_bytes_of_the_example_in_ibms_language_reference():
+    within = read(
+        "01 FIELD-A.", "05 FIELD-B PIC X(5).", "05 FIELD-C.", "10 FIELD-D PIC XX.", "10 FIELD-E COMP PIC S9(6) SYNC.", dialect="ibm"
+    )
+    before = read(
+        "01 FIELD-L.", "05 FIELD-M PIC X(5).", "05 FIELD-N PIC XX.", "05 FIELD-O.", "10 FIELD-P COMP PIC S9(6) SYNC.", dialect="ibm"
+    )
+    assert [*sizes(members(within))] == [("field_b", 0, 5), ("field_c", 5, 7)]
+    assert [*sizes(members(before))] == [("field_m", 0, 5), ("field_n", 5, 2), ("", 7, 1), ("field_o", 8, 4)]
+
+
 # --- FILLER and names
 
 
@@ -774,3 +786,18 @@ def test_any_copybook_becomes_a_spec_that_loads_and_writes_what_it_reads(lines: 
         frame = spec.encode(sample(spec, number=number))
         assert spec.encode(spec.decode(frame)) == frame
         assert len(spec.framing.telegram(frame)) <= size
+
+
+COPYBOOKS = [*(Path(__file__).parent / "copybooks").glob("*.cpy"), *(Path(__file__).parents[2] / "specs/samples").rglob("*.cpy")]
+
+
+@settings(deadline=None)
+@given(st.sampled_from(COPYBOOKS), st.data())
+def test_a_damaged_copybook_is_read_or_told_never_a_crash(path: Path, data: st.DataObject):
+    text = path.read_text("utf-8")
+    at, size = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, 30))
+    damaged = text[:at] + data.draw(st.text("\n .,;'\"=*-:()019XVPSZ", max_size=5)) + text[at + size :]
+    found = read(damaged, form=data.draw(st.sampled_from([None, "free"])))
+    assert found.spec is not None or texts(found, "error")
+    if found.spec is not None:
+        compile(spec_source(found.spec), "spec.py", "exec")
