@@ -8,16 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from telegram_router.errors import CODES, Delivery
 from telegram_router.telegrams.declare import OUR_CODE, ErrorReply
 from telegram_router.telegrams.fields import Fixed, blank_of
-from telegram_router.telegrams.layout import fixed_fields, tables
+from telegram_router.telegrams.layout import Node, PlannedField, PlannedGroup, PlannedTable, tables
 
 if TYPE_CHECKING:
-    from telegram_router.telegrams.layout import PlannedField
     from telegram_router.telegrams.spec import MessageLayout, Spec
 
 Change = tuple[slice, bytes]  # of the telegram
@@ -153,10 +152,19 @@ def _change(planned: PlannedField, value: object) -> Change:
 
 def _blank_body(answer: MessageLayout) -> bytes:
     """Blank but for constants, with as few items as its tables may have."""
-    start = answer.spec.header_size
-    body = bytearray(blank_of(answer.spec.encoding) * (answer.codec.sizes()[0] - start))
-    for planned in fixed_fields(answer.tree):
-        if planned.section == "body" and (planned.counts or isinstance(planned.kind, Fixed)):
-            fewest = max((table.least for table in tables(answer.tree) if table.depending == planned.path), default=None)
-            body[planned.offset - start : planned.end - start] = planned.kind.write(fewest)
-    return bytes(body)
+    body = [node for node in answer.tree if node.section == "body"]
+    fewest = {table.depending: table.least for table in tables(body)}
+    return b"".join(_blank(node, blank_of(answer.spec.encoding), fewest) for node in body)
+
+
+def _blank(node: Node, blank: bytes, fewest: Mapping[str | None, int]) -> bytes:
+    if isinstance(node, PlannedField):
+        if node.counts or isinstance(node.kind, Fixed):
+            return node.kind.write(fewest.get(node.path))
+        return blank * node.length
+    if isinstance(node, PlannedGroup):
+        return b"".join(_blank(member, blank, fewest) for member in node.members)
+    if isinstance(node, PlannedTable):
+        items = _blank(node.item, blank, fewest) * node.least
+        return items.ljust(node.length, blank) if node.storage == "max" else items
+    return blank * node.length
