@@ -158,3 +158,11 @@ def test_the_spec_of_customers_is_what_its_copybook_becomes():
     made = call("spec", "import", folder / "customer.cpy", "--encoding", "cp933", "--select", "CUST-COMPANY-DATA=CUST-TYPE:C,G")
     assert made.exit_code == 0, made.stderr
     assert made.stdout == (ROOT / "specs" / "customer.py").read_text("utf-8")
+
+
+def test_the_ranges_of_level_88_are_shown_with_their_names():
+    shown = call("spec", "show", "customer", "customer_record")
+    assert shown.exit_code == 0
+    assert "10-19 CUST-DORMANT; 00 CUST-ACTIVE; 90 CUST-CLOSED" in shown.stdout
+    fields = json.loads(call("spec", "show", "customer", "customer_record", "--json").stdout)["fields"]
+    assert next(each for each in fields if each["path"] == "body.cust_status")["values"]["10-19"] == "CUST-DORMANT"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -200,8 +200,10 @@ def _field_row(planned: PlannedField) -> tuple[str, ...]:
 
 
 def _values(planned: PlannedField) -> dict[str, str]:
-    """The codes that the field may hold, with their meanings."""
-    codes = {code: planned.codes.get(code, "") for code in getattr(planned.kind, "values", None) or ()}
+    """The codes that the field may hold, and ranges of them as 10-19, with their meanings."""
+    values = getattr(planned.kind, "values", None) or ()
+    meanings = values if isinstance(values, Mapping) else planned.codes
+    codes = {code if isinstance(code, str) else "-".join(code): meanings.get(code, "") for code in values}
     return codes or dict(planned.codes)
 
 
