@@ -11,7 +11,7 @@ from typing import Any
 from telegram_router.errors import CODES, ConfigProblem, Delivery
 from telegram_router.telegrams.declare import OUR_CODE, ErrorReply
 from telegram_router.telegrams.draft import Draft, DraftMessage
-from telegram_router.telegrams.fields import Code, Digits, FieldFault, Length, encoding_mistakes, strictness_mistakes
+from telegram_router.telegrams.fields import Code, Digits, FieldFault, Length, charset_of, encoding_mistakes, strictness_mistakes
 from telegram_router.telegrams.layout import LayoutProblem, PlannedField, value_names
 from telegram_router.telegrams.lengths import LengthField
 from telegram_router.telegrams.windows import misplaced
@@ -287,20 +287,22 @@ class _Linter:
                     else "Length field, but the framing has no length inside the telegram"
                 )
                 yield self.problem("E-CFG-27", self.lines.of_field(planned.name, planned.line), planned.path, what)
-        if wanted and shape.kind == "ascii" and not any((f.offset, f.length) == wanted for f in declared):  # type: ignore[union-attr]
+        digits = "ascii" if charset_of(self.family.encoding).is_ascii else "ebcdic"
+        if wanted and shape.kind == digits and not any((f.offset, f.length) == wanted for f in declared):  # type: ignore[union-attr]
             yield self.problem(
                 "E-CFG-27",
                 self.family.line,
                 "framing",
                 f"the header has no Length({wanted[1]}) at offset {wanted[0]}, where the framing counts",
             )
-        if wanted and shape.kind != "ascii":  # type: ignore[union-attr]
-            yield self.problem("E-CFG-27", self.family.line, "framing", "a length inside the telegram must be ASCII digits")
+        if wanted and shape.kind != digits:  # type: ignore[union-attr]
+            what = f"a length inside the telegram must be {digits.upper()} digits"
+            yield self.problem("E-CFG-27", self.family.line, "framing", what)
 
     def windows(self) -> Problems:
         """Dates that must be near a date of the header."""
         header = self.draft.header.fields
-        for planned in {f.line: f for f in [*header, *(f for m in self.draft.messages for f in m.body.fields)]}.values():
+        for planned in {(f.line, f.path): f for f in [*header, *(f for m in self.draft.messages for f in m.body.fields)]}.values():
             what = misplaced(planned, header)
             if what:
                 yield self.problem("E-CFG-24", self.lines.of_field(planned.name, planned.line), planned.path, what, do="name a date field")

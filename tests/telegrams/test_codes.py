@@ -7,8 +7,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from one_field import OneField
 
-from telegram_router.errors import CODES, FieldError
-from telegram_router.telegrams import Code, Digits, Edited, FieldFault, Filler, Fixed, Flags, Length
+from telegram_router.errors import CODES, FieldError, SpecError
+from telegram_router.telegrams import (
+    Code,
+    Digits,
+    Edited,
+    Family,
+    FieldFault,
+    Filler,
+    Fixed,
+    Flags,
+    Framing,
+    Length,
+    LengthField,
+    Message,
+    Packed,
+    Reply,
+    Struct,
+    Text,
+    compile_family,
+)
 from telegram_router.telegrams.fields import charset_of
 
 D = Decimal
@@ -289,3 +307,39 @@ def test_a_picture_that_is_none_is_told_at_load(picture, words):
 def test_a_wrong_currency_is_told_at_load():
     assert any("currency must be" in what for _, what in Edited("999", currency="₩").mistakes())
     assert any("currency must be" in what for _, what in Edited("999", currency="Z").mistakes())
+
+
+# --- an EBCDIC family as a whole --------------------------------------------------------------------------------------
+
+
+def ebcdic_family(kind="ebcdic"):
+    """A length inside the telegram, a key, a constant and a filler, all in EBCDIC."""
+    return Family(
+        name="host",
+        title="a host's family",
+        version="1",
+        encoding="cp933",
+        framing=Framing(LengthField(offset=0, width=4, kind=kind, counts="all"), header=8),
+        header=Struct("size" / Length(4), "type" / Code(4, digits=True)),
+        key=("type",),
+        correlation=("type",),
+        messages=[
+            Message("ask", "", ("0200",), Struct("name" / Text(10), Fixed("END"), Filler(2)), reply=Reply.none()),
+            Message("tell", "", ("0210",), Struct("amount" / Packed(5)), reply=Reply.none()),
+        ],
+    )
+
+
+def test_frames_of_an_ebcdic_family_are_found_by_their_key_and_counted_in_its_digits():
+    spec = compile_family(ebcdic_family())
+    name = "홍길동".encode("cp933")
+    frame = "00230200".encode("cp037") + name.ljust(10, b"\x40") + b"\xc5\xd5\xc4\x40\x40"
+    telegram = spec.decode(frame)
+    assert telegram.message.name == "ask" and telegram.body == {"name": "홍길동"} and telegram.header == {"size": 23, "type": "0200"}
+    assert spec.encode(telegram) == frame and telegram.residue is None
+    assert spec.messages["tell"].encode({}, {"amount": -12}) == "00110210".encode("cp037") + b"\x00\x01\x2d"
+
+
+def test_a_length_in_another_alphabet_than_its_familys_is_told_at_load():
+    with pytest.raises(SpecError, match="must be EBCDIC digits"):
+        compile_family(ebcdic_family("ascii"))
