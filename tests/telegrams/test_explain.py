@@ -178,7 +178,7 @@ def filled() -> Telegram:
     return next(
         each
         for each in made
-        if each["kind"] == "9" and each["count"] == 4 and [entry["k"] for entry in each["more"]] == [2, 1] and "bank3" in each.body
+        if each["kind"] == "9" and each["count"] == 4 and len(each["more"]) == 2 and each["more"][0]["k"] == 2 and "bank3" in each.body
     )
 
 
