@@ -277,11 +277,11 @@ class Versions(Inline):
     def build_from(self, given: Mapping[str, Any], stream: IO[bytes], scope: Any, path: str) -> set[str]:
         return _build_members(self._chosen(scope, path), given, stream, scope, path)
 
-    def _chosen(self, scope: Any, path: str) -> Any:
+    def _chosen(self, scope: Any, path: str) -> Struct:
         day = _value_of(self.by, scope, path)
         if type(day) is not str:
             raise _fault(path, "E-FLD-06", "the date that the layout depends on is missing", f"a date in {self.by}")
-        return self.versions[version_of(day, self.versions)]
+        return Struct(*self.versions[version_of(day, self.versions)].subcons)
 
     def _sizeof(self, context: Any, path: str) -> int:
         return max(int(version._sizeof(context, path)) for version in self.versions.values())
@@ -315,7 +315,8 @@ class Overlay(Inline):
 
 def has_value(view: Any) -> bool:
     """Whether a view stands for a value."""
-    return not isinstance(view, Kind) or view.is_named
+    kind = bare(view)
+    return not isinstance(kind, Kind) or kind.is_named
 
 
 def version_of(day: str, versions: Mapping[str, Any]) -> str:

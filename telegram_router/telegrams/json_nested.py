@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -71,6 +71,7 @@ class GroupForm:
 
     def __init__(self, names: Names, nodes: Sequence[Node]) -> None:
         self._names = names
+        self._offset = nodes[0].offset if nodes else 0
         self.members: dict[str, NodeForm] = {}
         self._chosen: set[str] = set()  # names that only some values of other fields call for
         for node in nodes:
@@ -97,7 +98,9 @@ class GroupForm:
 
     def read(self, value: Any, pointer: str, problems: Problems) -> Any:
         if type(value) is not dict:
-            problems.append(form_problem(self._names.spec, self._names.message, pointer, f"value is {json_type(value)}", "an object"))
+            problems.append(
+                form_problem(self._names.spec, self._names.message, pointer, f"value is {json_type(value)}", "an object", self._offset)
+            )
             return None
         return self.values(value, pointer, problems)
 
@@ -122,6 +125,7 @@ class GroupForm:
                 pointer,
                 f"name {number} of the object is unknown",
                 nearest(name, self.members) or "only names of the layout",
+                self._offset,
             )
             for number, name in enumerate(value, 1)
             if name not in self.members
@@ -133,14 +137,16 @@ class GroupForm:
         return {name: self.members[name].masked(inner) if name in self.members else "[0 bytes]" for name, inner in value.items()}
 
     def missing(self, pointer: str) -> FieldProblem:
-        return form_problem(self._names.spec, self._names.message, pointer, "value is missing", "an object")
+        return form_problem(self._names.spec, self._names.message, pointer, "value is missing", "an object", self._offset)
 
     def needs(self, name: str) -> bool:
         """Whether a value must be there whatever the other values are."""
         return not self.members[name].optional and name not in self._chosen
 
     def _misfit(self, value: Any, pointer: str) -> FieldProblem:
-        return form_problem(self._names.spec, self._names.message, pointer, f"value is of type {type(value).__name__}", "a dict")
+        return form_problem(
+            self._names.spec, self._names.message, pointer, f"value is of type {type(value).__name__}", "a dict", self._offset
+        )
 
 
 class TableForm:
@@ -153,6 +159,8 @@ class TableForm:
         self._item = form_of_node(names, table.item)
         self._words = in_words(table.least, table.most)
         self._most = table.most
+        self._stride = table.stride
+        self._offset = table.offset
 
     def write(self, value: Any, pointer: str, problems: Problems) -> Any:
         if not isinstance(value, list):
@@ -160,24 +168,35 @@ class TableForm:
                 form_problem(self._names.spec, self._names.message, pointer, f"value is of type {type(value).__name__}", "a list")
             )
             return None
-        return [self._item.write(item, f"{pointer}/{number}", problems) for number, item in enumerate(value)]
+        return self._each(self._item.write, value, pointer, problems)
 
     def read(self, value: Any, pointer: str, problems: Problems) -> Any:
         if type(value) is not list:
             what = f"value is {json_type(value)}"
-            problems.append(form_problem(self._names.spec, self._names.message, pointer, what, f"an array of {self._words}"))
+            problems.append(form_problem(self._names.spec, self._names.message, pointer, what, f"an array of {self._words}", self._offset))
             return None
         if len(value) > self._most:
-            problem = form_problem(self._names.spec, self._names.message, pointer, "more items than the table holds", self._words)
+            problem = form_problem(
+                self._names.spec, self._names.message, pointer, "more items than the table holds", self._words, self._offset
+            )
             problems.append(replace(problem, code="E-FLD-08"))
             return None
-        return [self._item.read(item, f"{pointer}/{number}", problems) for number, item in enumerate(value)]
+        return self._each(self._item.read, value, pointer, problems)
+
+    def _each(self, convert: Callable[[Any, str, Problems], Any], items: list[Any], pointer: str, problems: Problems) -> list[Any]:
+        """Every item, and the problems of each at its own offset."""
+        made = []
+        for number, item in enumerate(items):
+            known = len(problems)
+            made.append(convert(item, f"{pointer}/{number}", problems))
+            problems[known:] = [replace(found, offset=found.offset + number * self._stride) for found in problems[known:]]
+        return made
 
     def masked(self, value: Any) -> Any:
         return [self._item.masked(item) for item in value] if isinstance(value, list) else "[0 bytes]"
 
     def missing(self, pointer: str) -> FieldProblem:
-        return form_problem(self._names.spec, self._names.message, pointer, "value is missing", f"an array of {self._words}")
+        return form_problem(self._names.spec, self._names.message, pointer, "value is missing", f"an array of {self._words}", self._offset)
 
 
 NodeForm: TypeAlias = LeafForm | GroupForm | TableForm

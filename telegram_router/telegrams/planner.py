@@ -381,6 +381,7 @@ class _Planner:
             group = PlannedGroup("", place.path, "", self.section, place.offset, length, length, tuple(members), member.line, place.shifts)
             views.append((day, group))
         names |= known
+        self._same_meaning([node for _, node in views], member.line)
         sizes = sorted({node.length for _, node in views})
         if len(sizes) > 1:
             self.problem(
@@ -393,6 +394,14 @@ class _Planner:
         yield PlannedViews(
             place.path, self.section, place.offset, sizes[-1], tuple(views), (None,) * len(views), {}, "date", None, found, member.line, place.shifts
         )  # fmt: skip
+
+    def _same_meaning(self, versions: list[Node], line: int) -> None:
+        """A name in two versions must mean the same to whoever reads the JSON without looking at the date."""
+        seen: dict[str, object] = {}
+        for version in versions:
+            for node in version.members if isinstance(version, PlannedGroup) else ():
+                if node.name and seen.setdefault(node.name, _meaning(node)) != _meaning(node):
+                    self.problem("E-CFG-22", node.name, node.line or line, "means another kind of value in another version", "rename one")
 
     # -- fields behind the views that they choose
 
@@ -482,6 +491,16 @@ def _misdeclared_versions(declared: Versions) -> Iterator[tuple[str, str]]:
     for day in versions:
         if not isinstance(day, str) or (day and not (len(day) == 8 and day.isascii() and day.isdecimal())):
             yield "E-CFG-20", f"{day!r} is no first day of the form YYYYMMDD"
+
+
+def _meaning(node: Node) -> object:
+    """What kind of value a node has, whatever its length."""
+    if isinstance(node, PlannedField):
+        return type(node.kind), getattr(node.kind, "scale", 0), node.kind.json
+    if isinstance(node, PlannedTable):
+        return "table", _meaning(node.item)
+    nodes = node.members if isinstance(node, PlannedGroup) else [view for _, view in node.views]
+    return type(node), tuple((inner.name, _meaning(inner)) for inner in nodes)
 
 
 def _a(declared: Any) -> str:

@@ -457,6 +457,7 @@ def test_problems_of_json_are_named_by_pointers_all_at_once(rich: MessageLayout)
     form["body"] |= {"who": {"name": 5, "nme": ""}, "p": [], "items": [{"a": "1"}, {"a": "x"}, None], "end": None}
     with pytest.raises(FieldError) as error:
         from_json(rich.spec, to_json_bytes(form))
+    assert [p.offset - START for p in error.value.problems] == [0, 6, 0, 10, 19, 23]
     assert [(p.code, p.path) for p in error.value.problems] == [
         ("E-FLD-12", "/body/who/name"),
         ("E-FLD-12", "/body/who/id"),
@@ -570,6 +571,9 @@ BROKEN = {
     "a day that is none": ('Versions("day", {"": Struct(Filler(3)), "2025": Struct("w" / Code(3))}),', "E-CFG-20", "'2025' is no first day"),
     "versions by what is no date": ('Versions("number", {"": Struct(Filler(3))}),', "E-CFG-24", "does not begin with a date"),
     "versions by a field of the body": ('Versions("k", {"": Struct(Filler(3))}),', "E-CFG-24", "is no field of the header"),
+    "a name of two meanings": (
+        'Versions("day", {"": Struct("w" / Code(3)), "20250101": Struct("w" / Digits(3))}),', "E-CFG-22", "means another kind of value in another version",
+    ),
     "an overlay too small": ('Overlay(2, Struct("w" / Code(3))),', "E-CFG-21", "1 more than the Overlay has"),
     "an overlay of groups": ('Overlay(5, Struct("w" / Struct("x" / Code(3)))),', "E-CFG-23", "single fields only"),
     "an overlay of what cannot be blank": ('Overlay(5, Struct("w" / Fixed("ABC"))),', "E-CFG-20", "blank bytes are no value"),
