@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal
 
-from telegram_router.telegrams.fields.kind import Json, Log, Mistake, Place, is_a
+from telegram_router.telegrams.fields.kind import FieldFault, Json, Log, Mistake, Place, is_a
 from telegram_router.telegrams.fields.numbers import Limit, Number, picture
 
 _WIDEST: Final = 16
@@ -103,7 +103,7 @@ class Binary(Number):
             raise self.too_large()
         return units.to_bytes(self.length, self.order, signed=self.signed)
 
-    def too_large(self) -> Exception:
+    def too_large(self) -> FieldFault:
         what = f"its {self.length} bytes" if self.given_digits is None else f"its {self.digits} digits"
         return self.fault("E-FLD-05", f"number does not fit into {what}")
 

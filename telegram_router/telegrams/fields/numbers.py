@@ -9,7 +9,7 @@ from types import NoneType
 from typing import Any, ClassVar, Final, Literal
 
 from telegram_router.telegrams.fields.charset import CharKind
-from telegram_router.telegrams.fields.kind import Json, Kind, Log, Mistake, Place, first_bad, is_a, is_number
+from telegram_router.telegrams.fields.kind import FieldFault, Json, Kind, Log, Mistake, Place, first_bad, is_a, is_number
 
 Blank = Literal["null", "error", "zero", "when zero"]
 Null = Literal["blank", "low"]
@@ -101,7 +101,7 @@ class Number(Kind):
             raise self.too_large()
         return b"%0*d" % (self.digits, units)
 
-    def too_large(self) -> Exception:
+    def too_large(self) -> FieldFault:
         return self.fault("E-FLD-05", f"number needs more than the field's {self.digits} digits")
 
     # -- limits of the business
