@@ -35,6 +35,11 @@ def business(host: Host) -> int:
     return sum(not spec_named("firmbanking").is_poll(frame) for frame in host.frames)
 
 
+async def both_linked(router: Running) -> None:
+    backends = router.switch.services["core"].pool.backends.values()
+    await router.until(lambda: len(backends) == 2 and all(each.links for each in backends), "links with both hosts")
+
+
 async def told(router: Running, event: str) -> None:
     with trio.fail_after(SOON):
         while not any(line["event"] == event for line in router.log.all()):  # noqa: ASYNC110  (nothing announces it)
@@ -51,7 +56,7 @@ async def asks(client: Client, numbers: range) -> Counter[str]:
 
 async def test_a_host_that_answers_no_polls_is_left_out_and_comes_back():
     async with Host(answers_all) as one, Host(answers_all) as other, running(two(one, other, QUICK)) as router:
-        await router.linked("core")
+        await both_linked(router)
         client = await router.connect()
         assert await asks(client, range(1, 21)) == {"0000": 20}
         assert min(business(one), business(other)) > 5
@@ -69,7 +74,7 @@ async def test_a_host_that_answers_no_polls_is_left_out_and_comes_back():
 async def test_a_host_whose_system_is_in_trouble_is_left_out_after_five_answers():
     keys = 'ejection = { failure_when = { response_code = ["SSSS"] } }'
     async with Host(in_trouble) as one, Host() as other, running(two(one, other, keys)) as router:
-        await router.linked("core")
+        await both_linked(router)
         client = await router.connect()
         codes = await asks(client, range(1, 41))
         assert codes == {"SSSS": 5, "0000": 35}
@@ -89,7 +94,7 @@ async def test_the_backup_takes_over_when_the_primary_dies_and_no_session_notice
     async with Host() as primary, Host() as backup:
         text = two(primary, backup, "").replace(f'"{backup.address}"]', f'{{ address = "{backup.address}", priority = 1 }}]')
         async with running(text) as router:
-            await router.linked("core")
+            await both_linked(router)
             client = await router.connect()
             assert await asks(client, range(1, 6)) == {"0000": 5}
             assert business(backup) == 0
