@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.py"))
 FORMS: dict[str, Callable[[Spec], bytes]] = {"csv": export_csv, "xlsx": export_xlsx}
 
 
+@cache
 def loaded(path: Path) -> Spec:
     return load_spec(path.read_text(encoding="utf-8"), path.name)
 
@@ -134,10 +136,15 @@ def test_one_message_is_a_layout_of_its_own(form: str):
 # --- sheets of ours that somebody has changed -------------------------------------------------------------------
 
 
+@cache
+def sheet_of(spec: Spec) -> str:
+    return export_csv(spec).decode("utf-8-sig")
+
+
 def edited(old: str, new: str) -> tuple[list[str], Spec | None]:
     """What the importer says to firm banking's sheet with one text in it changed, and the spec."""
     spec = loaded(next(path for path in SPECS if path.stem == "firmbanking"))
-    sheet = export_csv(spec).decode("utf-8-sig")
+    sheet = sheet_of(spec)
     assert old in sheet
     found = import_table_file(sheet.replace(old, new, 1).encode(), "firmbanking.csv")
     problems = [finding.text() for finding in found.findings if finding.level != "note"]

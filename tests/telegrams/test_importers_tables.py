@@ -293,6 +293,45 @@ def test_a_header_on_a_sheet_of_its_own_is_shared():
     assert any("표지" in text for text in said(found, "note"))
 
 
+def test_one_table_of_all_messages_tells_them_apart_by_its_columns():
+    rows = [
+        ["전문명", "전문구분코드", "NO", "항목명", "타입", "길이", "누적"],
+        [None, None, 1, "전문구분코드", "AN", 4, 4],
+        [None, None, 2, "전문번호", "N", 6, 10],
+        ["이체", "0200", 1, "금액", "N", 13, 23],
+        ["이체", "0200", 2, "계좌", "AN", 14, 37],
+        ["조회", "0300", 1, "계좌", "AN", 14, 24],
+    ]
+    found = imported(csv_text(rows))
+    assert not said(found)
+    assert {name: (message.key, message.frame_size) for name, message in spec_of(found).messages.items()} == {
+        "이체": (("0200",), 4 + 37),
+        "조회": (("0300",), 4 + 24),
+    }
+    rows[4][6] = 38
+    assert any("row 5" in text and "cumulative length 38" in text for text in said(imported(csv_text(rows))))
+
+
+def test_codes_may_stand_on_a_list_of_messages_only():
+    sheets: dict[str, list[list[Any]]] = {
+        "전문목록": [
+            ["NO", "전문명", "전문구분코드", "업무구분코드", "비고"],
+            [1, "지급이체", 2000, 100, None],
+            [2, "잔액조회", "7000", "200", None],
+        ],
+        "공통부": [HEADING, *numbered(COMMON)],
+        "지급이체": [HEADING, *numbered(TRANSFER, 100)],
+        "잔액조회": [HEADING, *numbered(TRANSFER, 100)],
+    }
+    found = imported(xlsx(sheets), "list.xlsx")
+    assert not said(found)
+    assert {name: message.key for name, message in spec_of(found).messages.items()} == {
+        "지급이체": ("2000", "100"),
+        "잔액조회": ("7000", "200"),
+    }
+    assert any("taken from the list of messages" in text for text in said(found, "note"))
+
+
 def test_fields_that_all_sheets_begin_with_are_the_header_where_none_is_marked():
     common = [("전문구분코드", "X", 4, ""), ("전문번호", "9", 6, "")]
     sheets = {

@@ -95,6 +95,7 @@ class Block:
     section: Section | None = None  # what stands above it says which part of a telegram it is
     lines: list[Line] = field(default_factory=list)
     skipped: list[Row] = field(default_factory=list)  # rows in its midst that say nothing about a field
+    start: int = 0  # row where it begins; 0: its heading
 
     def fields(self) -> Iterator[FieldRow]:
         return (line for line in self.lines if isinstance(line, FieldRow))
@@ -119,8 +120,11 @@ def blocks_of(sheet: Sheet) -> list[Block]:
         last = max((n for n, kind in enumerate(kinds) if isinstance(kind, FieldRow | TotalRow)), default=-1)
         block = Block(sheet, columns)  # type: ignore[arg-type]
         _read_above(block, above)
-        _take(block, [*zip(rows[: last + 1], kinds[: last + 1], strict=True)])
+        owners = _take(block, [*zip(rows[: last + 1], kinds[: last + 1], strict=True)])
         above = [*rows[last + 1 :]]
+        if block.columns.facts:
+            found += _by_message(block, owners)
+            continue
         if found and _goes_on(found[-1], block):
             found[-1].lines += block.lines
             found[-1].skipped += block.skipped
@@ -131,10 +135,13 @@ def blocks_of(sheet: Sheet) -> list[Block]:
     return found
 
 
-def _take(block: Block, rows: list[tuple[Row, Line | None]]) -> None:
-    """The rows of a table; a column that says 공통부 or 개별부 beside each row makes the same of them as a row between."""
+def _take(block: Block, rows: list[tuple[Row, Line | None]]) -> list[tuple[str, ...]]:
+    """The rows of a table, and beside each line what its message columns say.
+
+    A column that says 공통부 or 개별부 beside each row makes the same of them as a row between."""
     column = block.columns.get("section")
     current: str | None = None
+    owners: list[tuple[str, ...]] = []
     for index, (row, line) in enumerate(rows):
         section = section_of(row.cell(column).text)
         if isinstance(line, FieldRow) and section not in (None, current):
@@ -146,6 +153,26 @@ def _take(block: Block, rows: list[tuple[Row, Line | None]]) -> None:
             block.skipped.append(row)
         else:
             block.lines.append(line)
+        said = tuple(row.cell(place).text for place in block.columns.facts)
+        owners += [said] * (len(block.lines) - len(owners))
+    return owners
+
+
+def _by_message(block: Block, owners: list[tuple[str, ...]]) -> list[Block]:
+    """One table of many messages: a block for each, those rows that name no message before them all, as a header has it."""
+    headings = [*block.columns.facts.values()]
+    made: dict[tuple[str, ...], Block] = {}
+    current: tuple[str, ...] = ()
+    for line, owner in zip(block.lines, owners, strict=True):
+        current = owner if any(owner) else current
+        if current not in made:
+            facts = [Fact(heading, said, line.row) for heading, said in zip(headings, current, strict=False) if said]
+            section: Section | None = block.section if any(current) else "header"
+            made[current] = Block(block.sheet, block.columns, [*block.facts, *facts], block.titles, section, start=line.row)
+        made[current].lines.append(line)
+    if made:
+        next(iter(made.values())).skipped = block.skipped
+    return [each for each in made.values() if any(each.fields())]
 
 
 def _group_above(row: Row, below: list[tuple[Row, Line | None]], columns: Columns) -> Line | None:

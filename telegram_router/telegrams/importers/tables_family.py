@@ -76,10 +76,12 @@ def codes_of(text: str, length: int, is_number: bool) -> list[str]:
 
 
 def reply_step(types: Iterable[str]) -> int | None:
-    """By how much replies' message types are above their requests', where the sheets have both."""
+    """By how much replies' message types are above their requests', where the sheets have both: 2000 and 2100, 0200 and 0210.
+
+    0200 and 0300 are two requests."""
     known = {kind for kind in types if kind.isdecimal()}
     for step in (100, 10):
-        if any(str(int(kind) + step).zfill(len(kind)) in known for kind in known):
+        if any(int(kind) % (10 * step) == 0 and str(int(kind) + step).zfill(len(kind)) in known for kind in known):
             return step
     return None
 

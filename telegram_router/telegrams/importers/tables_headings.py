@@ -55,6 +55,11 @@ _PATTERNS: Final = [
     )
 ]
 
+# Columns that say beside each row which message it belongs to, where one table is for many.
+_MESSAGE_COLUMNS: Final = re.compile(
+    r"전문(종별|구분|유형)코드|전문코드|전문종별|업무구분코드|업무코드|거래구분코드|거래코드|전문명|거래명|인터페이스명|인터페이스id|전문id|mti|messagetype"
+)
+
 _SECTIONS: Final = (
     (
         "header",
@@ -109,6 +114,7 @@ class Columns:
     labels: tuple[int, ...]  # columns that hold names, outermost first
     marks: Mapping[int, str] = field(default_factory=dict)  # columns of ● and ▲, with their headings
     notes: tuple[int, ...] = ()
+    facts: Mapping[int, str] = field(default_factory=dict)  # columns that name each row's message, with their headings
     base: int | None = None  # what the heading says that offsets count from
 
     def get(self, role: str) -> int | None:
@@ -180,7 +186,13 @@ def _columns(number: int, texts: list[str]) -> Columns | None:
     if len(places) + bool(labels) + bool(notes) < _LEAST_ROLES:
         return None
     base = _base(texts[places["offset"]]) if "offset" in places else None
-    return Columns(number, places, tuple(labels), marks, tuple(notes), base)
+    facts = {column: text for column, text in enumerate(texts) if is_message_column(text)}
+    return Columns(number, places, tuple(labels), marks, tuple(notes), facts, base)
+
+
+def is_message_column(heading: str) -> bool:
+    """Whether the cells below a heading say which message something belongs to."""
+    return role_of(heading) is None and _MESSAGE_COLUMNS.fullmatch(plain(heading)) is not None
 
 
 def _base(heading: str) -> int | None:

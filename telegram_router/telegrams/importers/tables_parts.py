@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
 from telegram_router.telegrams.importers.model import Finding
 from telegram_router.telegrams.importers.tables_blocks import Block, Fact, FieldRow, Line, SectionRow, TotalRow, blocks_of
-from telegram_router.telegrams.importers.tables_family import BUSINESS_FIELDS, TOTAL_FACTS, TYPE_FIELDS
+from telegram_router.telegrams.importers.tables_family import BUSINESS_FIELDS, TITLE_FACTS, TOTAL_FACTS, TYPE_FIELDS
 from telegram_router.telegrams.importers.tables_findings import Told
-from telegram_router.telegrams.importers.tables_headings import plain, section_of
+from telegram_router.telegrams.importers.tables_headings import is_message_column, plain, section_of
 from telegram_router.telegrams.importers.tables_items import Item, Items
 from telegram_router.telegrams.importers.tables_kinds import is_filler
 from telegram_router.telegrams.importers.tables_places import check_places
@@ -38,7 +38,7 @@ class Part:
 
     @property
     def row(self) -> int:
-        return self.block.columns.row
+        return self.block.start or self.block.columns.row
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Sheets:
         self.sheets = sheets
         self.are_ours = are_ours
         self.told = {id(sheet): Told(sheet, [*sheet.findings]) for sheet in sheets}
+        self.listed: dict[str, list[Fact]] = {}  # codes by the title of a message
 
     def findings(self) -> list[Finding]:
         """Sheet by sheet, from top to bottom."""
@@ -73,6 +74,8 @@ class Sheets:
         for sheet in self.sheets:
             told = self.told[id(sheet)]
             blocks = blocks_of(sheet)
+            if not blocks and self._listed(sheet):
+                continue
             if not blocks:
                 told.say("note", "E-IMP-08", None, "no table of fields on this sheet; it is left out")
             before: Part | None = None
@@ -84,7 +87,34 @@ class Sheets:
                 is_message = bool(part.body) or any(fact.key == MESSAGE for fact in part.facts)
                 (parts if is_message else headers).append(part)
                 before = None if is_message else part
+        for part in parts:
+            self._look_up(part)
         return headers, parts
+
+    def _listed(self, sheet: Sheet) -> bool:
+        """A list of messages (전문목록) with their codes: kept for those whose own sheets do not give them."""
+        for index, row in enumerate(sheet.rows):
+            headings = {column: cell.text for column, cell in row.filled() if is_message_column(cell.text)}
+            titles = [column for column, text in headings.items() if TITLE_FACTS.fullmatch(plain(text))]
+            if not titles or len(headings) < 2:
+                continue
+            for each in sheet.rows[index + 1 :]:
+                title = plain(each.cell(titles[0]).text)
+                codes = [(text, each.cell(column)) for column, text in headings.items() if column not in titles]
+                if title:
+                    self.listed[title] = [Fact(text, cell.text, 0, cell.is_number) for text, cell in codes if cell.text]
+            return True
+        return False
+
+    def _look_up(self, part: Part) -> None:
+        if any(is_message_column(fact.key) and not TITLE_FACTS.fullmatch(plain(fact.key)) for fact in part.facts):
+            return
+        given = [fact.value for fact in part.facts if TITLE_FACTS.fullmatch(plain(fact.key))]
+        for title in (*given, part.sheet.name, *part.titles):
+            if plain(title) in self.listed:
+                part.facts = [*part.facts, *(replace(fact, row=part.row) for fact in self.listed[plain(title)])]
+                self.told_of(part).say("note", "E-IMP-08", part.row, f"the codes of {title} are taken from the list of messages")
+                return
 
     def _say_skipped(self, told: Told, block: Block) -> None:
         silent = []
