@@ -182,7 +182,7 @@ def test_json_has_all_that_the_text_has(tmp_path: Path):
 
 def test_a_terminal_gets_colours_and_a_pipe_none(tmp_path: Path):
     new = changed(tmp_path, ('"32": "출금취소 withdrawal cancelled",', ""))
-    assert b"\x1b[33m" in on_terminal("spec", "diff", "firmbanking", str(new))
+    assert b"\x1b[33m" in on_terminal("spec", "diff", str(SPEC), str(new))
     assert "\x1b" not in diff("firmbanking", new).stdout
 
 

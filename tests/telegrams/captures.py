@@ -68,11 +68,14 @@ class Dissected:
 def dissect(folder: Path, specs: Mapping[int, Spec], file: bytes, *options: str) -> list[Dissected]:
     """Every telegram that tshark finds in a capture, each port in the words of its spec."""
     (folder / "capture.pcap").write_bytes(file)
-    arguments = ["-r", str(folder / "capture.pcap"), "-T", "pdml", *options]
-    for port, spec in specs.items():
+    names = dict.fromkeys(spec.name for spec in specs.values())
+    arguments = ["-r", str(folder / "capture.pcap"), "-T", "pdml", "-J", " ".join(["tcp", *(f"telegram.{name}" for name in names)]), *options]
+    for spec in {spec.name: spec for spec in specs.values()}.values():
         script = folder / f"{spec.name}.lua"
         script.write_text(dissector(spec), "utf-8")
-        arguments += ["-X", f"lua_script:{script}", "-d", f"tcp.port=={port},telegram.{spec.name}"]
+        arguments += ["-X", f"lua_script:{script}"]
+    for port, spec in specs.items():
+        arguments += ["-d", f"tcp.port=={port},telegram.{spec.name}"]
     return [each for packet in ElementTree.fromstring(tshark(*arguments)) for each in _telegrams(packet)]
 
 

@@ -14,6 +14,7 @@ from parcel_family import SPEC as PARCEL
 from parcel_family import order_frame
 from shipped import ROOT, shipped
 
+from telegram_router.errors import FieldError
 from telegram_router.telegrams import (
     Code,
     Digits,
@@ -189,81 +190,101 @@ def test_frames_of_every_framing_are_put_together(framed_telegrams, port):
         same_values(specs[port].decode(frame), each)
 
 
+def framed(telegram):
+    return b"%04d" % len(telegram) + telegram
+
+
+def bad_telegram():
+    telegram = bytearray(TRANSFER[4:])
+    telegram[129:142] = b"00000012A4500"
+    telegram[38:46] = b"20240230"
+    telegram[142:143] = b"?"
+    telegram[199:213] = b"\xc8\xab\xb1\xe6\x80ABCDEFGHI"
+    return bytes(telegram)
+
+
+STARTS = (b"abcd", b"    ", b"\x00\x00\x00\x00", b"00-1", "００".encode())
+SIZES = range(1, 300, 3)
+# What is sent on a connection of its own each, and in the words of which spec.
+BAD = {
+    "sizes": [framed(TRANSFER[4 : 4 + size]) for size in SIZES],
+    "beyond": [framed(TRANSFER[4:] + b"abc")],
+    "fields": [framed(bad_telegram())],
+    "key": [TRANSFER.replace(b"2000100", b"9999999", 1)],
+    **{f"start {start!r}": [start + b"rest of it"] for start in STARTS},
+    "above": [b"99999rest of it"],
+    "unmarked": [b"nothing of ours\x03"],
+    "polls": [b"0008PING1234", b"0008PONG1234"],
+}
+
+
+@pytest.fixture(scope="module")
+def bad(folder):
+    """What tshark makes of each."""
+    other = {
+        "above": flow("narrow", Framing(LengthField(0, 4, "ascii"), max=9000), "cp949"),
+        "unmarked": flow("marks", FRAMINGS["terminated"], "cp949"),
+        "polls": flow("polled", Framing(LengthField(), polls=[Poll(b"PING", b"PONG", 4)]), "cp949"),
+    }
+    ports = dict(zip(BAD, range(9500, 9999), strict=False))
+    specs = {ports[name]: other.get(name, shipped("firmbanking")) for name in BAD}
+    found = dissect(folder, specs, capture((ports[name], True, frame) for name, frames in BAD.items() for frame in frames))
+    return {name: [each for each in found if each.port == port] for name, port in ports.items()}
+
+
 class TestBadBytes:
     """Whatever stands on the wire: no error of the script itself, and what is wrong is told as expert information."""
 
-    def dissected(self, folder, spec, frames):
-        return dissect(folder, {9001: spec}, capture((9001, True, frame) for frame in frames))
+    def test_telegrams_of_every_size_are_shown_as_far_as_they_go(self, bad):
+        assert len(bad["sizes"]) == len(SIZES)
+        for seen, size in zip(bad["sizes"], SIZES, strict=True):
+            assert size < 31 or any("bytes, " in each and " left" in each for each in seen.experts)
+        assert bad["sizes"][SIZES.index(130)].experts == ["body.amount needs 13 bytes, 1 left"]
 
-    def framed(self, telegram):
-        return b"%04d" % len(telegram) + telegram
+    def test_bytes_beyond_the_layout_are_told(self, bad):
+        assert bad["beyond"][0].experts == ["3 bytes beyond the layout of transfer.request"]
 
-    def test_telegrams_of_every_size_are_shown_as_far_as_they_go(self, folder):
-        telegram = TRANSFER[4:]
-        seen = self.dissected(folder, shipped("firmbanking"), [self.framed(telegram[:size]) for size in range(1, 300)])
-        assert len(seen) == 299
-        assert all(any("bytes, " in each and " left" in each for each in one.experts) for one in seen[31:])
-        (first,) = seen[128].experts
-        assert first == "body.amount needs 13 bytes, 0 left"
-
-    def test_bytes_beyond_the_layout_are_told(self, folder):
-        (seen,) = self.dissected(folder, shipped("firmbanking"), [self.framed(TRANSFER[4:] + b"abc")])
-        assert seen.experts == ["3 bytes beyond the layout of transfer.request"]
-
-    def test_each_bad_field_is_told_by_its_path(self, folder):
-        telegram = bytearray(TRANSFER[4:])
-        telegram[129:142] = b"00000012A4500"
-        telegram[38:46] = b"20240230"
-        telegram[142:143] = b"?"
-        telegram[199:213] = b"\xc8\xab\xb1\xe6\x80ABCDEFGHI"
-        (seen,) = self.dissected(folder, shipped("firmbanking"), [self.framed(bytes(telegram))])
-        assert seen.experts == [
+    def test_each_bad_field_is_told_by_its_path(self, bad):
+        assert bad["fields"][0].experts == [
             "header.sent_date: no such date or time",
             "body.amount: field is not all digits",
             "body.balance_after: sign is none of + - blank 0",
             "body.memo: byte 5 of the field begins no character of cp949",
         ]
 
-    def test_a_key_of_no_message_shows_the_header_only(self, folder):
-        (seen,) = self.dissected(folder, shipped("firmbanking"), [TRANSFER.replace(b"2000100", b"9999999", 1)])
+    def test_a_key_of_no_message_shows_the_header_only(self, bad):
+        (seen,) = bad["key"]
         assert seen.message == "no message of this key"
         assert "no message of the spec has this key" in seen.experts
         assert seen.fields["header.company_number"] == ["TESTCO000001"]
         assert "200 bytes of a body that is not known" in seen.shown
 
-    @pytest.mark.parametrize("start", [b"abcd", b"    ", b"99999", b"\x00\x00\x00\x00", b"00-1", "００".encode()])
-    def test_lost_framing_is_told(self, folder, start):
-        spec = flow("narrow", Framing(LengthField(0, 4, "ascii"), max=9000), "cp949") if start == b"99999" else shipped("firmbanking")
-        (seen,) = self.dissected(folder, spec, [start + b"rest of it"])
+    @pytest.mark.parametrize("name", [*(f"start {start!r}" for start in STARTS), "above"])
+    def test_lost_framing_is_told(self, bad, name):
+        (seen,) = bad[name]
         assert len(seen.experts) == 1 and seen.experts[0].startswith("length ")
 
-    def test_what_begins_with_no_start_mark_is_told(self, folder):
-        spec = flow("marks", FRAMINGS["terminated"], "cp949")
-        (seen,) = self.dissected(folder, spec, [b"nothing of ours\x03"])
-        assert seen.experts == ["start mark is missing where a frame must begin"]
+    def test_what_begins_with_no_start_mark_is_told(self, bad):
+        assert bad["unmarked"][0].experts == ["start mark is missing where a frame must begin"]
 
-    def test_mutated_telegrams_raise_nothing(self, folder):
+    def test_polls_are_known(self, bad):
+        assert [each.message for each in bad["polls"]] == ["poll", "answer to a poll"]
+
+    def test_mutated_telegrams_are_told_where_we_refuse_them(self, folder):
         chance = random.Random(20240315)
         frames = []
-        for _ in range(300):
+        for _ in range(120):
             frame = bytearray(order_frame())
             for _ in range(chance.randint(1, 20)):
                 frame[chance.randrange(4, len(frame))] = chance.randrange(256)
             frames.append(bytes(frame))
-        seen = self.dissected(folder, PARCEL, frames)
-        assert len(seen) == 300
+        seen = dissect(folder, {9001: PARCEL}, capture((9001, True, frame) for frame in frames))
+        assert len(seen) == 120
         for found, frame in zip(seen, frames, strict=True):
-            problems = None
             try:
                 PARCEL.decode(frame)
-            except Exception as error:
-                problems = error.problems
-            assert not problems or found.experts, [problem.text() for problem in problems]
-
-    def test_polls_are_known(self, folder):
-        spec = flow("polled", Framing(LengthField(), polls=[Poll(b"PING", b"PONG", 4)]), "cp949")
-        seen = self.dissected(folder, spec, [b"0008PING1234", b"0008PONG1234"])
-        assert [each.message for each in seen] == ["poll", "answer to a poll"]
+            except FieldError as error:
+                assert found.experts, error.problems
 
 
 def test_real_traffic_that_tcpdump_recorded_is_dissected(folder):

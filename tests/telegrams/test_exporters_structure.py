@@ -213,7 +213,7 @@ class TestDissector:
 
     def test_tables_of_any_length_show_what_we_decode(self, tmp_path):
         spec = structured()
-        frames = [spec.encode(sample(spec, "order", "tables", number)) for number in range(40)]
+        frames = [spec.encode(sample(spec, "order", "tables", number)) for number in range(20)]
         seen = dissect(tmp_path, {9001: spec}, capture((9001, True, each) for each in frames))
         assert len({len(each) for each in frames}) > 3
         for found, each in zip(seen, frames, strict=True):
@@ -228,7 +228,7 @@ class TestDissector:
     def test_mutated_telegrams_are_told_where_we_refuse_them_and_raise_no_script_error(self, tmp_path, spec):
         chance = random.Random(spec.name)
         frames = []
-        for number in range(120):
+        for number in range(50):
             frame = bytearray(spec.encode(sample(spec, next(iter(spec.messages)), "mutated", number)))
             for _ in range(chance.randint(1, 8)):
                 frame[chance.randrange(spec.framing.prefix + 2, len(frame))] = chance.randrange(256)
@@ -237,7 +237,7 @@ class TestDissector:
         assert len(seen) == len(frames)
         silent = [problems_of(spec, each) for found, each in zip(seen, frames, strict=True) if not found.experts]
         told = sum(bool(found.experts) for found in seen)
-        assert told > 30
+        assert told > 10
         assert {problem.path for problems in silent for problem in problems} <= BEYOND_LUA
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 from telegram_router.telegrams.fields.encodings import codec_of_text
@@ -10,6 +11,7 @@ FIRST_TRAIL: Final = 0x40  # no page has a trailing byte below
 _NONE: Final = "\ufffd"
 
 
+@cache
 def code_page(encoding: str) -> dict[str, Any]:
     """Characters of an encoding: of single bytes, and of two bytes by the first of them."""
     codec = codec_of_text(encoding, None)
