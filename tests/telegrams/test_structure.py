@@ -9,7 +9,7 @@ import construct
 import pytest
 from construct import ConstructError
 
-from telegram_router.errors import Delivery, FieldError, FieldProblem, SpecError
+from telegram_router.errors import BackendError, Delivery, FieldError, FieldProblem, SpecError
 from telegram_router.telegrams import (
     Code,
     Date,
@@ -21,6 +21,7 @@ from telegram_router.telegrams import (
     Fixed,
     FixedSize,
     Framing,
+    JsonMapping,
     Length,
     LengthField,
     Message,
@@ -31,6 +32,7 @@ from telegram_router.telegrams import (
     Packed,
     Redefines,
     Reply,
+    Spec,
     Struct,
     Telegram,
     Text,
@@ -702,3 +704,64 @@ def test_an_error_message_with_tables_is_one_that_can_be_read():
     refused = spec.error_reply(request, "E-RTE-01", Delivery.NOT_SENT)
     assert refused is not None
     assert spec.decode(refused).body == {"code": "NOT1", "n": 1, "items": [""]}
+
+
+# --- a service's own JSON ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mapped() -> Spec:
+    ask = Struct("who" / Struct("name" / Text(6), "code" / Code(3)), "wanted" / Digits(1))
+    answer = Struct("who" / Struct("name" / Text(6), "code" / Code(3)), *SHIFT)
+    family = Family(
+        name="mapped", header=HEADER, key=("kind",), correlation=("number",), encoding="cp949", framing=Framing(LengthField()),
+        messages=[
+            Message("ask", "", ("AA",), ask, reply=Reply.one("answer")),
+            Message("answer", "", ("AB",), answer, kind="reply"),
+        ],
+    )  # fmt: skip
+    return compile_family(family)
+
+
+def asked(mapped: Spec) -> Telegram:
+    return mapped.decode(mapped.framing.wrap(FRONT + "김수  ".encode("cp949") + b"IDX3"))
+
+
+def test_a_mapping_reaches_into_groups_and_takes_tables_whole(mapped: Spec):
+    mapping = JsonMapping(
+        mapped,
+        request={"customer.name": "body.who.name", "who": "body.who", "max": "body.wanted"},
+        response={"body.items": "data.rows", "body.who.code": "data.id", "body.who.name": "data.name"},
+        literals={"body.end": "Z"},
+    )
+    assert mapping.problems == ()
+    request = asked(mapped)
+    assert json.loads(mapping.request(request)) == {"customer": {"name": "김수"}, "who": {"name": "김수", "code": "IDX"}, "max": "3"}
+    text = json.dumps({"data": {"rows": [{"a": "1"}, {"a": 2}], "id": "X", "name": "이"}}).encode()
+    frame = mapping.reply_frame(request, text)
+    assert frame[4:] == b"AB" + FRONT[2:] + "이    ".encode("cp949") + b"X  " + b"0201  02    Z"
+
+
+@pytest.mark.parametrize(
+    ("rows", "where"), [([{"a": "x"}], "/data/0/a"), ([{"a": "1"}, {"b": 1}], "/data/1/a"), ({}, "/data"), ([{"a": "1"}] * 4, "/data")]
+)
+def test_rows_of_a_service_are_checked_one_by_one(mapped: Spec, rows: Any, where: str):
+    mapping = JsonMapping(mapped, response={"body.items": "data"}, literals={"body.end": "Z"})
+    assert mapping.problems == ()
+    with pytest.raises(BackendError) as error:
+        mapping.response(asked(mapped), json.dumps({"data": rows}).encode())
+    assert (error.value.code, error.value.where) == ("E-BCK-06", where)
+
+
+@pytest.mark.parametrize(
+    ("tables", "key", "what"),
+    [
+        ({"response": {"body.items[0].a": "x"}}, ("response", "body.items[0].a"), "no message of the service has the field"),
+        ({"response": {"body.who.nme": "x"}}, ("response", "body.who.nme"), "no message of the service has the field"),
+        ({"response": {"body.end": "x"}, "literals": {"body.items": "x"}}, ("set", "body.items"), "is no single field"),
+        ({"response": {"body.end": "x"}}, ("response",), "answer has fields that come from nowhere: body.items"),
+    ],
+)
+def test_a_mapping_into_structure_that_cannot_be_is_told_before_it_is_used(mapped: Spec, tables: Any, key: tuple[str, ...], what: str):
+    found = [problem for problem in JsonMapping(mapped, **tables).problems if problem.key == key]
+    assert found and what in found[0].what, JsonMapping(mapped, **tables).problems
