@@ -260,18 +260,33 @@ class JsonMapping:
                 continue
             if not certain and not (all(field_at(message, name) for name in sent) and all(field_at(reply, name) for name in received)):
                 continue
-            given = message.body_names | _mapped_names(plan)
-            lost = [node.path for node in plan.required if node.name not in given]
+            mapped = _mapped_paths(plan)
+            lost = [path for node in plan.required for path in _lost(node, mapped, message.body_names)]
             if lost:
                 yield MappingProblem(
                     ("response",), f"{reply.name} has fields that come from nowhere: {', '.join(lost)}", "them mapped or set"
                 )
 
 
-def _mapped_names(plan: _Plan) -> frozenset[str]:
-    """Body fields that the plan gives a value."""
-    targets = (target.planned for target in plan.targets if target.planned.section == "body")
-    return frozenset(_steps_in(planned)[0] for planned in targets) | frozenset(plan.literals["body"])
+def _mapped_paths(plan: _Plan) -> frozenset[str]:
+    """Paths in the body that the plan gives a value."""
+    return frozenset(target.planned.path for target in plan.targets) | frozenset(_paths(plan.literals["body"], "body"))
+
+
+def _paths(values: Mapping[str, Any], path: str) -> Iterator[str]:
+    for name, value in values.items():
+        yield from _paths(value, f"{path}.{name}") if isinstance(value, dict) else [f"{path}.{name}"]
+
+
+def _lost(node: Node, mapped: frozenset[str], kept: Iterable[str]) -> Iterator[str]:
+    """What of a node comes from nowhere. A group of which one field is mapped is made anew: it keeps nothing of the request's."""
+    if node.path in mapped:
+        return
+    if isinstance(node, PlannedGroup) and any(path.startswith(f"{node.path}.") for path in mapped):
+        for member in filter(_must_be_given, node.members):
+            yield from _lost(member, mapped, ())
+    elif node.name not in kept:
+        yield node.path
 
 
 def _required(reply: MessageLayout | None) -> list[Node]:

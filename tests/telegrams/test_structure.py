@@ -759,6 +759,11 @@ def test_rows_of_a_service_are_checked_one_by_one(mapped: Spec, rows: Any, where
         ({"response": {"body.items[0].a": "x"}}, ("response", "body.items[0].a"), "no message of the service has the field"),
         ({"response": {"body.who.nme": "x"}}, ("response", "body.who.nme"), "no message of the service has the field"),
         ({"response": {"body.end": "x"}, "literals": {"body.items": "x"}}, ("set", "body.items"), "is no single field"),
+        (
+            {"response": {"body.items": "x", "body.end": "y", "body.who.name": "z"}},
+            ("response",),
+            "answer has fields that come from nowhere: body.who.code",
+        ),
         ({"response": {"body.end": "x"}}, ("response",), "answer has fields that come from nowhere: body.items"),
     ],
 )
