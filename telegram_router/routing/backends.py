@@ -144,6 +144,7 @@ class Pool:
         self._fit_since: dict[int, float] = {}
         self._returning = False  # an operator wants the better priority back
         self._next: float | None = None
+        self._begun: float | None = None  # when the first backend was fit
 
     def named(self, name: str) -> Backend:
         """The backend of that name, made when it is not known yet."""
@@ -247,6 +248,8 @@ class Pool:
 
     def _choose_priority(self, fit: list[Backend], now: float) -> list[Event]:
         levels = {backend.priority for backend in fit}
+        if fit and self._begun is None:
+            self._begun = now
         self._fit_since = {level: self._fit_since.get(level, now) for level in levels}
         if not levels:
             return []  # nobody is fit; whoever comes first is used, or the one that was
@@ -267,11 +270,16 @@ class Pool:
         return []
 
     def _may_return(self, level: int, now: float) -> bool:
-        if self._returning:
+        if self._returning or self._is_starting(level, now):
             return True
         if self.failover.failback == "manual" or self._flapping(now):
             return False
         return now - self._fit_since[level] >= self.failover.delay
+
+    def _is_starting(self, level: int, now: float) -> bool:
+        """At the start links come in any order: who is first connected later has not failed."""
+        first = not any(backend.seen_fit for backend in self.backends.values() if backend.fit and backend.priority == level)
+        return first and self._begun is not None and now - self._begun <= self.failover.delay
 
     def _flapping(self, now: float) -> bool:
         recent = sum(now - at <= self.failover.flap_window for at in self.failovers)

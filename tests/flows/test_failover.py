@@ -182,6 +182,19 @@ class TestPriorities:
         wanted = elapsed / 30
         assert abs(shares["a"] / shares["b"] - wanted) <= 0.1 * wanted + 0.02
 
+    def test_at_the_start_the_primary_is_used_though_the_backup_was_connected_first(self):
+        site = Site(1, 0)
+        assert site.served(2, at=1) == "bb"
+
+    def test_a_primary_that_first_comes_long_after_the_start_has_to_wait(self):
+        site = Site(1)
+        site.service.pool.declare("b", priority=0)
+        assert site.served(1, at=31) == "a"
+        site.connect("b")
+        assert site.served(1) == "a"
+        site.talk.tick(at=61)
+        assert site.served(1) == "b"
+
     def test_at_the_start_nobody_starts_slowly(self):
         assert Counter(Site(0, 0).ask(20)) == {"a": 10, "b": 10}
 
