@@ -8,7 +8,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from telegram_router.cli import main
 from telegram_router.errors import SpecError
 from telegram_router.telegrams import Spec, load_spec
 from telegram_router.telegrams.exporters.tables import export_csv, export_xlsx, not_carried
@@ -197,3 +199,32 @@ def test_what_a_sheet_cannot_carry_is_listed_on_it_and_told():
     assert any("table of tables" in what for what in not_carried(spec))
     assert "담지 못한 것 not carried" in export_csv(spec).decode("utf-8-sig")
     assert back(export_csv(spec), "nested.csv").messages["list.request"].max_frame == spec.messages["list.request"].max_frame
+
+
+# --- by the commands --------------------------------------------------------------------------------------------
+
+
+def command(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(each) for each in arguments], prog_name="telegram-router")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_two_commands_lead_from_a_spec_to_its_sheets_and_back_to_its_telegrams(tmp_path: Path, form: str):
+    sheet, spec = tmp_path / f"partner.{form}", tmp_path / "partner.py"
+    assert command("spec", "export", "firmbanking", "--format", form, "--output", sheet).exit_code == 0
+    imported = command("spec", "import", sheet, "--output", spec)
+    assert imported.exit_code == 0, imported.output
+    sample = SPECS[0].parent / "samples/firmbanking/transfer.request.telegram"
+    ours, theirs = (command("decode", "--spec", each, sample) for each in ("firmbanking", spec))
+    assert ours.exit_code == theirs.exit_code == 0
+    assert ours.stdout == theirs.stdout != ""
+
+
+def test_a_sheet_that_disagrees_ends_with_a_report_and_no_spec(tmp_path: Path):
+    sheet, spec = tmp_path / "wrong.csv", tmp_path / "wrong.py"
+    sheet.write_text("항목명,타입,길이,누적\n계좌,AN,14,14\n금액,N,13,28\n", "utf-8")
+    refused = command("spec", "import", sheet, "--output", spec)
+    assert refused.exit_code == 78 and not spec.exists()
+    assert "wrong.csv, row 3" in refused.stderr and "cumulative length 28" in refused.stderr
+    forced = command("spec", "import", sheet, "--output", spec, "--despite-errors")
+    assert forced.exit_code == 78 and load_spec(spec.read_text("utf-8"), "wrong.py").length == 27

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from layout_sheets import COMMON, HEADING, TRANSFER, csv_text, firm_banking, numbered, saved, telegram_rows, workbook, xlsx
 
 from telegram_router.telegrams import Spec, load_spec
+from telegram_router.telegrams.importers import workbook as workbook_module
 from telegram_router.telegrams.importers.model import Import
 from telegram_router.telegrams.importers.source import spec_source
 from telegram_router.telegrams.importers.tables import import_table_file
@@ -668,6 +671,21 @@ def test_a_file_that_holds_no_table_is_refused_in_words(content: bytes, name: st
     assert found.spec is None
     assert [finding.level for finding in found.findings].count("error") == 1
     assert words in said(found)[0] and name in said(found)[0]
+
+
+def test_files_beyond_any_layout_are_refused_before_they_cost_anything(monkeypatch: pytest.MonkeyPatch):
+    content = xlsx(firm_banking())
+    for bound, words in (("MAX_BYTES", "the file has"), ("_MAX_UNPACKED", "unpacks to"), ("_MAX_CELLS", "cells")):
+        with monkeypatch.context() as patch:
+            patch.setattr(workbook_module, bound, 100)
+            assert words in said(imported(content, "big.xlsx"))[0]
+
+
+def test_a_zip_that_is_no_workbook_is_named_as_such():
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("readme.txt", "no sheet")
+    assert "no .xlsx workbook" in said(imported(packed.getvalue(), "a.xlsx"))[0]
 
 
 def test_a_stray_cell_at_the_end_of_a_sheet_costs_nothing():

@@ -108,10 +108,11 @@ def _workbook(content: bytes, filename: str) -> list[Sheet]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about drop-down lists and the like, which are lost on saving: nothing is saved here
             book = openpyxl.load_workbook(BytesIO(content), data_only=True)
-            unseen = _uncomputed(openpyxl.load_workbook(BytesIO(content)), book)
+            formulas = openpyxl.load_workbook(BytesIO(content))
     except Exception as error:  # openpyxl raises whatever its parsers do for a broken file
         what = f"the workbook cannot be opened ({type(error).__name__})"
         raise UnreadableFile(what, "open it in Excel or LibreOffice and save it again as .xlsx") from None
+    unseen = _uncomputed(formulas, book)
     return [_sheet(sheet, filename, unseen.get(sheet.title, [])) for sheet in book.worksheets]
 
 
