@@ -249,7 +249,7 @@ class Redefines(Inline):
     def _chosen(self, value: Any, path: str) -> str:
         if self.by is None:
             return next(iter(self.views))
-        name = self.cases.get(value, self.default)
+        name = view_for(value, self.cases, self.default)
         if name is None:
             raise _fault(path, "E-FLD-07", "no view of the layout is for this value", f"one of {len(self.cases)} declared values")
         return name
@@ -317,6 +317,14 @@ def has_value(view: Any) -> bool:
     """Whether a view stands for a value."""
     kind = bare(view)
     return not isinstance(kind, Kind) or kind.is_named
+
+
+def view_for(value: Any, cases: Mapping[Any, str], default: str | None) -> str | None:
+    """The view for a value; a value of any type may have been given."""
+    try:
+        return cases.get(value, default)
+    except TypeError:  # it cannot be looked up, so it is no case
+        return default
 
 
 def version_of(day: str, versions: Mapping[str, Any]) -> str:

@@ -55,13 +55,14 @@ class MessageLayout:
         self.windows = Windows(spec.name, self.name, (f for f in self.tree if isinstance(f, PlannedField)))
         if self.windows.all:
             self.decode, self.encode = self.windows.around_decode(self.decode), self.windows.around_encode(self.encode)
-        self.body_names = frozenset(self.codec.names["body"])
+        # A counter is not copied into a reply: it follows from the list, which may be another one there.
+        self.body_names = frozenset(self.codec.names["body"]) - {f.name for f in self.tree if isinstance(f, PlannedField) and f.counts}
         around = framing.prefix + framing.suffix
         least, most = self.codec.sizes()
         self.min_frame = least + around
         self.max_frame: int = framing.length.largest if most is None else most + around
         self.frame_size = self.min_frame if least == most else None
-        self._left_out = {f.name for f in self.fields if isinstance(f.kind, Length)}
+        self._left_out = {f.name for f in self.fields if f.section == "header" and (isinstance(f.kind, Length) or f.counts)}
 
     def __repr__(self) -> str:
         return f"<MessageLayout {self.spec.name} {self.name}>"

@@ -7,12 +7,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from telegram_router.telegrams.fields import FieldFault, Filler, Kind
-from telegram_router.telegrams.groups import in_words, version_of
+from telegram_router.telegrams.groups import in_words, version_of, view_for
 from telegram_router.telegrams.layout import (
     IN_HEADER,
     Node,
@@ -233,7 +233,7 @@ def choice(views: PlannedViews, value: Any) -> tuple[str | None, FieldFault | No
         if type(value) is str:
             return version_of(value, dict(views.views)), None
         return None, FieldFault("E-FLD-06", "the date that the layout depends on is missing", "a date")
-    name = views.when.get(value, views.default) if isinstance(value, Hashable) else views.default
+    name = view_for(value, views.when, views.default)
     if name is not None:
         return name, None
     return None, FieldFault("E-FLD-07", "no view of the layout is for this value", f"one of {len(views.when)} declared values")
