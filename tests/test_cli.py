@@ -401,6 +401,26 @@ def test_a_bad_field_is_marked_and_stands_above_its_carets():
     assert lines[at - 4].startswith("E-FLD-01: byte 9 of the field is not a digit; at body.amount")
 
 
+def test_hex_stands_beside_the_values_on_request_and_only_where_they_may_be_seen():
+    table = call("explain", "--spec", "firmbanking", "--bytes", given=TRANSFER).stdout
+    assert table.index("hex") < table.index("value") and "30303030303031323334353030" in table
+    assert "c8abb1e6b5bf" not in table
+    unmasked = call("explain", "--spec", "firmbanking", "--bytes", "--unmask", given=TRANSFER).stdout
+    row = next(line for line in unmasked.splitlines() if "body.memo" in line)
+    assert row.split()[2:] == ["body.memo", "홍길동급여".encode("cp949").ljust(14).hex(), "홍길동급여"]
+
+
+def test_a_probable_cause_is_told_with_what_was_tried():
+    found = call("explain", "--spec", "firmbanking", given=TRANSFER.decode("cp949").encode())
+    assert found.exit_code == 1
+    assert (
+        "likely: the whole telegram is in utf-8, the spec says cp949\n  converted to cp949, no problem is left\n  to do: " in found.stdout
+    )
+    (line,) = lines_of(call("explain", "--spec", "firmbanking", "--json", given=b"0304" + TRANSFER[4:]))
+    causes = line["causes"]
+    assert isinstance(causes, list) and causes[0]["problems_after"] == 0 and 'counts = "self"' in causes[0]["do"]
+
+
 def test_the_ruler_masks_what_is_not_clear():
     result = call("explain", "--spec", "firmbanking", given=patched(213, b"\xb0123456789012"))
     assert result.exit_code == 1 and "123456789" not in result.stdout.replace("110123456789", "")

@@ -89,7 +89,7 @@ def _repairs(spec: Spec, data: bytes, telegram: bytes, now: Fit, framed: bool, m
     yield from of_framing(spec, data, now, framed, misframed)
     if not now.problems:
         return
-    yield from of_code_pages(spec, telegram)
+    yield from of_code_pages(spec, telegram, now)
     yield from of_size(spec, telegram, now)
     yield from of_messages(spec, telegram, now)
     yield from of_shifts(spec, telegram, now)

@@ -152,10 +152,13 @@ _HOSTS: Final = ("cp037", "cp500", "cp1047")  # as programs convert whole files 
 _EBCDIC: Final = ("cp037", "cp933", "cp939")
 
 
-def of_code_pages(spec: Spec, telegram: bytes) -> Iterator[Repair]:
+def of_code_pages(spec: Spec, telegram: bytes, now: Fit) -> Iterator[Repair]:
     own = spec.encoding
+    right_size = now.message is not None and not now.missing  # then what was longer in the other page has been cut off
     for page in (*_PAGES, *_EBCDIC):
         changed = _by_fields(spec, telegram, page) if page in _EBCDIC else converted(telegram, page, own)
+        if changed is not None and right_size:
+            changed = changed[: len(telegram)].ljust(len(telegram), " ".encode(single_byte(own)))
         if page != own and changed is not None and changed != telegram:
             yield Repair(
                 f"the whole telegram is in {named_page(page)}, the spec says {own}",
