@@ -297,7 +297,7 @@ def explain(
         raise click.UsageError("--listener and --from-service name parts of a configuration: give --config too.")
     wanted = Wanted(unframed, show_values, with_bytes, number, as_json)
     if config is None and spec_name is None:
-        return guess_input(_every_spec(folders), source, as_hex, wanted)
+        return guess_input(lambda: _every_spec(folders), source, as_hex, wanted)
     plan, origin = _origin(config, listener, from_service)
     spec = origin.spec if origin is not None and spec_name is None else _spec(spec_name, folders)
     return explain_input(spec, plan, origin, lambda: _every_spec(folders), source, as_hex, wanted)

@@ -160,10 +160,10 @@ def _reading(spec: Spec, given: bytes, as_hex: bool, wanted: Wanted) -> Reading:
     return next(each for each in known if each.form == found.form)
 
 
-def guess_input(specs: Sequence[Spec], source: str, as_hex: bool, wanted: Wanted) -> int:
-    """Explain an input whose spec nobody told. Returns the exit code."""
+def guess_input(specs: Callable[[], Sequence[Spec]], source: str, as_hex: bool, wanted: Wanted) -> int:
+    """Explain an input whose spec nobody told; `specs` are all specs known. Returns the exit code."""
     given = _whole(source, as_hex)
-    found = guess(specs, [Reading("hex", given)] if as_hex else readings(given), unframed=wanted.unframed)
+    found = guess(specs(), [Reading("hex", given)] if as_hex else readings(given), unframed=wanted.unframed)
     if not found:
         raise click.ClickException("the input is empty")
     if found[0].sure < LIKELY:
