@@ -425,6 +425,26 @@ def test_a_published_table_without_types_and_with_ranges_for_offsets():
     assert any("goes from 31 to 61, which is not its 32 bytes" in text for text in said(imported(ABA.replace("31-62,32", "31-61,32"))))
 
 
+def test_a_last_field_of_any_length_takes_the_rest_and_no_total_is_wrong():
+    rows = [["전문길이", 300], ["항목", "타입", "길이"], ["금액", "N", 13], ["데이터", "X", "가변"]]
+    found = imported(csv_text(rows))
+    assert not said(found)
+    assert spec_of(found).decode(b"0018" + b"%013d" % 7 + b"other").body["데이터"] == b"other"
+
+
+@pytest.mark.parametrize(("named", "encoding"), [("EUC-KR", "cp949"), ("UTF-8", "utf-8"), ("IBM-933", "cp933"), ("Shift_JIS", "cp932")])
+def test_a_code_page_that_the_sheet_names_is_the_telegrams(named: str, encoding: str):
+    found = imported(csv_text([["문자셋", named], ["항목", "타입", "길이"], ["금액", "N", 13], ["이름", "X", 20]]))
+    assert spec_of(found).encoding == encoding
+    assert not any("CP949" in text for text in said(found, "note"))
+
+
+def test_an_ebcdic_layout_is_framed_in_ebcdic():
+    found = imported(csv_text([["항목", "타입", "길이"], ["금액", "N", 13], ["데이터", "X", "가변"]]), encoding="cp037")
+    frame = "00180000000000007OTHER".encode("cp037")
+    assert spec_of(found).decode(frame).body["금액"] == 7
+
+
 def test_a_length_in_the_header_frames_the_telegram():
     rows = [
         ["전문종별코드", "0200"],

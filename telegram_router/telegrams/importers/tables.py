@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
-from typing import Literal
+from typing import Final, Literal
 
 from telegram_router.telegrams.importers.model import (
     Finding,
@@ -71,6 +71,9 @@ def import_tables(sheets: Sequence[Sheet], *, name: str = "", encoding: str | No
     spec = reading.spec()
     fatal = any(finding.level == "error" for finding in reading.findings)
     return Import(None if spec is None or (fatal and not force) else spec, tuple(reading.findings))
+
+
+_KOREAN: Final = "cp949"
 
 
 class _Reading:
@@ -149,7 +152,7 @@ class _Reading:
             title=self._family_title(parts),
             messages=tuple(named),
             framing=self._framing(parts, header, sizes, length_field, any(map(_is_open, named))),
-            encoding=self._encoding(parts),
+            encoding=self._encoding_told(parts),
             header=() if record else nodes,
             key=key,
             correlation=() if record else self._correlation(by_row, key),
@@ -185,9 +188,9 @@ class _Reading:
         items = Items(told, part.block.columns, part.body)
         check_places(told, part.block.columns, items.top, header.size)
         size = sum(item.size for item in items.top)
-        self.sheets.check_totals(
-            part, [*part.body, *(part.header if part is not header.part else [])], [header.size + size, size, header.size]
-        )
+        lines = [*part.body, *(part.header if part is not header.part else [])]
+        if not any(item.type.form == "rest" for item in items.top):  # a telegram of any size has no total that could be wrong
+            self.sheets.check_totals(part, lines, [header.size + size, size, header.size])
         counters = frozenset(plain(item.times.depending) for item in all_items(items.top) if item.times and item.times.depending)
         declaring = Declaring(told, Purpose(), items.circles_mean_yes)
         return declaring.nodes(items.top, Names(told, names.taken), counters), header.size + size
@@ -229,7 +232,7 @@ class _Reading:
     def _framing(self, parts: list[Part], header: Header, sizes: list[int], length_field: Item | None, is_open: bool) -> str:
         if length_field is None:
             one = len(set(sizes)) == 1 and not is_open
-            chosen = framing_of(sizes, header.size, None, "" if one else "payload")
+            chosen = framing_of(sizes, header.size, None, "" if one else "payload", self._encoding(parts))
             what = (
                 f"telegrams of {sizes[0]} bytes with nothing in front"
                 if one
@@ -242,7 +245,7 @@ class _Reading:
         counts = self._counts(parts, sizes, offset + length_field.size)
         what = f"{length_field.row.label} at offset {offset} is taken as the length of {'all of the telegram' if counts == 'all' else 'what follows it'}"
         self.general.append(Finding("warning", "E-IMP-08", self.file, what, "set `counts` in the framing if it counts other bytes"))
-        return framing_of(sizes, header.size, (offset, length_field.size), counts)
+        return framing_of(sizes, header.size, (offset, length_field.size), counts, self._encoding(parts))
 
     def _counts(self, parts: list[Part], sizes: list[int], behind: int) -> str:
         """What a length in the header counts, by the total lengths that the sheets give."""
@@ -313,22 +316,22 @@ class _Reading:
     def _family_title(self, parts: list[Part]) -> str:
         return self._title(parts[0]) if len(parts) == 1 else ""
 
+    def _encoding_told(self, parts: list[Part]) -> str:
+        chosen = self._encoding(parts)
+        if chosen == _KOREAN and not self.encoding and not _named_encoding(parts):
+            what = "text is taken to be CP949, which holds all of EUC-KR"
+            self.general.append(Finding("note", "E-IMP-08", self.file, what, "name another with --encoding"))
+        return chosen
+
     def _encoding(self, parts: list[Part]) -> str:
-        if self.encoding:
-            return self.encoding
-        for part in parts:
-            for fact in part.facts:
-                page = code_page(plain(fact.value)) if ENCODING_FACTS.fullmatch(plain(fact.key)) else None
-                if page:
-                    return page
-        korean = any(re.search("[가-힣]", cell.text) for sheet in self.sheets.sheets for row in sheet.rows for cell in row.cells)
-        if korean:
-            self.general.append(
-                Finding(
-                    "note", "E-IMP-08", self.file, "text is taken to be CP949, which holds all of EUC-KR", "name another with --encoding"
-                )
-            )
-        return "cp949" if korean else "ascii"
+        korean = (re.search("[가-힣]", cell.text) for sheet in self.sheets.sheets for row in sheet.rows for cell in row.cells)
+        return self.encoding or _named_encoding(parts) or (_KOREAN if any(korean) else "ascii")
+
+
+def _named_encoding(parts: list[Part]) -> str:
+    """The code page that a sheet names, "" when none does."""
+    facts = (fact for part in parts for fact in part.facts if ENCODING_FACTS.fullmatch(plain(fact.key)))
+    return next((page for fact in facts if (page := code_page(plain(fact.value)))), "")
 
 
 def _flat(node: Imported) -> ImportedField | ImportedInline:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from telegram_router.telegrams.fields import charset_of
 from telegram_router.telegrams.importers.tables_blocks import FieldRow
 from telegram_router.telegrams.importers.tables_headings import outside_brackets, plain
 
@@ -86,17 +87,18 @@ def reply_step(types: Iterable[str]) -> int | None:
     return None
 
 
-def framing_of(sizes: Sequence[int], header: int, length: tuple[int, int] | None, counts: str) -> str:
+def framing_of(sizes: Sequence[int], header: int, length: tuple[int, int] | None, counts: str, encoding: str) -> str:
     """A framing that can read what the sheets describe. `length` is where a length stands among the header's fields, `counts` what it
     or four digits in front count; "" for telegrams that all have one size."""
     smallest = min(header, *sizes) if header else min(sizes)
+    kind = "ascii" if charset_of(encoding).is_ascii else "ebcdic"
     if length is not None:
         offset, width = length
         prefix = "" if counts == "all" or offset else ", prefix=0"
-        return f'Framing(LengthField(offset={offset}, width={width}, kind="ascii", counts="{counts}"){prefix}, header={smallest})'
+        return f'Framing(LengthField(offset={offset}, width={width}, kind="{kind}", counts="{counts}"){prefix}, header={smallest})'
     if not counts:
         return f"Framing(FixedSize({sizes[0]}), header={smallest})"
-    return f'Framing(LengthField(offset=0, width={max(4, len(str(max(sizes))))}, kind="ascii", counts="payload"), header={smallest})'
+    return f'Framing(LengthField(offset=0, width={max(4, len(str(max(sizes))))}, kind="{kind}", counts="payload"), header={smallest})'
 
 
 def matches(pattern: re.Pattern[str], row: FieldRow) -> bool:

@@ -211,7 +211,8 @@ def _told(told: Sheet, sheet: Any, unseen: list[str]) -> Iterator[Finding]:
         yield Finding(
             "warning", "E-IMP-08", told.where(), "the sheet is hidden; it is read like the others", "delete it if it is out of date"
         )
-    hidden = [number for number, form in sheet.row_dimensions.items() if form.hidden and any(row.number == number for row in told.rows)]
+    filled = {row.number for row in told.rows}
+    hidden = [number for number, form in sheet.row_dimensions.items() if form.hidden and number in filled]
     if hidden:
         what = f"{_many('row', hidden)} hidden; read like the others"
         yield Finding("warning", "E-IMP-08", told.where(min(hidden)), what, "delete what is out of date")
