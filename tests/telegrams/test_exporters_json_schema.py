@@ -11,7 +11,19 @@ from parcel_family import FAMILY
 from shipped import ROOT, shipped
 
 from telegram_router.errors import FieldError
-from telegram_router.telegrams import compile_family, from_json, to_json, to_object
+from telegram_router.telegrams import (
+    Code,
+    Digits,
+    Family,
+    Framing,
+    LengthField,
+    Message,
+    Struct,
+    compile_family,
+    from_json,
+    to_json,
+    to_object,
+)
 from telegram_router.telegrams.exporters.json_schema import field_schema, message_schema, spec_schema
 from telegram_router.telegrams.generate import sample
 
@@ -206,3 +218,10 @@ class TestTheSchemaOfAWholeSpec:
         notice = message_schema(spec_of("firmbanking").messages["deposit_notice.request"])["properties"]["body"]["properties"]
         assert notice["direction"]["enum"] == ["11", "21", "31", "32", "99"]
         assert "11 = 입금 deposit" in notice["direction"]["description"]
+
+    def test_check_digits_are_told_since_no_pattern_can(self):
+        header = Struct("type" / Code(2), "number" / Digits(4))
+        message = Message("note", "", ("01",), Struct("rrn" / Code(13, digits=True, check="rrn")), kind="oneway")
+        spec = compile_family(Family("checked", header, [message], Framing(LengthField()), ("type",), ("number",)))
+        schema = field_schema(spec.messages["note"].field("rrn"))
+        assert schema["description"].endswith("its check digit must be right")

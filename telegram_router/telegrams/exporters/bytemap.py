@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from telegram_router.telegrams.codepages import SHIFT_IN, SHIFT_OUT
 from telegram_router.telegrams.exporters.walk import Line, planned_path
-from telegram_router.telegrams.fields import Filler
+from telegram_router.telegrams.fields import CharKind, Filler
 from telegram_router.telegrams.fields.encodings import is_mixed
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def shown_bytes(message: MessageLayout, telegram: bytes) -> list[str]:
     shown: list[str] = []
     for planned in message.fields_of(telegram):
         part = telegram[planned.offset : None if planned.is_opaque else planned.end]
-        shown += characters(part, getattr(planned.kind, "encoding", None) or message.spec.encoding)
+        is_text = isinstance(planned.kind, CharKind | Filler) or not planned.kind.binary  # packed digits are no characters
+        shown += characters(part, getattr(planned.kind, "encoding", None) or message.spec.encoding) if is_text else [_UNSHOWN] * len(part)
     return shown + characters(telegram[len(shown) :], message.spec.encoding)
 
 

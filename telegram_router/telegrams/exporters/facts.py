@@ -21,8 +21,10 @@ def facts(spec: Spec) -> Iterator[Fact]:
     if framing.prefix or framing.suffix:
         yield Fact("around a telegram", _around(framing.prefix, framing.suffix))
     yield Fact("encoding", spec.encoding)
-    yield Fact("length", f"{spec.length} bytes" if spec.length else "differs by message")
-    yield Fact("header", f"{spec.header_size} bytes")
+    sizes = {size for message in spec.messages.values() for size in message.codec.sizes()}
+    yield Fact("length", f"{sizes.pop()} bytes" if len(sizes) == 1 else "differs by message")
+    if spec.header_size:
+        yield Fact("header", f"{spec.header_size} bytes")
     if family.key:
         yield Fact("message chosen by", ", ".join(family.key))
     if family.correlation:

@@ -295,6 +295,7 @@ def _part(token: str) -> str:
 @_of_kind.register
 def _(kind: Code) -> tuple[Schema, str]:
     schema, caveat = _code(kind)
+    caveat = "; ".join(filter(None, (caveat, "its check digit must be right" if kind.check else "")))
     if kind.enum != "both":
         return schema, caveat
     name: Schema = {"type": ["string", "null"]}

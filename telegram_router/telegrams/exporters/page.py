@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _COLUMNS: Final = 32
 _COLOURS: Final = 8
 _HEX_SHOWN: Final = 48  # digits
+_LONG: Final = 28  # characters of a name that may be folded
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
@@ -102,7 +103,17 @@ def _message_row(message: MessageLayout) -> str:
 
 
 def _link(message: MessageLayout) -> str:
-    return f'<a href="#{_anchor(message)}">{escape(message.name)}</a>'
+    return f'<a href="#{_anchor(message)}">{_foldable(message.name)}</a>'
+
+
+def _foldable(name: str) -> str:
+    """A name that may be folded behind its dots and low lines where it is long."""
+    return escape(name) if len(name) <= _LONG else escape(name).replace("_", "_<wbr>").replace(".", ".<wbr>")
+
+
+def _whole(content: str, name: str) -> str:
+    """What stands on one line, unless its name is long."""
+    return f'<span class="whole">{content}</span>' if len(name) <= _LONG else content
 
 
 def _answer(message: MessageLayout) -> str:
@@ -168,18 +179,19 @@ def _offsets(shown: Sequence[Line], marked: Mapping[str, str], *, keys: bool = T
 
 
 def _field_row(line: Line, marked: Mapping[str, str], keys: bool) -> str:
-    mark = marked.get(line.path, "") if line.field is not None else ""
+    name = _whole('<span class="in"></span>' * line.depth + (f"<code>{_foldable(line.name)}</code>" if line.name else ""), line.name)
+    places = f'<td class="n">{line.start}</td><td class="n">{line.position}</td><td class="n">{line.size}</td>'
+    if line.field is None:
+        words = " ".join(filter(None, (f"<b>{escape(line.label)}</b>" if line.label else "", escape(line.rule))))
+        return f'<tr class="heading"><td></td>{places}<td></td><td class="k">{name}</td><td class="t" colspan="4">{words}</td></tr>'
+    mark = marked.get(line.path, "")
     swatch = f'<span class="swatch {_colour(line.path, marked)}">{escape(mark)}</span>' if mark else ""
-    rule = f"<code>{escape(line.rule)}</code>" if line.field is not None else escape(line.rule)
-    name = '<span class="in"></span>' * line.depth + (f"<code>{escape(line.name)}</code>" if line.name else "")
-    kind = "heading" if line.field is None else "reserved" if mark == RESERVED else "field"
-    data = f' data-f="{escape(line.path)}"' if line.field is not None else ""
     cells = (
-        f'<td>{swatch}</td><td class="n">{line.start}</td><td class="n">{line.position}</td><td class="n">{line.size}</td><td>{rule}</td>',
+        f'<td>{swatch}</td>{places}<td class="rule"><code>{escape(line.rule)}</code></td>',
         f'<td class="k">{name}</td><td class="t">{escape(line.label)}</td><td>{_codes(line, keys)}</td>',
         f'<td>{"yes" if line.required or line.key is not None else ""}</td><td class="{line.log}">{line.log}</td>',
     )
-    return f'<tr class="{kind}"{data}>{"".join(cells)}</tr>'
+    return f'<tr class="{"reserved" if mark == RESERVED else "field"}" data-f="{escape(line.path)}">{"".join(cells)}</tr>'
 
 
 def _codes(line: Line, keys: bool) -> str:
@@ -205,8 +217,8 @@ def _sample(sample: Sample, marked: Mapping[str, str]) -> str:
         value = f"<code>{escape(row.shown)}</code>" if row.shown else ""
         rows.append(
             f'<tr class="{"reserved" if _colour(path, marked) == "none" else "field"}" data-f="{escape(path)}"><td class="n">{row.offset}</td>'
-            f'<td class="n">{row.length}</td><td class="k"><code>{escape(row.path)}</code></td><td class="t">{escape(row.label)}</td>'
-            f'<td>{value}</td><td class="k">{escape(row.meaning)}</td><td class="hex"><code>{digits}</code></td></tr>'
+            f'<td class="n">{row.length}</td><td class="k"><code>{_foldable(row.path)}</code></td><td class="t">{escape(row.label)}</td>'
+            f'<td class="v">{value}</td><td class="m">{escape(row.meaning)}</td><td class="hex"><code>{digits}</code></td></tr>'
         )
     return _table(("offset", "length", "field", "label", "value", "meaning", "hex"), rows)
 

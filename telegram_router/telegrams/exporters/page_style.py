@@ -20,7 +20,7 @@ STYLE: Final = """
 * { box-sizing: border-box; }
 html { scroll-behavior: smooth; scroll-padding-top: 1rem; }
 body {
-  margin: 0; background: var(--paper); color: var(--ink); display: grid; grid-template-columns: 19rem minmax(0, 1fr);
+  margin: 0; background: var(--paper); color: var(--ink); display: grid; grid-template-columns: 17rem minmax(0, 1fr);
   font: 15px/1.55 system-ui, -apple-system, "Segoe UI", "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans KR", "Noto Sans CJK KR", sans-serif;
   word-break: keep-all; overflow-wrap: break-word;
 }
@@ -41,7 +41,7 @@ nav ol { list-style: none; margin: 0 0 1rem; padding: 0; }
 nav li a { display: block; padding: .24rem .5rem; border-radius: .35rem; color: inherit; }
 nav li a:hover { background: var(--line); text-decoration: none; }
 nav small { display: block; color: var(--soft); line-height: 1.3; }
-main { padding: 2.2rem clamp(1rem, 3vw, 3rem) 6rem; max-width: 86rem; }
+main { padding: 2.2rem clamp(1rem, 2.5vw, 2.6rem) 6rem; max-width: 86rem; }
 h1 { font-size: 1.9rem; line-height: 1.25; margin: 0 0 .3rem; letter-spacing: -.01em; }
 h2 { font-size: 1.35rem; line-height: 1.3; margin: 0 0 .4rem; }
 h3 { font-size: 1rem; margin: 1.8rem 0 .5rem; color: var(--soft); font-weight: 600; }
@@ -53,17 +53,20 @@ dt:first-of-type, dd:first-of-type { border-top: 0; }
 dt { color: var(--soft); background: var(--wash); }
 .wide { overflow-x: auto; border: 1px solid var(--line); border-radius: .6rem; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .7rem; border-top: 1px solid var(--line); }
+th, td { text-align: left; vertical-align: top; padding: .38rem .55rem; border-top: 1px solid var(--line); }
 thead th { border-top: 0; background: var(--wash); color: var(--soft); font-weight: 600; font-size: .8rem; white-space: nowrap; }
 th.n { text-align: right; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td.t { min-width: 9rem; }
-td.k, td.masked, td.clear { white-space: nowrap; }
-td code { overflow-wrap: anywhere; }
-td.k code { overflow-wrap: normal; }
+td.t { min-width: 9rem; overflow-wrap: anywhere; }
+td.rule { min-width: 6rem; }
+.whole { white-space: nowrap; }
+td.masked, td.clear, td.m { white-space: nowrap; }
+td.v, td.hex { overflow-wrap: anywhere; }
+td.v { min-width: 7rem; }
 td.hex { min-width: 11rem; max-width: 26rem; }
-td ul { list-style: none; margin: 0; padding: 0; min-width: 10rem; }
+td ul { list-style: none; margin: 0; padding: 0; min-width: 9rem; }
 tr.heading td { background: var(--wash); color: var(--soft); }
+tr.heading b { font-weight: 600; color: var(--ink); margin-right: .5rem; }
 tr.reserved td { color: var(--soft); }
 tr.on td { background: var(--mark); }
 .in { display: inline-block; border-left: 2px solid var(--line); width: .9rem; height: 1em; vertical-align: -.15em; }
