@@ -13,7 +13,7 @@ from telegram_router.telegrams.repairs import REACH, Repair, in_bytes, single_by
 if TYPE_CHECKING:
     from telegram_router.telegrams.spec import Spec
 
-MOST_FIELDS: Final = 400  # tried as the place of a shift
+MOST_READ: Final = 120_000  # fields read in all trials together: of a telegram with many, fewer are tried as the place of a shift
 _ALONE: Final = 9.0  # bits that a shift must prove where a single field is bad: it may just be bad
 
 
@@ -24,7 +24,7 @@ def of_shifts(spec: Spec, telegram: bytes, now: Fit) -> Iterator[Repair]:
     gain = -1.0 if now.missing or len(now.bad) > 1 else _ALONE
     fields = fields_at(now.message, telegram)
     first = next((number for number, planned in enumerate(fields) if planned in now.bad), len(fields) - 1)
-    places = [planned for planned in fields[: first + 1] if not planned.is_opaque][-MOST_FIELDS:]
+    places = [planned for planned in fields[: first + 1] if not planned.is_opaque][-max(MOST_READ // (2 * REACH * len(fields)), REACH) :]
     for by in sorted(range(-REACH, REACH + 1), key=abs):
         tried = [_Shift(spec, telegram, planned, by) for planned in places] if by else []
         good = [each for each in tried if each.then is not None and each.then.message is now.message]

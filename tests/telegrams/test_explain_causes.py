@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import pytest
 from composed import samples
-from construct import Struct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shipped import shipped
 
-from telegram_router.telegrams import Code, Family, Framing, LengthField, Message, Packed, Reply, Text, Zoned, compile_family
+from telegram_router.telegrams import (
+    Code,
+    Date,
+    Digits,
+    Family,
+    Framing,
+    LengthField,
+    Message,
+    Occurs,
+    Packed,
+    Reply,
+    Struct,
+    Text,
+    Zoned,
+    compile_family,
+)
 from telegram_router.telegrams.causes import Cause, causes
 from telegram_router.telegrams.explain import explain
 from telegram_router.telegrams.generate import sample
@@ -196,6 +211,26 @@ def test_any_bytes_can_be_looked_at(data: bytes, framed: bool):
 def test_made_up_telegrams_give_no_false_alarm(seed: int):
     for name in SPEC.messages:
         assert causes(SPEC, SPEC.encode(sample(SPEC, name, seed))) == []
+
+
+def test_the_work_is_bounded_however_many_fields_there_are():
+    row = Struct("name" / Text(4), "count" / Digits(4, blank="error"), "day" / Date(blank="error"))
+    body = Struct("rows" / Occurs(400, row))
+    many = compile_family(
+        Family(
+            name="many",
+            header=Struct("type" / Code(2, log="clear"), "number" / Code(4, log="clear")),
+            framing=Framing(LengthField(width=5)),
+            key=("type",),
+            correlation=("number",),
+            messages=[Message("one", key=("AA",), body=body, kind="oneway", reply=Reply.none())],
+        )
+    )
+    frame = many.encode(sample(many))
+    began = time.process_time()
+    (cause, *_) = causes(many, frame[:3000] + b" " + frame[3000:-1])
+    assert "1 byte too long" in cause.what and "[186]" in cause.what
+    assert time.process_time() - began < 10  # some 2 s where nothing else runs
 
 
 def test_what_is_too_large_to_try_on_is_left_alone():
