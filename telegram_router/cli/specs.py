@@ -15,6 +15,7 @@ from telegram_router.cli.shown import on_terminal, say, say_json, table
 from telegram_router.errors import ConfigError, ConfigProblem
 from telegram_router.plan import known_specs, read_spec, spec_folders
 from telegram_router.telegrams import MessageLayout, PlannedField, Spec
+from telegram_router.telegrams.exporters.walk import Line, lines
 
 FIELD_HEADINGS: Final = ("offset", "bytes", "length", "rule", "field", "label", "log", "values")
 BYTES_FROM: Final = 100  # columns of a terminal that has room for what offset and length say already
@@ -97,8 +98,8 @@ def _message_row(message: MessageLayout) -> list[str]:
 
 
 def _size(message: MessageLayout) -> str:
-    around = message.spec.framing.prefix + message.spec.framing.suffix
-    return f"{message.min_frame - around}" if message.frame_size is not None else f"from {message.min_frame - around}"
+    least, most = message.codec.sizes()
+    return f"{least}" if least == most else f"from {least}" if most is None else f"{least} to {most}"
 
 
 def _answer(message: MessageLayout) -> str:
@@ -178,11 +179,18 @@ def show_message(spec: Spec, name: str, as_json: bool) -> int:
     say(f"offsets count from 0 and from the telegram's first byte, behind {spec.framing.prefix} bytes of framing")
     if not on_terminal():
         say()
-    rows = [FIELD_HEADINGS, *(_field_row(planned) for planned in message.fields)]
+    rows = [FIELD_HEADINGS, *map(_row, lines(message))]
     if on_terminal() and shutil.get_terminal_size().columns < BYTES_FROM:
         rows = [(*row[:1], *row[2:]) for row in rows]
     table(rows[0], rows[1:])
     return 0
+
+
+def _row(line: Line) -> tuple[str, ...]:
+    """A field, or the heading of a group, a table or a choice of views."""
+    if line.field is not None:
+        return _field_row(line.field)
+    return (str(line.offset), line.position, line.size, "", line.path, line.label, "", line.rule)
 
 
 def _field_row(planned: PlannedField) -> tuple[str, ...]:

@@ -135,7 +135,7 @@ class Occurs(_Declared):
         counted = self._counted(context, path)
         items = [self.item._parsereport(stream, context, f"{path}[{number}]") for number in range(counted)]
         if counted < self.bounds[1] and not self.shifts:
-            stream.read((self.bounds[1] - counted) * self.item._sizeof(context, path))
+            _skip(stream, (self.bounds[1] - counted) * self.item._sizeof(context, path), path)
         return items
 
     def _build(self, obj: Any, stream: IO[bytes], context: Any, path: str) -> Any:
@@ -219,7 +219,7 @@ class Redefines(Inline):
         name = self._chosen(self._value_behind(stream, scope, path, behind), path)
         view = self.views[name]
         value = view._parsereport(stream, scope, f"{path} -> {name}")
-        stream.read(start + size - stream.tell())
+        _skip(stream, start + size - stream.tell(), path)
         return {name: value} if has_value(view) else {}
 
     def build_from(self, given: Mapping[str, Any], stream: IO[bytes], scope: Any, path: str) -> set[str]:
@@ -425,6 +425,13 @@ def _value_of(path: str, scope: Any, where: str) -> Any:
     if scope is None:
         raise _fault(where, "E-FLD-12", "a field that the layout depends on is missing", path)
     return _value_of(rest, scope[first], where) if rest else scope[first]
+
+
+def _skip(stream: IO[bytes], size: int, path: str) -> None:
+    """Bytes that must be there, whatever they are."""
+    left = len(stream.read(size))
+    if left != size:
+        raise _fault(path, "E-FRM-08", f"{size} bytes are needed, {left} left", f"{size} bytes")
 
 
 def _dict_of(value: Any, path: str) -> Mapping[str, Any]:

@@ -671,6 +671,15 @@ def test_construct_alone_writes_only_what_fits(change: dict[str, Any], code: str
     assert fault.value.code == code
 
 
+@pytest.mark.parametrize("last", [Redefines(views={"a": Code(1), "b": Code(3)}), "t" / Occurs(between(0, 2, depending="n"), Code(1))])
+def test_construct_alone_misses_bytes_that_stand_for_nothing(last: Any):
+    struct = Struct("n" / Digits(1), last)
+    assert len(struct.build({"n": 0, "a": "x"} if isinstance(last, Redefines) else {"t": []})) == struct.sizeof()
+    for size in range(1, struct.sizeof()):
+        with pytest.raises(FieldFault):
+            struct.parse(b"0xx"[:size])
+
+
 def test_views_inside_construct_s_own_struct_say_what_they_need():
     own = construct.Struct(Redefines(views={"a": Code(1)}))
     with pytest.raises(ConstructError, match=r"telegram_router\.telegrams\.Struct"):
