@@ -63,6 +63,17 @@ def test_every_shipped_spec_comes_back_from_its_sheets_as_it_was(path: Path, for
     assert not_carried(spec) == []
 
 
+def test_a_reply_that_follows_from_the_reply_rule_has_a_sheet_too():
+    spec = loaded(next(path for path in SPECS if path.stem == "firmbanking"))
+    again = back(export_csv(spec, spec.messages["recall.response"]), "recall.csv")
+    assert [row for row in rows(again) if row[0] == "recall.response"] == [row for row in rows(spec) if row[0] == "recall.response"]
+
+
+def test_nothing_is_said_to_a_sheet_of_ours_that_nobody_changed():
+    for path in SPECS:
+        assert import_table_file(export_csv(loaded(path)), f"{path.stem}.csv").findings == ()
+
+
 # --- structure, and every kind ----------------------------------------------------------------------------------
 
 NESTED = '''

@@ -126,7 +126,7 @@ class Declaring:
         views = tuple(
             node for each in item.members if not isinstance(node := self._node(each, names, counters, None), ImportedViews | ImportedInline)
         )
-        if not given:
+        if item.declared is None:
             what = f"{shown(item.row)}: nothing says which view is the right one; the first is read"
             self.told.say("warning", "E-IMP-08", line, what, 'write by="..." and when={...} into the spec')
         return ImportedViews(views, given.get("by") or "", given.get("when") or {}, given.get("default") or "", line=line)

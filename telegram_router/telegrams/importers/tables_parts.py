@@ -62,8 +62,9 @@ class Sheets:
         self.listed: dict[str, list[Fact]] = {}  # codes by the title of a message
 
     def findings(self) -> list[Finding]:
-        """Sheet by sheet, from top to bottom."""
-        return [finding for told in self.told.values() for finding in sorted(told.findings, key=_row_of)]
+        """Sheet by sheet, from top to bottom. Of sheets that we wrote no choices are told: there are none."""
+        found = [finding for told in self.told.values() for finding in sorted(told.findings, key=_row_of)]
+        return [finding for finding in found if finding.level != "note"] if self.are_ours else found
 
     def told_of(self, part: Part) -> Told:
         return self.told[id(part.sheet)]
