@@ -180,6 +180,8 @@ class _Linter:
             isinstance(planned.kind, Code) and planned.kind.digits and planned.kind.values is None
         ):
             yield self.problem("E-CFG-24", line, "carrier", f"{name!r} does not hold any number", "Digits(n) or Code(n, digits=True)")
+        elif not planned.kind.charset.is_ascii:
+            yield self.problem("E-CFG-24", line, "carrier", f"{name!r} is EBCDIC, and the router's own numbers are ASCII", "no carrier")
 
     # -- messages
 

@@ -111,6 +111,7 @@ CASES = {
     "no key for two messages": ('key=("message_type", "code")', "key=()", "E-CFG-24", "spec = Family", "names no field"),
     "correlation as a bare text": ('correlation=("number",)', 'correlation="number"', "E-CFG-20", "spec = Family", "a tuple of texts"),
     "a field twice in the correlation": ('correlation=("number",)', 'correlation=("number", "number")', "E-CFG-24", "spec = Family", "twice"),
+    "a carrier in EBCDIC": ('encoding="cp949"', 'encoding="cp037"', "E-CFG-24", 'correlation=("number",)', "is EBCDIC"),
     "an unknown carrier": ('carrier="number"', 'carrier="nmber"', "E-CFG-24", "nmber", "'nmber' is not a field"),
     "an unknown owner": ('owner="owner"', 'owner="amount"', "E-CFG-24", 'owner="amount"', "'amount' is not a field"),
     "a carrier that pairs nothing": ('correlation=("number",)', 'correlation=("owner",)', "E-CFG-24", 'carrier="number"', "not among the correlation"),
