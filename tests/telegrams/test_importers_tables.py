@@ -315,6 +315,25 @@ def test_one_table_of_all_messages_tells_them_apart_by_its_columns():
     assert any("row 5" in text and "cumulative length 38" in text for text in said(imported(csv_text(rows))))
 
 
+def test_replies_are_called_as_their_requests_whichever_stands_first():
+    sheets = {
+        "이체응답": telegram_rows("지급이체응답", "2100", "100", TRANSFER),
+        "이체": telegram_rows("지급이체", "2000", "100", TRANSFER),
+        "이체2": telegram_rows("지급이체", "2000", "200", TRANSFER),
+        "통지": telegram_rows("통지", "4000/4900", "100", TRANSFER),
+    }
+    spec = spec_of(imported(xlsx(sheets), "order.xlsx"))
+    assert {name: message.key for name, message in spec.messages.items() if name != "지급이체_2.response"} == {
+        "지급이체.response": ("2100", "100"),
+        "지급이체.request": ("2000", "100"),
+        "지급이체_2.request": ("2000", "200"),
+        "통지.request": ("4000", "100"),
+        "통지.response": ("4900", "100"),
+    }
+    assert spec.messages["통지.request"].reply.message is spec.messages["통지.response"]
+    assert spec.messages["지급이체_2.request"].reply.message is spec.messages["지급이체_2.response"]
+
+
 def test_codes_may_stand_on_a_list_of_messages_only():
     sheets: dict[str, list[list[Any]]] = {
         "전문목록": [

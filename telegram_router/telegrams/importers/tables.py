@@ -8,10 +8,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import takewhile
-from typing import Final, Literal
+from typing import Final
 
 from telegram_router.telegrams.importers.model import (
     Finding,
@@ -24,6 +24,7 @@ from telegram_router.telegrams.importers.model import (
     identifier,
     unique,
 )
+from telegram_router.telegrams.importers.source import quoted
 from telegram_router.telegrams.importers.tables_blocks import FieldRow
 from telegram_router.telegrams.importers.tables_family import (
     CORRELATION_FIELDS,
@@ -265,28 +266,25 @@ class _Reading:
         step = reply_step(key[place] for key in keys) if self.key_rows else None
         if step is not None:
             arguments["reply_rule"] = f'Plus("{by_row.get(self.key_rows[place].row, "")}", {step})'
-        answers = {key: answer for key in keys if step and (answer := _plus(key, place, step)) in keys}
-        named, taken = list[ImportedMessage](), set[str]()
-        bases: dict[tuple[str, ...], str] = {}
+        asked_by = {answer: key for key in keys if step and (answer := _plus(key, place, step)) in keys}
+        bases = self._bases(parts, asked_by)
+        named = list[ImportedMessage]()
         for part, message in zip(parts, messages, strict=True):
-            asked = next((key for key, answer in answers.items() if answer == part.key), None)
-            base = bases.get(asked or ()) or self._base_name(part)
-            is_reply = asked is not None
-            kind: Literal["request", "reply", "oneway"] = "reply" if is_reply else "request" if step else "oneway"
-            name = unique(f"{base}{'.response' if is_reply else '.request' if step else ''}", taken.__contains__)
-            bases[part.key] = base
-            taken.add(name)
-            title = self._title(part)
-            reply = ""
-            if part.answer and _plus(part.key, place, step) != part.answer:
-                kind, reply = "request", f'Reply.one("{base}.response")'
-            named.append(ImportedMessage(name, message.body, title, part.key, kind, reply, line=message.line))
-            if part.answer:
-                name = unique(f"{base}.response", taken.__contains__)
-                taken.add(name)
-                named.append(ImportedMessage(name, message.body, f"{title} 응답", part.answer, "reply", line=message.line))
+            named += _messages(part, message, bases[id(part)], self._title(part), step, part.key in asked_by, _plus(part.key, place, step))
         self._say_replies(named, step)
         return named
+
+    def _bases(self, parts: list[Part], asked_by: dict[tuple[str, ...], tuple[str, ...]]) -> dict[int, str]:
+        """What each message is called, without .request and .response: a reply as its request, no two others alike."""
+        found: dict[int, str] = {}
+        for part in parts:
+            if part.key not in asked_by:
+                found[id(part)] = unique(self._base_name(part), [*found.values()].__contains__)
+        by_key = {part.key: found[id(part)] for part in parts if id(part) in found}
+        for part in parts:
+            if part.key in asked_by:
+                found[id(part)] = by_key.get(asked_by[part.key]) or unique(self._base_name(part), [*found.values()].__contains__)
+        return found
 
     def _say_replies(self, named: list[ImportedMessage], step: int | None) -> None:
         if step is not None:
@@ -326,6 +324,22 @@ class _Reading:
     def _encoding(self, parts: list[Part]) -> str:
         korean = (re.search("[가-힣]", cell.text) for sheet in self.sheets.sheets for row in sheet.rows for cell in row.cells)
         return self.encoding or _named_encoding(parts) or (_KOREAN if any(korean) else "ascii")
+
+
+def _messages(
+    part: Part, message: ImportedMessage, base: str, title: str, step: int | None, is_reply: bool, by_rule: tuple[str, ...]
+) -> Iterator[ImportedMessage]:
+    """The message of a table, and its reply where the table is for both. `by_rule` is the reply's key by the family's rule."""
+    if is_reply:
+        yield replace(message, name=f"{base}.response", title=title, key=part.key, kind="reply")
+        return
+    reply = f"Reply.one({quoted(f'{base}.response')})" if part.answer and by_rule != part.answer else ""
+    asks = bool(step or reply)
+    yield replace(
+        message, name=f"{base}.request" if asks else base, title=title, key=part.key, kind="request" if asks else "oneway", reply=reply
+    )
+    if part.answer:
+        yield replace(message, name=f"{base}.response", title=f"{title} 응답", key=part.answer, kind="reply")
 
 
 def _named_encoding(parts: list[Part]) -> str:
