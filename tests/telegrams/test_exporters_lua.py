@@ -293,7 +293,9 @@ def test_real_traffic_that_tcpdump_recorded_is_dissected(folder):
     port = server.getsockname()[1]
     file = folder / "real.pcap"
     recorder = subprocess.Popen(
-        ["tcpdump", "-i", "lo", "-U", "-w", str(file), "tcp", "port", str(port)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+        ["tcpdump", "-i", "lo", "--immediate-mode", "-U", "-w", str(file), "tcp", "port", str(port)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
     )
     try:
         assert recorder.stderr is not None
