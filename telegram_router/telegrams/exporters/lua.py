@@ -79,7 +79,7 @@ class _Dissector:
             "local SPEC = {",
             f"  proto = {lua(self.proto)}, title = {lua(f'{spec.title or spec.name} ({spec.name})')}, column = {lua(spec.name.upper())},",
             f"  words = {lua(_WORDS)},",
-            f"  framing = {lua(_framing(spec.framing))},",
+            f"  framing = {lua(_framing(spec))},",
             f"  key = {lua([list(spec.header_fields[name]) for name in spec.family.key])},",
             f"  polls = {lua(_polls(spec.framing))},",
             f"  header = {header},",
@@ -157,9 +157,10 @@ def _filter_name(name: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else f"_{ord(c):x}" for c in name)
 
 
-def _framing(framing: Framing) -> dict[str, Any]:
-    shape = framing.length
-    most = DEFAULT_MAX_FRAME if framing.max is None else framing.max
+def _framing(spec: Spec) -> dict[str, Any]:
+    framing, shape = spec.framing, spec.framing.length
+    largest = max((message.frame_size or 0 for message in spec.messages.values()), default=0)
+    most = max(DEFAULT_MAX_FRAME, largest) if framing.max is None else framing.max
     common = {"prefix": framing.prefix, "suffix": framing.suffix, "most": most, "text": framing.describe()}
     if isinstance(shape, LengthField):
         return common | {
