@@ -69,7 +69,15 @@ def dissect(folder: Path, specs: Mapping[int, Spec], file: bytes, *options: str)
     """Every telegram that tshark finds in a capture, each port in the words of its spec."""
     (folder / "capture.pcap").write_bytes(file)
     names = dict.fromkeys(spec.name for spec in specs.values())
-    arguments = ["-r", str(folder / "capture.pcap"), "-T", "pdml", "-J", " ".join(["tcp", *(f"telegram.{name}" for name in names)]), *options]
+    arguments = [
+        "-r",
+        str(folder / "capture.pcap"),
+        "-T",
+        "pdml",
+        "-J",
+        " ".join(["tcp", *(f"telegram.{name}" for name in names)]),
+        *options,
+    ]
     for spec in {spec.name: spec for spec in specs.values()}.values():
         script = folder / f"{spec.name}.lua"
         script.write_text(dissector(spec), "utf-8")
