@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telegram_router.telegrams import load_spec
+from telegram_router.errors import FieldError
+from telegram_router.telegrams import Telegram, load_spec
 from telegram_router.telegrams.generate import sample
 from telegram_router.telegrams.importers.copybook import CopybookOptions, decoded, import_copybook, selection
 from telegram_router.telegrams.importers.copybook_pictures import PictureError, binary_size, parse_picture
@@ -139,9 +140,74 @@ def test_signs_in_ascii_are_letters_where_ebcdic_was_translated(options: dict[st
 def test_characters_of_two_bytes_need_a_page_that_has_them():
     found = read(ONE, "05 A PIC N(5).", "05 B PIC G(3) DISPLAY-1.", encoding="cp949")
     assert kinds(found) == {"a": "Text(10, double_byte=True)", "b": "Text(6, double_byte=True)"}
-    found = read(ONE, "05 A PIC N(5).", "05 B PIC N(3) NATIONAL.", "05 C PIC X.", encoding="cp037")
+    found = read(ONE, "05 A PIC G(5).", "05 B PIC N(3) DISPLAY-1.", "05 C PIC X.", encoding="cp037")
     assert [*sizes(members(found))] == [("", 0, 10), ("", 10, 6), ("c", 16, 1)]
     assert ["E-IMP-09" in text for text in texts(found, "warning")] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("clauses", "kind"),
+    [
+        ("PIC N(5) USAGE NATIONAL", 'Text(10, "utf-16-be", double_byte=True)'),
+        ("PIC N(5) NATIONAL JUST RIGHT", 'Text(10, "utf-16-be", align="right", double_byte=True)'),
+        ("PIC NNBNN/N NATIONAL", 'Text(14, "utf-16-be", double_byte=True)'),
+        ("PIC +9.9 NATIONAL", 'Text(8, "utf-16-be", double_byte=True)'),
+        ("PIC 9(4)V99 NATIONAL", 'Text(12, "utf-16-be", double_byte=True)'),
+        ("PIC S9(4) SIGN TRAILING SEPARATE NATIONAL", 'Text(10, "utf-16-be", double_byte=True)'),
+    ],
+)
+def test_national_data_is_utf_16_whatever_the_encoding_of_the_rest(clauses: str, kind: str):
+    for encoding in ("cp037", "cp933", "cp949"):
+        assert kinds(read(ONE, f"05 A {clauses}.", encoding=encoding)) == {"a": kind}
+    assert kinds(read(ONE, f"05 A {clauses}.", dialect="mf")) == {"a": kind.replace("utf-16-be", "utf-16-le")}
+
+
+def test_a_national_group_makes_all_its_members_utf_16():
+    found = read(ONE, "05 G GROUP-USAGE NATIONAL.", "10 A PIC N(2).", "10 B PIC 9(3).", "05 C PIC X(2).")
+    assert kinds(found) == {
+        "a": 'Text(4, "utf-16-be", double_byte=True)',
+        "b": 'Text(6, "utf-16-be", double_byte=True)',
+        "c": "Text(2)",
+    }
+    (warning,) = texts(found, "warning")
+    assert warning.startswith("warning E-IMP-09: book.cpy:4:10: B is a number in UTF-16")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "kind", "said"),
+    [
+        ("cp933", "Text(10, double_byte=True)", "PIC N without USAGE is double-byte cp933: A, B"),
+        (
+            "cp037",
+            'Text(10, "utf-16-be", double_byte=True)',
+            "PIC N without USAGE is UTF-16, as cp037 has no characters of two bytes: A, B",
+        ),
+    ],
+)
+def test_what_pic_n_alone_means_follows_from_the_encoding_and_is_told(encoding: str, kind: str, said: str):
+    found = read(ONE, "05 A PIC N(5).", "05 B PIC N(5) OCCURS 2.", "05 C PIC N(5) NATIONAL.", encoding=encoding)
+    assert kinds(found) == {"a": kind, "b": kind, "c": 'Text(10, "utf-16-be", double_byte=True)'}
+    assert [said in text for text in texts(found)] == [True]
+
+
+def test_utf_16_among_ebcdic_is_read_and_written():
+    """Bytes put together by hand: C1 is A in cp037, and 00 41, D64D AE38 B3D9 are A, 홍길동 in UTF-16."""
+    found = read(
+        ONE, "05 A PIC X(2).", "05 NAME PIC N(5) NATIONAL.", "05 R PIC N(2) NATIONAL JUST RIGHT.", "05 B PIC 9(2).", encoding="cp037"
+    )
+    assert found.spec is not None
+    spec = load_spec(spec_source(found.spec), "book.py")
+    raw = bytes.fromhex("C140 D64D AE38 B3D9 0020 0020 0020 0041 F0F7")
+    body = {"a": "A", "name": "홍길동", "r": "A", "b": 7}
+    assert spec.decode(raw).body == body
+    (message,) = spec.messages.values()
+    assert spec.encode(Telegram(spec, message, {}, body)) == raw
+    full = bytes.fromhex("C140 AC00 AC01 AC02 AC03 AC04 0020 D7A3 F0F7")
+    assert spec.decode(full).body == {"a": "A", "name": "가각갂갃간", "r": "힣", "b": 7}
+    with pytest.raises(FieldError, match=r"^E-FLD-05: text needs 12 bytes, field holds 10;"):
+        spec.encode(Telegram(spec, message, {}, body | {"name": "홍길동홍길동"}))
+    with pytest.raises(FieldError, match=r"^E-ENC-01: byte 3 of the field begins no character of utf-16-be;"):
+        spec.decode(raw[:4] + b"\xd8\x00" + raw[6:])  # half of a pair
 
 
 def test_zero_bytes_have_no_value_where_it_is_asked_for():
@@ -483,6 +549,7 @@ def test_records_of_one_spec_are_decoded_by_their_type():
     )
     found = read(*text)
     assert found.spec is not None
+    assert (found.spec.key, found.spec.correlation) == (("h_kind",), ())  # what tells records apart pairs none of them
     spec = load_spec(spec_source(found.spec), "book.py")
     assert [spec.decode(frame).body for frame in (b"H1231", b"DABCD")] == [{"h_date": 1231}, {"d_name": "ABCD"}]
 

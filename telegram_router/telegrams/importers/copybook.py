@@ -193,10 +193,23 @@ class _Importer:
         if layout.fields.coded:
             what = f"{', '.join(layout.fields.coded)} take only the values that levels 88 name"
             self._find("note", "E-IMP-08", what, "add others to the codes in the spec, or take the codes out of it")
+        self._say_what_n_is(layout.fields)
         for alias in self.entries.aliases:
             first, last = alias.renames or ("", "")
             span = first if first == last else f"{first} THRU {last}"
             self.source.find("note", "E-IMP-09", alias.place, f"{alias.name} is another name of {span}: left out")
+
+    def _say_what_n_is(self, fields: Fields) -> None:
+        if not fields.unsaid:
+            return
+        names = ", ".join(dict.fromkeys(fields.unsaid))
+        if fields.has_double_bytes:
+            self._find(
+                "note", "E-IMP-08", f"PIC N without USAGE is double-byte {self.encoding}: {names}", "write NATIONAL there if it is UTF-16"
+            )
+        else:
+            what = f"PIC N without USAGE is UTF-16, as {self.encoding} has no characters of two bytes: {names}"
+            self._find("note", "E-IMP-08", what, "give --encoding, cp933 for instance, if they are of a double-byte page")
 
     def _check_sizes(self, records: Sequence[_Record]) -> None:
         for record in records:
@@ -234,7 +247,6 @@ class _Importer:
             encoding=self.encoding,
             header=tuple(common),
             key=(key,) if key else (),
-            correlation=(key,) if key else (),
             preface=self._preface(records),
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from telegram_router.telegrams.fields.encodings import codec_name, wide_blank_of
 from telegram_router.telegrams.importers.copybook_entries import Entry, Named, Value
 from telegram_router.telegrams.importers.copybook_pictures import (
     Dialect,
@@ -50,9 +51,12 @@ class Fields:
         self.null = "low" if low_values else "blank"  # what else than blanks stands for no value
         self.native = "big" if dialect == "ibm" else "little"
         self.native_hex = "little" if dialect == "mf" else "big"  # of COMP-N, which GnuCOBOL 3.1 takes for COMP-X
+        self.utf16 = "utf-16-le" if dialect == "mf" else "utf-16-be"  # Micro Focus keeps it as the machine has its numbers
+        self.has_double_bytes = wide_blank_of(codec_name(encoding) or "ascii") is not None
         self.counters: set[int] = set()  # entries that count a table: they stay numbers
         self.selectors: set[int] = set()  # entries that choose a view: they are codes
         self.coded: list[str] = []  # fields that take no values but those that levels 88 name
+        self.unsaid: list[str] = []  # fields of PIC N of which no USAGE says whether they are UTF-16
 
     def field(self, entry: Entry, name: str) -> ImportedField:
         """`name` is "" for a FILLER."""
@@ -117,6 +121,9 @@ class Fields:
             return _Kind(_call("Packed", digits, scale=scale, signed=signed and nibble, nibble_sign=nibble, null=self.null), length, {})
         if usage in _BINARY:
             return self._binary(digits, scale, signed, usage)
+        if usage == "NATIONAL":
+            self._find(quiet, entry, "warning", "E-IMP-09", f"{entry.called} is a number in UTF-16: its digits are read as text")
+            return self._utf16(entry, digits + (signed and "separate" in entry.inherited_sign()))
         if usage not in ("", "DISPLAY"):
             self._find(quiet, entry, "warning", "E-IMP-04", f"{entry.called} is {usage} with a picture of digits: read as DISPLAY")
         return self._displayed(entry, picture, quiet)
@@ -154,8 +161,10 @@ class Fields:
 
     def _text(self, entry: Entry, picture: Picture, usage: str, quiet: bool) -> _Kind:
         size = picture.size
-        if picture.category == "wide" or usage in ("DISPLAY-1", "NATIONAL"):
-            return self._wide(entry, size, usage, quiet)
+        if usage == "NATIONAL":
+            return self._utf16(entry, size)
+        if picture.category == "wide" or usage == "DISPLAY-1":
+            return self._wide(entry, picture, usage, quiet)
         if picture.category == "edited":
             return _Kind(self._edited(entry, picture.text), size, {})
         if picture.category == "float":
@@ -171,15 +180,26 @@ class Fields:
         currency = next((each for each in text if each in "£€¥₩"), "$")
         return _call("Edited", quoted(text), blank=blank, currency=currency, comma=comma)
 
-    def _wide(self, entry: Entry, size: int, usage: str, quiet: bool) -> _Kind:
-        """Two bytes for each character: those of the page, without shift codes. NATIONAL is UTF-16, which no field kind reads."""
-        length = 2 * size
-        if usage == "NATIONAL" or len("日".encode(self.encoding, "replace")) < 2:
-            page = "UTF-16" if usage == "NATIONAL" else f"two bytes, which {self.encoding} does not have"
-            do = "give --encoding, cp933 for instance, if they are of a double-byte page" if usage != "NATIONAL" else ""
-            self._find(quiet, entry, "warning", "E-IMP-09", f"{entry.called} has characters of {page}: its bytes are kept as they are", do)
+    def _wide(self, entry: Entry, picture: Picture, usage: str, quiet: bool) -> _Kind:
+        """Two bytes for each character, those of the page without shift codes. Where PIC N alone says it, it may be UTF-16 as well."""
+        if not usage and "N" in picture.text.upper():
+            if not quiet:
+                self.unsaid.append(entry.called)
+            if not self.has_double_bytes:
+                return self._utf16(entry, picture.size)
+        length = 2 * picture.size
+        if not self.has_double_bytes:
+            what = f"{entry.called} has characters of two bytes, which {self.encoding} does not have: its bytes are kept as they are"
+            self._find(quiet, entry, "warning", "E-IMP-09", what, "give --encoding, cp933 for instance, if they are of a double-byte page")
             return _Kind(f"Filler({length})", length, {})
-        return _Kind(_call("Text", length, align="right" if entry.is_right else "left", double_byte=True), length, {})
+        return self._double_bytes(entry, length)
+
+    def _utf16(self, entry: Entry, characters: int) -> _Kind:
+        return self._double_bytes(entry, 2 * characters, quoted(self.utf16))
+
+    def _double_bytes(self, entry: Entry, length: int, *encoding: str) -> _Kind:
+        align = "right" if entry.is_right else "left"
+        return _Kind(_call("Text", length, *encoding, align=align, double_byte=True, null=self.null), length, {})
 
     # --- FILLER
 
