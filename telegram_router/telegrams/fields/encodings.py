@@ -23,7 +23,7 @@ UTF16: Final = frozenset({"utf-16-be", "utf-16-le"})  # only for fields of doubl
 _ALIKE: Final = ("₩￦", "—―", "～〜∼", "·・‧", "−－-", "‖∥", "¢￠", "£￡", "¬￢", "¥￥", "‾￣", "‐\u00ad-", "\u00a0 ", "⊙◉")
 
 _SHIFTING: Final = frozenset(
-    {"hz", "utf-7", "punycode", "idna", "unicode_escape", "raw_unicode_escape"}
+    {"hz", "utf-7", "punycode", "unicode-escape", "raw-unicode-escape"}
     | {f"iso2022_{n}" for n in ("jp", "jp_1", "jp_2", "jp_2004", "jp_3", "jp_ext", "kr")}
 )
 
@@ -31,11 +31,15 @@ _PRINTABLE: Final = "".join(map(chr, range(0x20, 0x7F)))
 
 
 def codec_name(encoding: str) -> str | None:
-    """Python's own name of an encoding, None when it has no such codec."""
+    """Python's own name of an encoding of text, None when it has no such codec; rot13, zlib and idna are for something else."""
     try:
-        return codecs.lookup(encoding).name
+        name = codecs.lookup(encoding).name
+        b" ".decode(name)
+    except UnicodeDecodeError:
+        return name
     except (LookupError, TypeError, ValueError):
         return None
+    return name if name != "idna" else None
 
 
 def encoding_mistakes(encoding: str) -> Iterator[Mistake]:
