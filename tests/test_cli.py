@@ -359,6 +359,17 @@ def test_a_spec_that_does_not_load_is_told_with_every_problem(tmp_path: Path):
     assert all(line.startswith("E-CFG-") for line in result.stderr.splitlines())
 
 
+def test_titles_cannot_steer_the_terminal(tmp_path: Path):
+    spec = tmp_path / "family.py"
+    spec.write_text(
+        "from telegram_router.telegrams import *\n"
+        "spec = Family(name='family', title='a\\x1b[2Jb', header=Struct(), key=(), correlation=(), framing=Framing(FixedSize(2)),\n"
+        "              messages=[Message('m', 'c\\x1b[2Jd', (), Struct('text' / Text(2)), kind='oneway')])\n"
+    )
+    for shown in (call("spec", "show", str(spec)), call("spec", "show", str(spec), "m"), call("explain", "--spec", str(spec), given=b"ab")):
+        assert shown.exit_code == 0 and "\x1b" not in shown.stdout and "\\u{1b}[2J" in shown.stdout
+
+
 def test_a_spec_shows_its_messages_and_a_message_its_offsets():
     shown = call("spec", "show", "firmbanking").stdout
     assert "company_number, bank_code, sent_date, message_number" in shown and "deposit_notice.request" in shown and "수신" in shown

@@ -19,7 +19,7 @@ from telegram_router.routing import Listener, Service
 from telegram_router.telegrams import Spec
 from telegram_router.telegrams.causes import Cause, causes
 from telegram_router.telegrams.dumps import Reading, readings
-from telegram_router.telegrams.explain import HEADINGS, Explanation, Row, cells, explain, kinds_of
+from telegram_router.telegrams.explain import HEADINGS, Explanation, Row, cells, explain, kinds_of, printable
 from telegram_router.telegrams.guess import Guess, guess
 from telegram_router.telegrams.ruler import Cell, Stretch, bad_places, padded, ruler
 
@@ -241,7 +241,7 @@ def _show(explainer: Explainer, each: Explained, *, first: bool) -> None:
     told = each.told
     if not first:
         say()
-    what = " ".join(part for part in (told.spec, told.version, told.message, told.title) if part)
+    what = " ".join(part for part in (told.spec, told.version, told.message, printable(told.title)) if part)
     say(f"{record(each.number, each.offset)}: {what}, {told.size} bytes", bold=True)
     say(f"framing: {told.framing}")
     if each.lost is not None:

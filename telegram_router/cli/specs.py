@@ -15,6 +15,7 @@ from telegram_router.cli.shown import on_terminal, say, say_json, table
 from telegram_router.errors import ConfigError, ConfigProblem
 from telegram_router.plan import known_specs, read_spec, spec_folders
 from telegram_router.telegrams import MessageLayout, PlannedField, Spec
+from telegram_router.telegrams.explain import printable
 from telegram_router.telegrams.exporters.walk import Line, lines
 
 FIELD_HEADINGS: Final = ("offset", "bytes", "length", "rule", "field", "label", "log", "values")
@@ -56,7 +57,7 @@ def show_spec(spec: Spec, as_json: bool) -> int:
     if as_json:
         say_json(_spec_object(spec))
         return 0
-    say(f"{' '.join(filter(None, (spec.name, spec.version)))}: {spec.title}", bold=True)
+    say(f"{' '.join(filter(None, (spec.name, spec.version)))}: {printable(spec.title)}", bold=True)
     for name, value in _facts(spec).items():
         say(f"  {name:<12} {value}")
     say()
@@ -173,7 +174,7 @@ def show_message(spec: Spec, name: str, as_json: bool) -> int:
         return 0
     synthetic = ", synthetic" if message.synthetic else ""
     what = " ".join(filter(None, (spec.name, spec.version, message.name)))
-    say(f"{what}: {message.title}, {_size(message)} bytes{synthetic}", bold=True)
+    say(f"{what}: {printable(message.title)}, {_size(message)} bytes{synthetic}", bold=True)
     if _answer(message):
         say(f"answered by {_answer(message)}")
     say(f"offsets count from 0 and from the telegram's first byte, behind {spec.framing.prefix} bytes of framing")

@@ -239,3 +239,8 @@ class TestMermaid:
         text = document(shipped("hmfb"))
         assert text.count("```mermaid\n") == 1 + len(shipped("hmfb").messages)
         assert text.count("```") == 2 * text.count("```mermaid\n")
+
+    def test_the_page_shows_words_that_are_markup_as_they_are(self):
+        text = document(nasty())
+        outside = re.sub(r"```mermaid\n.*?\n```", "", text, flags=re.DOTALL)
+        assert "\\<script\\>" in outside and "<script>" not in outside

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -96,3 +97,8 @@ def key_text(message: MessageLayout) -> str:
 def requests_of(message: MessageLayout) -> list[MessageLayout]:
     """The messages that this one answers."""
     return [each for each in message.spec.messages.values() if each.reply.message is message]
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_\[\]<>#])", r"\\\1", text.replace("\n", " "))

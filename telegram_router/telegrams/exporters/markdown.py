@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from telegram_router.telegrams.exporters.bytemap import byte_map, hex_lines, marked_bytes, marks, ruler, shown_bytes
-from telegram_router.telegrams.exporters.facts import facts, key_text, requests_of
+from telegram_router.telegrams.exporters.facts import facts, key_text, plain, requests_of
 from telegram_router.telegrams.exporters.mermaid import sequence_diagram
 from telegram_router.telegrams.exporters.samples import Sample, sample_of
 from telegram_router.telegrams.exporters.walk import Line, lines, size_text
@@ -23,12 +23,12 @@ def spec_document(spec: Spec, samples: Mapping[str, bytes]) -> str:
     """The whole spec. `samples` are frames by message."""
     messages = list(spec.messages.values())
     parts = [
-        f"# {_plain(spec.title or spec.name)}",
+        f"# {plain(spec.title or spec.name)}",
         _about(spec),
         "## Contents",
         "\n".join(_contents(messages)),
         "## What all messages have in common",
-        table(("", ""), ((fact.name, _plain(fact.text)) for fact in facts(spec))),
+        table(("", ""), ((fact.name, plain(fact.text)) for fact in facts(spec))),
         "## Messages",
         table(("message", "title", *spec.family.key, "bytes", "answered by", "kind"), map(_message_row, messages)),
         "## Flow",
@@ -58,7 +58,7 @@ def _about(spec: Spec) -> str:
 
 def _contents(messages: Iterable[MessageLayout]) -> Iterator[str]:
     for message in messages:
-        yield f"- [{message.name}](#{anchor(message.name)}) {_plain(message.title)}".rstrip()
+        yield f"- [{message.name}](#{anchor(message.name)}) {plain(message.title)}".rstrip()
 
 
 def anchor(heading: str) -> str:
@@ -71,7 +71,7 @@ def _message_row(message: MessageLayout) -> list[str]:
     linked = f"[{message.name}](#{anchor(message.name)})"
     return [
         linked,
-        _plain(message.title),
+        plain(message.title),
         *(f"`{value}`" if value else "" for value in message.key),
         size_text(message),
         _answer(message),
@@ -111,7 +111,7 @@ def _message(message: MessageLayout, samples: Mapping[str, bytes], level: int, *
 
 def _message_words(message: MessageLayout) -> str:
     told = [
-        f"**{_plain(message.title)}**" if message.title else "",
+        f"**{plain(message.title)}**" if message.title else "",
         f"{size_text(message)} bytes",
         key_text(message) and f"key {key_text(message)}",
     ]
@@ -144,7 +144,7 @@ def _field_row(line: Line, mark: str, keys: bool) -> list[str]:
         line.size,
         _rule(line),
         name,
-        _plain(line.label),
+        plain(line.label),
         f"`{line.key}`" if keys and line.key else _codes(line),
         "yes" if line.required or (line.key is not None) else "",
         line.log,
@@ -154,11 +154,11 @@ def _field_row(line: Line, mark: str, keys: bool) -> list[str]:
 
 def _rule(line: Line) -> str:
     """A field's rule as code, the words of a group, table or choice of views as they are."""
-    return f"`{line.rule}`" if line.field is not None and line.rule else _plain(line.rule)
+    return f"`{line.rule}`" if line.field is not None and line.rule else plain(line.rule)
 
 
 def _codes(line: Line) -> str:
-    return "<br>".join(f"`{code}` {_plain(meaning)}".rstrip() for code, meaning in line.codes.items())
+    return "<br>".join(f"`{code}` {plain(meaning)}".rstrip() for code, meaning in line.codes.items())
 
 
 def _sample(message: MessageLayout, sample: Sample, bytes_of: str, heading: str) -> Iterator[str]:
@@ -169,7 +169,7 @@ def _sample(message: MessageLayout, sample: Sample, bytes_of: str, heading: str)
     yield made + (f" On the wire it has {around} bytes of framing more." if around else "")
     yield fenced("\n".join(ruler(bytes_of, shown)))
     rows = (
-        (str(r.offset), str(r.length), f"`{r.path}`", _plain(r.label), _code(r.shown), _plain(r.meaning), f"`{_short(r.hex)}`")
+        (str(r.offset), str(r.length), f"`{r.path}`", plain(r.label), _code(r.shown), plain(r.meaning), f"`{_short(r.hex)}`")
         for r in sample.rows
     )
     yield table(_SAMPLE_HEADINGS, rows)
@@ -194,11 +194,6 @@ def fenced(text: str, language: str = "") -> str:
     """A block of code, fenced by more backticks than it holds in a row."""
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence}{language}\n{text}\n{fence}"
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_\[\]<>#])", r"\\\1", text.replace("\n", " "))
 
 
 def _code(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from telegram_router.telegrams.exporters.facts import exchanges, literal
+from telegram_router.telegrams.exporters.facts import exchanges, literal, plain
 from telegram_router.telegrams.exporters.walk import table_words, views_words
 from telegram_router.telegrams.layout import Node, PlannedField, PlannedGroup, PlannedTable, PlannedViews
 
@@ -45,9 +45,9 @@ def _words(planned: PlannedField) -> str:
 
 def document(spec: Spec) -> str:
     """All diagrams of a spec in one Markdown page: Mermaid's own files hold one diagram each."""
-    parts = [f"# {spec.title or spec.name}", "## Flow", f"```mermaid\n{sequence_diagram(spec)}\n```"]
+    parts = [f"# {plain(spec.title or spec.name)}", "## Flow", f"```mermaid\n{sequence_diagram(spec)}\n```"]
     for message in spec.messages.values():
-        parts += [f"## {message.name}", message.title, f"```mermaid\n{packet_diagram(message)}\n```"]
+        parts += [f"## {plain(message.name)}", plain(message.title), f"```mermaid\n{packet_diagram(message)}\n```"]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
