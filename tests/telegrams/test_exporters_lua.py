@@ -190,6 +190,24 @@ def test_frames_of_every_framing_are_put_together(framed_telegrams, port):
         same_values(specs[port].decode(frame), each)
 
 
+def test_utf_16_is_read_in_either_order_of_its_bytes(folder):
+    """Put together by hand: 00 41 is A, 00 E9 is é, AC00 is 가, 3000 the wide blank; D8 3D begins a pair, which is no character here."""
+    body = Struct(
+        "name" / Text(10, "utf-16-be", double_byte=True),
+        "right" / Text(6, "utf_16_le", align="right", double_byte=True),
+        "low" / Text(6, "UTF-16BE", double_byte=True, null="low"),
+    )
+    messages = [Message("record", "", (), body, kind="oneway")]
+    framing = Framing(FixedSize(22))
+    spec = compile_family(Family("wide", Struct(), messages, framing, (), (), encoding="cp037"))
+    good = bytes.fromhex("0041 00e9 ac00 3000 00200030 2000 00acac00 0000 0000")
+    bad = bytes.fromhex("0041 d83d de00 0020 00202000 2000 20000020 0020 0020")
+    seen = dissect(folder, {9201: spec}, capture([(9201, True, good), (9201, True, bad)]))
+    assert [[each.fields[f"body.{name}"] for name in ("name", "right", "low")] for each in seen[:1]] == [[["Aé가"], ["가"], ["가"]]]
+    same_values(spec.decode(good), seen[0])
+    assert seen[1].experts == ["body.name: byte 3 of the field begins no character of utf-16-be"]
+
+
 def framed(telegram):
     return b"%04d" % len(telegram) + telegram
 

@@ -12,6 +12,7 @@ from telegram_router.telegrams.exporters.lua_kinds import encodings_of, facts_of
 from telegram_router.telegrams.exporters.lua_pages import code_page
 from telegram_router.telegrams.exporters.lua_runtime import RUNTIME
 from telegram_router.telegrams.exporters.lua_values import lua
+from telegram_router.telegrams.fields.encodings import UTF16
 from telegram_router.telegrams.framing import DEFAULT_MAX_FRAME, FixedSize, Framing, LengthField
 from telegram_router.telegrams.layout import Node, PlannedField, PlannedGroup, PlannedTable, PlannedViews, Reference
 
@@ -144,7 +145,7 @@ class _Dissector:
         return self._fields.setdefault(key, len(self._fields) + 1)
 
     def _have_page(self, encoding: str) -> None:
-        if encoding not in ("ascii", "utf-8") and encoding not in self._pages:
+        if encoding not in ("ascii", "utf-8", *UTF16) and encoding not in self._pages:
             self._pages[encoding] = lua(code_page(encoding))
 
 

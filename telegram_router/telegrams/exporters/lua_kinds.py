@@ -26,8 +26,10 @@ from telegram_router.telegrams.fields import (
     Text,
     Time,
     Zoned,
+    blank_of,
 )
 from telegram_router.telegrams.fields.calendars import zeros_of
+from telegram_router.telegrams.fields.encodings import UTF16, codec_name
 from telegram_router.telegrams.layout import PlannedField
 
 Facts = dict[str, Any]
@@ -48,9 +50,16 @@ def encodings_of(planned: PlannedField) -> Iterator[str]:
     """Code pages that are needed to read a field."""
     kind = planned.kind
     if isinstance(kind, Text):
-        yield kind.encoding or "ascii"
+        yield _page_of(kind)
     elif isinstance(kind, CharKind) and not kind.charset.is_ascii:
         yield kind.charset.name
+
+
+def _page_of(kind: Text) -> str:
+    """As the spec names it; UTF-16, which has many names, as Lua knows it."""
+    given = kind.encoding or "ascii"
+    name = codec_name(given)
+    return name if name in UTF16 else given
 
 
 def _charset(kind: Kind) -> Facts:
@@ -84,8 +93,9 @@ def _(kind: Length) -> tuple[Facts, str]:
 
 @_facts.register
 def _(kind: Text) -> tuple[Facts, str]:
-    plain = kind.pad == " ".encode(kind.encoding or "ascii")
-    facts = {"t": "text", "enc": kind.encoding or "ascii", "right": kind.align == "right", "required": kind.required}
+    page = _page_of(kind)
+    plain = kind.pad == blank_of(codec_name(page) or "ascii")
+    facts = {"t": "text", "enc": page, "right": kind.align == "right", "required": kind.required}
     return facts | {"pad": None if plain else kind.pad, "wide": kind.wide, "double": kind.double_byte, "low": kind.null == "low"}, "string"
 
 

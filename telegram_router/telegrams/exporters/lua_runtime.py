@@ -50,8 +50,30 @@ local function page_of(name)
   return characters[name]
 end
 
+-- UTF-16 of two bytes for each character; halves of pairs are none.
+local function text_of_utf16(raw, little)
+  local found, bad = {}, nil
+  for at = 1, #raw, 2 do
+    local high, low = raw:byte(at, at + 1)
+    if little then high, low = low, high end
+    local code = high and low and high * 256 + low
+    if not code or (code >= 0xD800 and code < 0xE000) then
+      bad = bad or at
+      found[#found + 1] = "\239\191\189"
+    elseif code < 0x80 then
+      found[#found + 1] = string.char(code)
+    elseif code < 0x800 then
+      found[#found + 1] = string.char(192 + math.floor(code / 64), 128 + code % 64)
+    else
+      found[#found + 1] = string.char(224 + math.floor(code / 4096), 128 + math.floor(code / 64) % 64, 128 + code % 64)
+    end
+  end
+  return table.concat(found), bad
+end
+
 -- The text of bytes in an encoding, and the place from 1 of the first byte that is no character of it.
 local function text_of(raw, encoding, double)
+  if encoding:find("^utf%-16") then return text_of_utf16(raw, encoding == "utf-16-le") end
   local page = page_of(encoding)
   if page == nil then
     if encoding == "utf-8" then return raw, nil end
@@ -154,7 +176,7 @@ local read = {}
 
 function read.text(node, raw)
   local content = raw
-  if node.low then content = content:gsub("%z+$", "") end
+  if node.low and not node.enc:find("^utf%-16") then content = content:gsub("%z+$", "") end
   if node.pad then
     local from, to = 1, #content
     if node.right then
@@ -168,7 +190,8 @@ function read.text(node, raw)
   if not node.pad then text = stripped(text, node.right) end
   while node.wide or node.double do
     local before = text
-    text = stripped(text:gsub("\227\128\128$", ""), node.right)
+    text = stripped(text:gsub(node.right and "^\227\128\128" or "\227\128\128$", ""), node.right)
+    if node.low then text = text:gsub("%z+$", "") end
     if text == before then break end
   end
   local problem = nil
