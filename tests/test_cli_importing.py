@@ -112,7 +112,7 @@ def test_copied_texts_are_found_beside_the_copybook_and_in_folders(book: Path, t
         (["rec.cpy", "--dialect", "klingon"], "--dialect"),
         (["rec.cpy", "--source-encoding", "klingon"], "--source-encoding"),
         (["rec.cpy", "--encoding", "klingon"], "E-IMP-05"),
-        (["rec.cpy", "--encoding", "utf-16"], "E-CFG-20"),
+        (["rec.cpy", "--encoding", "utf-16"], "E-IMP-05"),
         (["rec.cpy", "--output", "rec.cpy/x.py"], "E-CFG-01"),
     ],
 )
@@ -166,3 +166,20 @@ def test_the_ranges_of_level_88_are_shown_with_their_names():
     assert "10-19 CUST-DORMANT; 00 CUST-ACTIVE; 90 CUST-CLOSED" in shown.stdout
     fields = json.loads(call("spec", "show", "customer", "customer_record", "--json").stdout)["fields"]
     assert next(each for each in fields if each["path"] == "body.cust_status")["values"]["10-19"] == "CUST-DORMANT"
+
+
+@pytest.mark.parametrize("encoding", ["euc-kr", "utf-16", "rot13", "nothing"])
+def test_an_encoding_that_fields_cannot_have_is_told_before_anything_is_written(encoding: str, book: Path, tmp_path: Path):
+    sheet, spec = tmp_path / "layout.csv", tmp_path / "made.py"
+    sheet.write_text("순번,항목명,타입,길이\n1,계좌번호,X,5\n", "cp949")
+    for layout in (book, sheet):
+        made = call("spec", "import", layout, "--encoding", encoding, "--output", spec)
+        assert (made.exit_code, spec.exists()) == (78, False)
+        assert f"error  E-IMP-05  {layout.name}  encoding '{encoding}' " in made.stderr
+
+
+def test_fields_of_level_77_beside_a_record_are_left_out_aloud(book: Path):
+    book.write_text(BOOK + "       77  COUNTER PIC 9(4) COMP.\n", "utf-8")
+    made = call("spec", "import", book)
+    assert made.exit_code == 0 and "counter" not in made.stdout
+    assert "note  E-IMP-09  rec.cpy:4:8  COUNTER of level 77 is part of no record: left out" in made.stderr

@@ -179,7 +179,7 @@ def _summary(spec: ImportedSpec) -> Iterable[str]:
     for message in spec.messages:
         size = header + sum(node.size for node in message.body)
         count = sum(1 for leaf in leaves((*spec.header, *message.body)) if leaf.name)
-        yield f"{message.name}: {size} bytes, {count} fields"
+        yield f"{message.name}: {size} bytes, {count} field{'s' if count != 1 else ''}"
 
 
 def _as_json(found: Import, text: str | None, problems: Sequence[ConfigProblem], output: Path | None) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from telegram_router.telegrams.fields.encodings import encoding_mistakes
 from telegram_router.telegrams.importers.copybook_entries import Entry, read_entries
 from telegram_router.telegrams.importers.copybook_fields import Fields, Sign, Storage
 from telegram_router.telegrams.importers.copybook_layout import Layout, Selection, cobol_name, same_bytes
@@ -110,7 +110,7 @@ class _Importer:
         self.stem = re.sub(r"\.[^.]*$", "", self.file)
 
     def spec(self) -> ImportedSpec | None:
-        entries = self._records() if self._knows_encoding() else []
+        entries = self._records() if self._can_be_encoded() else []
         if not entries:
             return None
         shifting = any(entry.occurs and entry.occurs.depending for record in entries for entry in record.walk())
@@ -124,12 +124,10 @@ class _Importer:
         self._check_sizes(records)
         return self._family(records, storage == "shift" and shifting)
 
-    def _knows_encoding(self) -> bool:
-        """Whether there is such a code page at all; the loader says whether it can be used."""
-        try:
-            codecs.lookup(self.encoding)
-        except LookupError:
-            self._find("error", "E-IMP-05", f"the encoding {self.encoding} is not known", "cp037, cp933, cp949, ascii or another code page")
+    def _can_be_encoded(self) -> bool:
+        """Whether fields can be in that encoding."""
+        for _, what in encoding_mistakes(self.encoding):
+            self._find("error", "E-IMP-05", what, "--encoding cp037, cp933, cp949, ascii or another code page")
             return False
         return True
 
@@ -146,7 +144,10 @@ class _Importer:
         if records[0].level not in (1, 77):
             records = [self._gathered(records)]
         wanted = self.options.record
-        records = [each for each in records if each.level == 1] or records
+        if any(each.level == 1 for each in records):
+            for each in (each for each in records if each.level == 77):
+                self.source.find("note", "E-IMP-09", each.place, f"{each.called} of level 77 is part of no record: left out")
+            records = [each for each in records if each.level == 1]
         if wanted is not None:
             known = [each for each in records if wanted.upper() == each.name.upper()]
             if not known:
@@ -191,7 +192,8 @@ class _Importer:
                     "error", "E-IMP-06", f"--select names {each.view}, which is no view and no record", "a name that REDEFINES another"
                 )
         if layout.fields.coded:
-            what = f"{', '.join(layout.fields.coded)} take only the values that levels 88 name"
+            take = "takes" if len(layout.fields.coded) == 1 else "take"
+            what = f"{', '.join(layout.fields.coded)} {take} only the values that levels 88 name"
             self._find("note", "E-IMP-08", what, "add others to the codes in the spec, or take the codes out of it")
         self._say_what_n_is(layout.fields)
         for alias in self.entries.aliases:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Final
 
+from telegram_router.telegrams.fields.encodings import encoding_mistakes
 from telegram_router.telegrams.importers.model import (
     Finding,
     Import,
@@ -68,6 +69,9 @@ def import_table_file(content: bytes, filename: str, *, name: str = "", encoding
 
 def import_tables(sheets: Sequence[Sheet], *, name: str = "", encoding: str | None = None, force: bool = False) -> Import:
     """As `import_table_file`, of sheets that are read already."""
+    for _, what in encoding_mistakes(encoding) if encoding else ():
+        file = sheets[0].file if sheets else ""
+        return Import(None, (Finding("error", "E-IMP-05", file, what, "--encoding cp949, ascii or another code page"),))
     reading = _Reading(sheets, name, encoding)
     spec = reading.spec()
     fatal = any(finding.level == "error" for finding in reading.findings)
