@@ -267,7 +267,7 @@ class Versions(Inline):
 
     def __init__(self, by: str, versions: Mapping[str, Any]) -> None:
         super().__init__()
-        self.by = by if "." in by else _HEADER + by
+        self.by = _HEADER + by if isinstance(by, str) and "." not in by else by
         self.versions = versions
 
     def values_in(self, stream: IO[bytes], scope: Any, path: str, behind: list[Any]) -> dict[str, Any]:

@@ -469,6 +469,9 @@ def _misdeclared_views(declared: Redefines) -> Iterator[tuple[str, str]]:
     if not isinstance(when, Mapping) or not all(isinstance(name, str) for name in when.values()):
         yield "E-CFG-20", "when is a table of values and names of views"
         return
+    if not isinstance(declared.default, str | None):
+        yield "E-CFG-20", "default is the name of a view"
+        return
     if (declared.by is None) != (not when):
         yield "E-CFG-20", "by names the field whose value chooses, and when says which view for which value: both or neither"
     if declared.by is not None and not isinstance(declared.by, str):

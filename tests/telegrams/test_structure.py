@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import construct
@@ -594,6 +595,27 @@ def test_a_layout_that_cannot_be_is_refused_with_its_line(case: str):
     found = [p for p in error.value.problems if p.code == code and what in p.what]
     assert found, [p.text() for p in error.value.problems]
     assert found[0].file == "broken.py" and found[0].line == 6, found[0].text()
+
+
+ODD: list[Any] = [None, 0, -1, "x", "n", b"x", (), [], {}, 1.5, Text(3), Struct(), Occurs(2, Code(1)), object(), {"a": None}, {1: Code(1)}]
+
+
+@pytest.mark.parametrize("one", ODD, ids=repr)
+def test_declarations_of_any_arguments_are_refused_as_spec_errors(one: Any):
+    for two in ODD:
+        for declared in (
+            "t" / Occurs(one, two),
+            "t" / Occurs(between(one, two, depending="n"), Code(1)),
+            "t" / Occurs(between(0, 1, depending=one, storage=two), Code(1)),
+            Overlay(one, two),
+            Versions(one, two),
+            Versions("day", {"": one, "20250101": two}),
+            Redefines(views=one, by=two),
+            Redefines(views={"a": one, "b": two}),
+            Redefines(views={"a": Code(1)}, by=one, when=two, default=one),
+        ):
+            with suppress(SpecError):
+                compiled("n" / Digits(1), declared)
 
 
 @pytest.mark.parametrize(
