@@ -15,7 +15,7 @@ import trio
 from telegram_router import __version__
 from telegram_router import plan as planning
 from telegram_router.assembly import build_switch, http_policy, probe_policy
-from telegram_router.config import Address, Config, HandlerService, HttpService, TelegramService
+from telegram_router.config import Address, Admin, Config, HandlerService, HttpService, TelegramService
 from telegram_router.counts import families
 from telegram_router.errors import RouterError
 from telegram_router.ops import logs
@@ -48,6 +48,7 @@ class Router:
         self.acceptors: dict[str, Acceptor] = {}
         self.outcomes: dict[tuple[str, str], Outcomes] = {}
         self.metrics_address: Address | None = None  # where the endpoint really listens, once `run` has started
+        self.admin_place: Address | Path | None = None  # likewise, of the admin API
         self.started = trio.Event()
         self._stop = trio.Event()
         self._stop_now = trio.Event()
@@ -83,6 +84,8 @@ class Router:
                 from telegram_router.ops.endpoint import serve_metrics  # a web server, 15 MiB: not for those who want none
 
                 self.metrics_address = await nursery.start(serve_metrics, config.metrics.address, self.collect, self.log.bug)
+            if config.admin is not None:
+                await self._open_admin(config.admin, nursery)
             await nursery.start(self.hub.run)
             nursery.start_soon(self.hub.keep_time, self._shortest_time())
             for name, service in config.services.items():
@@ -98,6 +101,7 @@ class Router:
                     "started",
                     listeners={name: f"{host}:{port}" for name, (host, port) in self.addresses.items()},
                     metrics=str(self.metrics_address) if self.metrics_address is not None else None,
+                    admin=str(self.admin_place) if self.admin_place is not None else None,
                     version=__version__,
                 )
                 self.started.set()
@@ -110,6 +114,17 @@ class Router:
             self.hub.stop()
             nursery.cancel_scope.cancel()
         return cut
+
+    async def _open_admin(self, settings: Admin, nursery: trio.Nursery) -> None:
+        from telegram_router.ops.admin import serve_admin  # as above
+        from telegram_router.ops.survey import Subject
+
+        subject = Subject(
+            self.switch, self.hub, lambda: self.plan.config, lambda: self.acceptors, lambda: self.plan.expires,
+            lambda: self.log.dropped, self.started.is_set,
+        )  # fmt: skip
+        place = settings.address or self.plan.folder / (settings.socket or "")
+        self.admin_place = await nursery.start(serve_admin, place, subject, lambda: self.plan.admin_token, self.log)
 
     async def _keep_log(self) -> None:
         """Lines that were dropped are told of, and lines that wait are written, though nothing else happens."""

@@ -270,6 +270,14 @@ def _rows() -> dict[str, Code]:
         ("E-CFG-26", "not_sent and sent_unknown share a response code", start, None, "give unknown a code of its own"),
         ("E-CFG-27", "framing is not possible", start, None, "mend the framing"),
         ("E-CFG-28", "two messages share a key", start, None, "give each message its own key values"),
+        # the admin API and the commands that use it
+        ("E-ADM-01", "there is no such thing", "order", None, "see what `telegram-router status` shows"),
+        ("E-ADM-02", "request is not one that the admin API takes", "order", None, "compare with GET /openapi.json"),
+        ("E-ADM-03", "token is missing or wrong", "order", None, "send the token of token_file as `Authorization: Bearer TOKEN`"),
+        ("E-ADM-04", "request was meant for another host", "order", None, "use the address itself, or localhost"),
+        ("E-ADM-05", "order cannot be carried out now", "order", None, "see the message"),
+        ("E-ADM-06", "no router answers", "order", None, "start it, or check address, socket and permissions"),
+        ("E-ADM-07", "answer is not one of this router's admin API", "order", None, "check the address, and that both are of one version"),
         # importing layouts: `spec import` only
         ("E-IMP-01", "layout cannot be read", start, None, "mend it at the place given"),
         ("E-IMP-02", "copied text is missing", start, None, "put the text that COPY names beside the copybook, or name its folder"),

@@ -12,6 +12,7 @@ import ssl
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from telegram_router.config import (
@@ -34,6 +35,7 @@ from telegram_router.config import (
 from telegram_router.config.lines import key_lines, line_of
 from telegram_router.config.model import specs_by_party
 from telegram_router.errors import ConfigError, ConfigProblem, ConfigWarning, places
+from telegram_router.ops.tokens import read_token
 from telegram_router.routing import Among, Between
 from telegram_router.routing import Prefix as BeginsWith
 from telegram_router.routing.routes import Test
@@ -60,6 +62,7 @@ class Plan:
     mappings: dict[str, JsonMapping] = field(default_factory=dict)
     tests: dict[int, Mapping[str, Test]] = field(default_factory=dict)  # by place of the route in the file
     warnings: list[ConfigWarning] = field(default_factory=list)
+    admin_token: str | None = field(default=None, repr=False)
     trouble: dict[str, Mapping[str, Test]] = field(default_factory=dict)  # of answers that count against a backend, by service
 
 
@@ -136,8 +139,13 @@ class _Planner:
             self._service(name, service)
         for name, limit in config.limits.items():
             self._limit(name, limit)
+        if config.admin is not None and config.admin.token_file is not None:
+            self._gather(partial(self._token, self.plan.folder / config.admin.token_file))
         for name in config.listeners:
             self._doubt(name)
+
+    def _token(self, path: Path) -> None:
+        self.plan.admin_token = read_token(path)
 
     def _doubt(self, listener: str) -> None:
         """What a listener may be without, but is so by a slip most of the time."""

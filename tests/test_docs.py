@@ -67,7 +67,7 @@ FORMS = {
     "bool": "`true` or `false`",
 }
 PLURALS = {"address": "addresses", "number": "numbers", "text": "texts"}
-TABLE_FORMS = ("Log", "Metrics", "ListenerTls", "ClientTls", "Health", "Ejection", "Failover")
+TABLE_FORMS = ("Log", "Metrics", "Admin", "ListenerTls", "ClientTls", "Health", "Ejection", "Failover")
 
 
 def form(annotation: str) -> str:
@@ -107,6 +107,7 @@ HEADINGS = {
     "": "## Top level",
     "log": "## `[log]`",
     "metrics": "## `[metrics]`",
+    "admin": "## `[admin]`",
     "listeners.NAME": "## `[listeners.NAME]`",
     "listeners.NAME.tls": "### `tls` of a listener",
     "services.NAME (telegram)": "### Telegram services",
@@ -159,7 +160,7 @@ def test_every_fragment_of_the_configuration_page_is_valid_when_it_is_put_into_a
 
 # --- errors
 
-WHAT_HAPPENS = {"start": "does not start", "line": "connection is closed", "telegram": "telegram is refused", "internal": "see the log"}
+WHAT_HAPPENS = {"start": "does not start", "line": "connection is closed", "telegram": "telegram is refused", "internal": "see the log", "order": "order is refused"}
 
 
 def code_rows(family: str) -> list[list[str]]:

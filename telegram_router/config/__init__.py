@@ -2,6 +2,7 @@
 
 from telegram_router.config.model import (
     TABLES,
+    Admin,
     AnyService,
     ClientTls,
     Config,
@@ -25,6 +26,7 @@ from telegram_router.config.values import Address, Exact, Prefix, Range, Rule, U
 __all__ = [
     "TABLES",
     "Address",
+    "Admin",
     "AnyService",
     "ClientTls",
     "Config",

@@ -60,6 +60,14 @@ class Metrics(Settings):
     insecure_public: bool = _key(False, "Allows an address that other machines can reach; nobody is asked for a password there.")
 
 
+class Admin(Settings):
+    address: ListenAddress | None = _key(None, "Where the admin API listens for HTTP. One other than loopback needs `token_file`.")
+    socket: NonEmpty | None = _key(None, "Instead of `address`: path of a Unix socket that the router's own user and root alone may use.")
+    token_file: NonEmpty | None = _key(
+        None, "File with the token that requests to `address` must carry: at least 16 characters, readable by the router's user alone."
+    )
+
+
 class ListenerTls(Settings):
     certificate: NonEmpty = Field(description="PEM file with the router's certificate and the chain below the root.")
     key: NonEmpty = Field(description="PEM file with its key, unencrypted, readable by the router's user alone.")
@@ -328,6 +336,7 @@ class Config(Settings):
     drain: DurationOrZero = _key("30s", "How long SIGTERM waits for open exchanges before the router ends.")
     log: Log = _key({}, "What is written to stderr.")
     metrics: Metrics | None = _key(None, "The Prometheus endpoint.")
+    admin: Admin | None = _key(None, "The admin API, which `telegram-router status` and an operator's other commands use.")
     listeners: Table[Name, Listener] = _key({}, "Where clients connect, by name; at least one.")
     services: Table[Name, _ServiceByKind] = _key({}, "Who answers, by name.")
     limits: Table[Name, Limit] = _key({}, "How many requests may come in a time, by name. A request counts against all that fit it.")
@@ -364,6 +373,7 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "": Config,
         "log": Log,
         "metrics": Metrics,
+        "admin": Admin,
         "listeners.NAME": Listener,
         "listeners.NAME.tls": ListenerTls,
         "services.NAME (telegram)": TelegramService,

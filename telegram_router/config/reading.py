@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 from telegram_router.config.lines import Path, key_lines, line_of
 from telegram_router.config.model import (
     KINDS,
+    Admin,
     AnyService,
     Backend,
     ClientTls,
@@ -182,6 +183,18 @@ class _Reading:
                 self.report("E-CFG-07", (*path, "tls"), "has one of certificate and key", do="give both, or neither")
         for path, table in _tables(self._raw, "routes"):
             self._check_route_keys(path, table)
+        if isinstance(self._raw.get("admin"), dict):
+            self._check_admin_keys(self._raw["admin"])
+
+    def _check_admin_keys(self, table: dict[str, Any]) -> None:
+        if "address" in table and "socket" in table:
+            self.report("E-CFG-07", ("admin",), "has address and socket", do="keep one of them")
+        elif "address" not in table and "socket" not in table:
+            self.report("E-CFG-04", ("admin",), "has neither address nor socket", "one of them")
+        elif "socket" in table and "token_file" in table:
+            self.report(
+                "E-CFG-07", ("admin", "token_file"), "belongs to address: whoever may open the socket needs no token", do="remove it"
+            )
 
     def _check_listener_keys(self, path: Path, table: dict[str, Any]) -> None:
         tls = table.get("tls", {})
@@ -242,6 +255,11 @@ class _Reading:
             self.report(
                 "E-CFG-07", ("metrics", "address"), "can be reached from other machines", do="use 127.0.0.1, or insecure_public = true"
             )
+        admin = config.admin
+        if admin is not None and admin.address is not None and not admin.address.loopback and admin.token_file is None:
+            self.report(
+                "E-CFG-07", ("admin", "address"), "can be reached from other machines", do="use 127.0.0.1 or a socket, or add token_file"
+            )
         for name, service in config.services.items():
             if isinstance(service, TelegramService) and service.reconnect_min > service.reconnect_max:
                 self.report(
@@ -296,6 +314,8 @@ class _Reading:
         bound: list[tuple[Path, Address]] = [(("listeners", name, "address"), each.address) for name, each in config.listeners.items()]
         if config.metrics:
             bound.append((("metrics", "address"), config.metrics.address))
+        if config.admin and config.admin.address:
+            bound.append((("admin", "address"), config.admin.address))
         for (earlier, one), (later, other) in combinations(bound, 2):
             same_host = one.host == other.host or {"0.0.0.0", "::"} & {one.host, other.host}
             if one.port == other.port != 0 and same_host:
@@ -387,6 +407,7 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
     models: dict[tuple[str | int, int], type[Settings]] = {
         ("log", 1): Log,
         ("metrics", 1): Metrics,
+        ("admin", 1): Admin,
         ("listeners", 2): Listener,
         ("listeners", 3): ListenerTls,
         ("limits", 2): Limit,

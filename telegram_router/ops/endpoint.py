@@ -8,15 +8,9 @@
 
 from __future__ import annotations
 
-import socket
-import sys
 from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any
 
 import trio
-from hypercorn.config import Config as ServerConfig
-from hypercorn.logging import Logger as ServerLogger
 from hypercorn.trio import serve
 from prometheus_client import ProcessCollector
 from prometheus_client.core import Metric
@@ -28,11 +22,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from telegram_router.config import Address
-from telegram_router.errors import RouterError
 from telegram_router.ops.metrics import Collect, RouterCollector
+from telegram_router.ops.server import listening, settings
 
 WRITE_TIMEOUT_MS = 10_000
-READ_TIMEOUT = 10
 
 
 async def serve_metrics(
@@ -46,11 +39,13 @@ async def serve_metrics(
 
     A failing scrape is answered 500 and told to `on_bug`; so is a fault of the server, which is then started anew.
     """
-    with await _bound(address) as sock:
+    with await listening(address, "the metrics address", WRITE_TIMEOUT_MS) as sock:
         task_status.started(Address(*sock.getsockname()[:2]))
         while True:
             try:
-                await serve(application(collect), _server_config(sock, on_bug))  # type: ignore[arg-type]
+                config = settings(on_bug)
+                config.bind = [f"fd://{sock.dup().detach()}"]
+                await serve(application(collect), config)  # type: ignore[arg-type]
             except Exception as error:  # a fault of the server must not end the router
                 on_bug(error)
             await trio.sleep(1)
@@ -85,47 +80,3 @@ class _Ready(Collector):
 
     def collect(self) -> Iterable[Metric]:
         return [self._family]
-
-
-async def _bound(address: Address) -> socket.socket:
-    try:
-        found = await trio.socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, place = found[0]
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Accepted sockets inherit it: without it a scraper that never reads would hold the router's end up.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, WRITE_TIMEOUT_MS)
-            sock.bind(place)
-            sock.listen()
-        except BaseException:
-            sock.close()
-            raise
-    except OSError as error:
-        what = f"the metrics address cannot be bound: {error.strerror}"
-        raise RouterError("E-CFG-09", what, where=str(address), do="stop whoever holds it, or choose another") from None
-    return sock
-
-
-def _server_config(sock: socket.socket, on_bug: Callable[[BaseException], None]) -> ServerConfig:
-    config = ServerConfig()
-    config.bind = [f"fd://{sock.dup().detach()}"]
-    config.logger_class = partial(_ServerLog, on_bug)  # type: ignore[assignment]
-    config.read_timeout = READ_TIMEOUT
-    config.include_server_header = False
-    config.alpn_protocols = ["http/1.1"]
-    return config
-
-
-class _ServerLog(ServerLogger):
-    """hypercorn's own lines are left out; the exceptions it catches are told."""
-
-    def __init__(self, on_bug: Callable[[BaseException], None], config: ServerConfig) -> None:
-        config.errorlog = config.accesslog = None
-        super().__init__(config)
-        self._on_bug = on_bug
-
-    async def exception(self, message: str, *args: Any, **kwargs: Any) -> None:
-        error = sys.exception()
-        if error is not None:
-            self._on_bug(error)

@@ -37,7 +37,7 @@ LEAF_CAP = 8  # exceptions of one group
 LINES_PER_SECOND = 1_000
 ERRORS_PER_SECOND = 100  # on top, so that a flood of lesser lines does not hide an error
 # What one peer alone can cause with every telegram may take this much of it: who floods must not hide a delivery that is unknown.
-REPEATED_AT_WILL = frozenset(("refused", "dead_letter", "late_reply", "unmatched_reply"))
+REPEATED_AT_WILL = frozenset(("refused", "dead_letter", "late_reply", "unmatched_reply", "operator_refused"))
 REPEATED_PER_SECOND = 600
 BACKLOG_CAP = 256 * 1024  # bytes that wait for a slow reader
 
@@ -237,6 +237,10 @@ class Log:
 
     def error(self, event: str, **fields: object) -> None:
         self._logger.error(event, **fields)
+
+    def audit(self, event: str, **fields: object) -> None:
+        """What an operator has done: written whatever the level and the rate bound say, which their own number bounds."""
+        self._outlet.put(render(self._shape(self, "info", {"event": event, **fields})))
 
     def bug(self, error: BaseException, **fields: object) -> None:
         """An exception that nobody expected: its type, code and places, without message, values or locals."""

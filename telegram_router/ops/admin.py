@@ -1,0 +1,286 @@
+"""The admin API: what the running router is doing, and orders of an operator, as JSON over HTTP."""
+
+# Rules this file keeps, all of them tested:
+#
+# 1. Every answer is JSON; a refusal has `code`, `what` and `do`, and has changed nothing.
+# 2. Orders are carried out inside a turn of the hub, and each leaves one line in the log: who, what, before, after.
+# 3. A page in an operator's browser cannot give orders: it would have to send JSON, and to the address by its number.
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import trio
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from telegram_router.config import Address
+from telegram_router.errors import CODES, RouterError
+from telegram_router.ops import answers, operations, survey
+from telegram_router.ops.logs import Log
+from telegram_router.ops.operations import LARGEST_BODY, OPERATIONS, Operation
+from telegram_router.ops.server import Caller, admit, listening, listening_at, remove
+from telegram_router.ops.shown_config import shown
+from telegram_router.ops.survey import Subject
+from telegram_router.ops.tokens import is_token
+from telegram_router.routing import Service
+from telegram_router.routing.backends import Admin, Backend
+
+WRITE_TIMEOUT_MS = 10_000
+READ_ON = 4 * 1024 * 1024  # of a body that is too large: who still sends does not read the refusal
+STATUS = {"E-ADM-01": 404, "E-ADM-02": 400, "E-ADM-03": 401, "E-ADM-04": 403, "E-ADM-05": 409}
+
+T = TypeVar("T")
+
+
+class Refusal(RouterError):
+    """A request that is not carried out."""
+
+    def __init__(self, code: str, what: str, *, do: str = "", status: int = 0) -> None:
+        super().__init__(code, what, do=do or CODES[code].do)
+        self.status = status or STATUS[code]
+
+
+async def serve_admin(
+    place: Address | Path,
+    subject: Subject,
+    token: Callable[[], str | None],
+    log: Log,
+    *,
+    task_status: trio.TaskStatus[Address | Path] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve the admin API for ever; started with the address that is really bound, or the path. Raises RouterError E-CFG-09."""
+    application = Api(subject, token, log, place.host if isinstance(place, Address) else "").application()
+    if isinstance(place, Address):
+        with await listening(place, "the admin address", WRITE_TIMEOUT_MS) as sock:
+            task_status.started(Address(*sock.getsockname()[:2]))
+            await admit(sock, application, log.bug)
+    else:
+        with listening_at(place) as sock:
+            inode = os.stat(place).st_ino
+            try:
+                task_status.started(place)
+                await admit(sock, application, log.bug)
+            finally:
+                remove(place, inode)
+
+
+class Api:
+    """The operations of the table, each as a method of its name."""
+
+    def __init__(self, subject: Subject, token: Callable[[], str | None], log: Log, host: str = "") -> None:
+        self._subject = subject
+        self._token = token
+        self._log = log
+        self._host = host
+
+    def application(self) -> Starlette:
+        routes = [Route(row.path, partial(self._answer, row), methods=[row.method]) for row in OPERATIONS]
+        return Starlette(routes=routes, exception_handlers={HTTPException: _not_routed, Exception: _failed})
+
+    async def _answer(self, row: Operation, request: Request) -> Response:
+        try:
+            self._admit(row, request)
+            order = await _body(row, request)
+            carried_out = await getattr(self, row.name)(request, *([order] if order is not None else []))
+        except Refusal as refusal:
+            self._log.warning("operator_refused", code=refusal.code, who=request.scope["caller"].name, operation=row.name)
+            return _refusal(refusal)
+        well = not isinstance(carried_out, answers.Condition) or carried_out.ok
+        return _json(carried_out, 200 if well else 503)
+
+    def _admit(self, row: Operation, request: Request) -> None:
+        caller: Caller = request.scope["caller"]
+        if caller.local or row.public:
+            return
+        if not _names_this_host(request.headers.get("host", ""), self._host):
+            raise Refusal("E-ADM-04", "the request names another host, as that of a web page would")
+        token = self._token()
+        if token is not None and not is_token(token, request.headers.get("authorization", "")):
+            raise Refusal("E-ADM-03", "the token is missing or wrong")
+
+    def _who(self, request: Request) -> str:
+        caller: Caller = request.scope["caller"]
+        return caller.name if caller.local or self._token() is None else f"token from {caller.name}"
+
+    # --- what is asked
+
+    async def status(self, _: Request) -> answers.Status:
+        return await survey.status(self._subject)
+
+    async def sessions(self, _: Request) -> answers.Sessions:
+        return await survey.sessions(self._subject)
+
+    async def links(self, _: Request) -> answers.Links:
+        return await survey.links(self._subject)
+
+    async def exchanges(self, _: Request) -> answers.Exchanges:
+        return await survey.exchanges(self._subject)
+
+    async def limits(self, _: Request) -> answers.Limits:
+        return await survey.limits(self._subject)
+
+    async def certificates(self, _: Request) -> answers.Certificates:
+        return await survey.certificates(self._subject)
+
+    async def config(self, _: Request) -> answers.Configuration:
+        return answers.Configuration(shown(self._subject.config()))
+
+    async def openapi(self, _: Request) -> dict[str, Any]:
+        return operations.document()
+
+    async def livez(self, _: Request) -> answers.Condition:
+        return answers.Condition(True, "it runs")
+
+    async def startupz(self, _: Request) -> answers.Condition:
+        started = self._subject.started()
+        return answers.Condition(started, "it has started" if started else "it is starting")
+
+    async def readyz(self, _: Request) -> answers.Condition:
+        if self._subject.switch.draining:
+            return answers.Condition(False, "it drains")
+        started = self._subject.started()
+        return answers.Condition(started, "it takes sessions" if started else "it is starting")
+
+    # --- what is ordered
+
+    async def order_backend(self, request: Request, order: answers.BackendOrder) -> answers.BackendSeen:
+        if order.state is None and order.weight is None:
+            raise Refusal("E-ADM-02", "the order says nothing", do='send {"state": "drain"} or {"weight": 2}')
+        service = self._service(request)
+        backend = _backend(service, request.path_params["backend"])
+
+        def carry_out(now: float) -> tuple[dict[str, Any], dict[str, Any], answers.BackendSeen]:
+            before = _standing(backend)
+            if order.weight is not None:
+                backend.weight = order.weight
+            state = backend.admin if order.state is None else Admin(order.state)
+            self._subject.switch.order(service, backend.name, state, now)
+            return before, _standing(backend), survey.backend_seen(self._subject, service, backend)
+
+        before, after, seen = await self._inside(carry_out)
+        self._record(request, "order_backend", before, after, service=service.name, backend=backend.name)
+        return seen
+
+    async def failback(self, request: Request, _order: answers.NoOrder) -> answers.Returned:
+        service = self._service(request)
+        pool = service.pool
+
+        def carry_out(now: float) -> tuple[int | None, int | None]:
+            before = pool.priority
+            if before is not None and any(each.fit and each.priority < before for each in pool.backends.values()):
+                pool.return_now()
+                self._subject.switch.elect(service, now)
+            return before, pool.priority
+
+        before, after = await self._inside(carry_out)
+        if before == after:
+            raise Refusal("E-ADM-05", "no backend of a better priority is fit", do="look at the states of its backends")
+        self._record(request, "failback", {"priority": before}, {"priority": after}, service=service.name)
+        return answers.Returned(service.name, before, after)
+
+    def _service(self, request: Request) -> Service:
+        service = self._subject.switch.services.get(request.path_params["service"])
+        if service is None:
+            raise Refusal("E-ADM-01", "there is no service of this name", do=_known(self._subject.switch.services))
+        return service
+
+    def _record(self, request: Request, action: str, before: object, after: object, **what: str) -> None:
+        self._log.audit("operator_action", who=self._who(request), action=action, **what, before=before, after=after)
+
+    async def _inside(self, step: Callable[[float], T]) -> T:
+        """Carry out a step inside a turn of the hub, whose writes follow at once."""
+        done = trio.Event()
+        result: list[T] = []
+
+        def run(now: float) -> None:
+            try:
+                result.append(step(now))
+            finally:
+                done.set()
+
+        self._subject.hub.enter(run)
+        await done.wait()
+        if not result:  # the hub has told the bug
+            raise RouterError("E-INT-01", "the order failed")
+        return result[0]
+
+
+def _backend(service: Service, name: str) -> Backend:
+    backend = service.pool.backends.get(name)
+    if backend is None:
+        raise Refusal("E-ADM-01", f"the service {service.name} has no backend of this name", do=_known(service.pool.backends))
+    return backend
+
+
+def _known(names: Any) -> str:
+    return f"use one of {', '.join(list(names)[:20])}"
+
+
+def _standing(backend: Backend) -> dict[str, Any]:
+    return {"state": backend.admin.value, "weight": backend.weight}
+
+
+def _names_this_host(header: str, own: str) -> bool:
+    """False for a name that anybody may point at us: a web page of that name could send requests here."""
+    host = header.rpartition(":")[0] if header.rpartition(":")[2].isdigit() else header
+    if host.lower() in ("localhost", own.lower()):
+        return True
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+async def _body(row: Operation, request: Request) -> Any:
+    """What the body orders; None where the operation takes none."""
+    if row.body is None:
+        return None
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Refusal("E-ADM-02", "the body is not marked as JSON", do="send the header Content-Type: application/json", status=415)
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size <= LARGEST_BODY:
+            parts.append(part)
+        elif size > READ_ON:
+            break
+    if size > LARGEST_BODY:
+        raise Refusal("E-ADM-02", f"the body is larger than {LARGEST_BODY:,} bytes", status=413)
+    try:
+        return msgspec.json.decode(b"".join(parts) or b"{}", type=row.body)
+    except msgspec.ValidationError as error:
+        raise Refusal("E-ADM-02", f"the order cannot be understood: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refusal("E-ADM-02", "the body is not JSON") from None
+
+
+def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    own = {"connection": "close", "cache-control": "no-store"}  # one request a connection: who is slow with the next one holds no place
+    return Response(msgspec.json.encode(value), status, {**own, **(headers or {})}, media_type="application/json")
+
+
+def _refusal(refusal: Refusal) -> Response:
+    headers = {"www-authenticate": "Bearer"} if refusal.status == 401 else {}
+    return _json(answers.Error(refusal.code, refusal.what, refusal.do), refusal.status, headers)
+
+
+async def _not_routed(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return _refusal(Refusal("E-ADM-01", "there is no such path", do="see GET /openapi.json"))
+    return _refusal(Refusal("E-ADM-02", "the path does not take this method", status=error.status_code))
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    return _json(answers.Error("E-INT-01", CODES["E-INT-01"].title, CODES["E-INT-01"].do), 500)

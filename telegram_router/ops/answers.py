@@ -1,0 +1,224 @@
+"""What the admin API answers: one class for each object, from which the OpenAPI document is made as well."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+AdminState = Literal["ready", "drain", "maint"]
+
+
+class Answer(Struct, gc=False):
+    """One object of an answer. Keys never change their meaning; new ones may be added. Times in seconds, sizes in bytes."""
+
+
+class Error(Answer):
+    """Why a request was refused."""
+
+    code: str
+    what: str
+    do: str
+
+
+class Condition(Answer):
+    """The answer of a health endpoint, beside its status 200 or 503."""
+
+    ok: bool
+    why: str
+
+
+class ListenerSeen(Answer):
+    name: str
+    address: str
+    spec: str
+    tls: bool
+    accepting: bool
+    sessions: int
+    max_sessions: int
+    sessions_total: int
+    turned_away: int
+    telegrams_received: int
+    telegrams_sent: int
+    bytes_received: int
+    bytes_sent: int
+    refused: dict[str, int]
+
+
+class BackendSeen(Answer):
+    """`changed` names what an order made differ from the configuration file."""
+
+    name: str
+    state: Literal["up", "unreachable", "down", "ejected", "drain", "maint"]
+    admin: AdminState
+    health: Literal["unknown", "up", "down"]
+    in_use: bool
+    weight: float
+    priority: int
+    links: int
+    in_flight: int
+    answered: int
+    failed: int
+    changed: list[str]
+
+
+class ServiceSeen(Answer):
+    """`latency_counts[i]` are answers that took less than 2**i microseconds and no less than half of it."""
+
+    name: str
+    kind: Literal["telegram", "http", "handler"]
+    spec: str
+    priority: int | None
+    failback: Literal["auto", "manual"]
+    in_flight: int
+    pending: int
+    answered: int
+    failed: int
+    overflow: int
+    late: int
+    delivery_unknown: int
+    latency_seconds: float
+    latency_counts: list[int]
+    backends: list[BackendSeen]
+
+
+class RouteSeen(Answer):
+    """`source` and `target` are `listener.NAME` or `service.NAME`; `failed` counts by how requests ended."""
+
+    name: str
+    source: str
+    target: str
+    fields: list[str]
+    answered: int
+    failed: dict[str, int]
+
+
+class Status(Answer):
+    version: str
+    pid: int
+    started_at: str
+    uptime_s: float
+    ready: bool
+    draining: bool
+    open_exchanges: int
+    containments: int
+    slow_steps: int
+    log_lines_dropped: int
+    listeners: list[ListenerSeen]
+    services: list[ServiceSeen]
+    routes: list[RouteSeen]
+
+
+class SessionSeen(Answer):
+    name: str
+    listener: str
+    state: str
+    address: str
+    certificate: list[str]
+    age_s: float
+    telegrams_received: int
+    open: int
+    in_flight: int
+    unwritten: int
+    paused: bool
+    owners: int
+
+
+class Sessions(Answer):
+    """The oldest ones; `total` counts all."""
+
+    total: int
+    sessions: list[SessionSeen]
+
+
+class LinkSeen(Answer):
+    name: str
+    service: str
+    backend: str
+    state: str
+    in_use: bool
+    age_s: float
+    in_flight: int
+    limit: int
+    unwritten: int
+
+
+class Links(Answer):
+    """The oldest ones; `total` counts all."""
+
+    total: int
+    links: list[LinkSeen]
+
+
+class ExchangeSeen(Answer):
+    """`telegram` holds key and correlation fields that the spec marks clear; `delivery` is what could be said if it ended now."""
+
+    age_s: float
+    message: str
+    telegram: dict[str, str]
+    route: str
+    asker: str
+    answerer: str | None
+    target: str
+    state: Literal["waiting", "queued", "sent"]
+    delivery: Literal["not_sent", "sent_unknown"]
+
+
+class Exchanges(Answer):
+    """The oldest ones; `total` counts all. One-way telegrams, which nobody answers, are not among them."""
+
+    total: int
+    exchanges: list[ExchangeSeen]
+
+
+class LimitSeen(Answer):
+    name: str
+    listeners: list[str]
+    services: list[str]
+    rate: float
+    burst: int
+    keys: int
+    refused: int
+
+
+class Limits(Answer):
+    limits: list[LimitSeen]
+
+
+class Configuration(Answer):
+    """The tables of the file with every default filled in; durations in seconds. Secrets are replaced by `(left out)`."""
+
+    config: dict[str, Any]
+
+
+class CertificateSeen(Answer):
+    listener: str
+    file: str
+    expires_at: str
+    days_left: float
+
+
+class Certificates(Answer):
+    certificates: list[CertificateSeen]
+
+
+class Returned(Answer):
+    """Priorities in use before and after."""
+
+    service: str
+    before: int | None
+    after: int | None
+
+
+# --- what is sent to it
+
+
+class BackendOrder(Struct, frozen=True, forbid_unknown_fields=True):
+    """At least one of both. `drain` gives the backend nothing new, `maint` does not probe it either."""
+
+    state: AdminState | None = None
+    weight: Annotated[int, Meta(ge=1, le=100)] | None = None
+
+
+class NoOrder(Struct, frozen=True, forbid_unknown_fields=True):
+    """An empty object."""

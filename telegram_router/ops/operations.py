@@ -1,0 +1,101 @@
+"""The table of all that the admin API can be asked and told, and the OpenAPI document made from it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from telegram_router import __version__
+from telegram_router.ops import answers
+
+LARGEST_BODY = 16 * 1024
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row. `name` is the method of the API that carries it out; `public` ones need no token."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    name: str
+    summary: str
+    answer: type | None  # None: any JSON object
+    body: type | None = None
+    public: bool = False
+
+    @property
+    def parameters(self) -> list[str]:
+        return re.findall(r"{(\w+)}", self.path)
+
+
+OPERATIONS = (
+    Operation("GET", "/status", "status", "Version, listeners, services with their backends, routes, and what they count.", answers.Status),
+    Operation("GET", "/sessions", "sessions", "The sessions of all listeners, oldest first, 2,000 at most.", answers.Sessions),
+    Operation("GET", "/links", "links", "The connections with backends, oldest first, 2,000 at most.", answers.Links),
+    Operation("GET", "/exchanges", "exchanges", "Open exchanges with their delivery state, oldest first, 1,000 at most.", answers.Exchanges),
+    Operation("GET", "/limits", "limits", "Limits, how many keys they count and what they have refused.", answers.Limits),
+    Operation("GET", "/config", "config", "The configuration as it was read, secrets left out.", answers.Configuration),
+    Operation("GET", "/certificates", "certificates", "When the listeners' own certificates end.", answers.Certificates),
+    Operation(
+        "POST",
+        "/services/{service}/backends/{backend}",
+        "order_backend",
+        "Takes a backend out (drain, maint) or puts it in again (ready), or changes its weight.",
+        answers.BackendSeen,
+        answers.BackendOrder,
+    ),
+    Operation(
+        "POST",
+        "/services/{service}/failback",
+        "failback",
+        "Returns a service to its best priority now, whatever its failback mode.",
+        answers.Returned,
+        answers.NoOrder,
+    ),
+    Operation("GET", "/livez", "livez", "200 while the router runs.", answers.Condition, public=True),
+    Operation("GET", "/readyz", "readyz", "200 while the router takes sessions; 503 before it has started and while it drains.", answers.Condition, public=True),
+    Operation("GET", "/startupz", "startupz", "200 once the router has started.", answers.Condition, public=True),
+    Operation("GET", "/openapi.json", "openapi", "This document.", None),
+)  # fmt: skip
+
+
+def document() -> dict[str, Any]:
+    """OpenAPI 3.1 of the table."""
+    types = [each for row in OPERATIONS for each in (row.answer, row.body) if each is not None]
+    _, schemas = msgspec.json.schema_components([*types, answers.Error], ref_template="#/components/schemas/{name}")
+    paths: dict[str, dict[str, Any]] = {}
+    for row in OPERATIONS:
+        paths.setdefault(row.path, {})[row.method.lower()] = _operation(row)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "telegram_router admin API", "version": __version__},
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+    }
+
+
+def _operation(row: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": row.name,
+        "summary": row.summary,
+        "security": [] if row.public else [{}, {"token": []}],
+        "responses": {"200": _content("It is done." if row.method == "POST" else "What was asked for.", row.answer)},
+    }
+    if row.parameters:
+        described["parameters"] = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in row.parameters]
+    if row.body is not None:
+        described["requestBody"] = {"required": True, **_content("", row.body)}
+        del described["requestBody"]["description"]
+    if row.public:
+        described["responses"]["503"] = _content("Not now.", row.answer)
+    else:
+        described["responses"]["default"] = _content("Refused.", answers.Error)
+    return described
+
+
+def _content(description: str, kind: type | None) -> dict[str, Any]:
+    schema = {"type": "object"} if kind is None else {"$ref": f"#/components/schemas/{kind.__name__}"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}

@@ -1,0 +1,302 @@
+"""Reads the running router for the admin API: plain objects, taken in steps that hold nobody up."""
+
+# Rules this file keeps, all of them tested:
+#
+# 1. Nothing is changed, except that counters are added up, as a scrape of the metrics does.
+# 2. A step looks at most at STEP things, then other tasks get their turn; an answer has a bounded length.
+# 3. Of telegrams nothing is shown but their clear key and correlation fields.
+
+from __future__ import annotations
+
+import heapq
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TypeVar
+
+import trio
+
+from telegram_router import __version__
+from telegram_router.config import Config, TelegramService
+from telegram_router.ops import answers
+from telegram_router.routing import Listener, Service, Switch
+from telegram_router.routing.backends import Backend
+from telegram_router.routing.exchange import Exchange, Register
+from telegram_router.routing.limits import Limit
+from telegram_router.routing.routes import Origin, Route
+from telegram_router.wire.connection import Connection, Stage
+from telegram_router.wire.hub import Hub
+from telegram_router.wire.listeners import Acceptor
+from telegram_router.wire.telegram_connection import TelegramConnection
+
+STEP = 200
+LISTED = 2_000  # sessions or links of one answer
+OLDEST = 1_000  # exchanges of one answer
+DAY = 86_400
+
+T = TypeVar("T")
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The router as the admin API sees it. What a reload replaces is asked for anew each time."""
+
+    switch: Switch
+    hub: Hub
+    config: Callable[[], Config]
+    acceptors: Callable[[], Mapping[str, Acceptor]]
+    expires: Callable[[], Mapping[str, float]]  # own certificates' ends by listener, seconds since 1970
+    log_lines_dropped: Callable[[], int]
+    started: Callable[[], bool]
+    began: float = field(default_factory=time.time)
+
+    @property
+    def ready(self) -> bool:
+        return self.started() and not self.switch.draining
+
+
+async def _each(things: Sequence[T], make: Callable[[T], Made | None]) -> list[Made]:
+    """What `make` makes of each, in steps. None is left out: a thing may have ended since it was listed."""
+    made: list[Made] = []
+    for start in range(0, len(things), STEP):
+        if start:
+            await trio.lowlevel.checkpoint()
+        made += [one for one in map(make, things[start : start + STEP]) if one is not None]
+    return made
+
+
+# --- the whole
+
+
+async def status(subject: Subject) -> answers.Status:
+    switch, hub, config = subject.switch, subject.hub, subject.config()
+    origins: list[Origin] = [*switch.listeners.values(), *switch.services.values()]
+    for origin in origins:
+        origin.add_up()
+    sources = {id(origin): _party(origin) for origin in origins}
+    rows = [(sources[id(origin)], route) for origin in origins for route in origin.routes.routes]
+    routes = await _each(rows, _route)
+    failed: dict[str, int] = {}
+    for route in routes:
+        failed[route.target] = failed.get(route.target, 0) + sum(route.failed.values())
+    listeners = [_listener(listener, subject, config) for listener in switch.listeners.values() if listener.name in subject.acceptors()]
+    services = []
+    for service in list(switch.services.values()):
+        weights = _configured(config, service)
+        backends = await _each([*service.pool.backends.values()], lambda backend, known=weights: _backend(backend, known))  # type: ignore[misc]
+        services.append(_service(service, backends, failed.get(f"service.{service.name}", 0)))
+    return answers.Status(
+        version=__version__,
+        pid=os.getpid(),
+        started_at=_moment(subject.began),
+        uptime_s=round(time.time() - subject.began, 3),
+        ready=subject.ready,
+        draining=switch.draining,
+        open_exchanges=hub.unanswered,
+        containments=hub.containments,
+        slow_steps=hub.slow_steps,
+        log_lines_dropped=subject.log_lines_dropped(),
+        listeners=listeners,
+        services=services,
+        routes=routes,
+    )
+
+
+def _party(origin: Origin) -> str:
+    return f"{'service' if isinstance(origin, Service) else 'listener'}.{origin.name}"
+
+
+def _listener(listener: Listener, subject: Subject, config: Config) -> answers.ListenerSeen:
+    acceptor = subject.acceptors()[listener.name]
+    settings = config.listeners.get(listener.name)
+    host, port = acceptor.address
+    return answers.ListenerSeen(
+        name=listener.name,
+        address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        spec=listener.spec.name,
+        tls=settings is not None and settings.tls is not None,
+        accepting=subject.ready,
+        sessions=acceptor.open,
+        max_sessions=settings.max_sessions if settings is not None else 0,
+        sessions_total=acceptor.total,
+        turned_away=acceptor.turned_away,
+        telegrams_received=sum(listener.received.values()) + listener.strangers,
+        telegrams_sent=listener.frames_out,
+        bytes_received=listener.bytes_in,
+        bytes_sent=listener.bytes_out,
+        refused=dict(listener.refused),
+    )
+
+
+def _configured(config: Config, service: Service) -> dict[str, float]:
+    """Weights as the file has them."""
+    settings = config.services.get(service.name)
+    backends = settings.backends if isinstance(settings, TelegramService) else ()
+    return {str(each.address): each.weight for each in backends}
+
+
+def _backend(backend: Backend, weights: Mapping[str, float]) -> answers.BackendSeen:
+    changed = ["admin"] if backend.admin.value != "ready" else []
+    if backend.weight != weights.get(backend.name, 1):
+        changed.append("weight")
+    return answers.BackendSeen(
+        name=backend.name,
+        state=backend.state,  # type: ignore[arg-type]
+        admin=backend.admin.value,
+        health=backend.health.value,
+        in_use=backend.in_use,
+        weight=backend.weight,
+        priority=backend.priority,
+        links=len(backend.links),
+        in_flight=sum(link.load for link in backend.links),
+        answered=backend.answered,
+        failed=backend.failed,
+        changed=changed,
+    )
+
+
+def backend_seen(subject: Subject, service: Service, backend: Backend) -> answers.BackendSeen:
+    """One backend, after an order."""
+    return _backend(backend, _configured(subject.config(), service))
+
+
+def _service(service: Service, backends: list[answers.BackendSeen], failed: int) -> answers.ServiceSeen:
+    return answers.ServiceSeen(
+        name=service.name,
+        kind=service.kind.value,
+        spec=service.spec.name,
+        priority=service.pool.priority,
+        failback=service.pool.failover.failback,
+        in_flight=service.in_flight,
+        pending=len(service.waiting),
+        answered=sum(service.latency),
+        failed=failed,
+        overflow=service.overflow,
+        late=service.late,
+        delivery_unknown=service.unknown,
+        latency_seconds=service.latency_sum,
+        latency_counts=list(service.latency),
+        backends=backends,
+    )
+
+
+def _route(row: tuple[str, Route]) -> answers.RouteSeen:
+    source, route = row
+    target = f"service.{route.target.name}" if isinstance(route.target, Service) else f"listener.{route.target.name}"
+    return answers.RouteSeen(route.name, source, target, list(route.tests), route.score.ok, dict(route.score.failed))
+
+
+# --- connections
+
+
+async def sessions(subject: Subject) -> answers.Sessions:
+    found = [each for each in subject.hub.connections.values() if isinstance(each, TelegramConnection) and each.is_session]
+    now = subject.hub.clock()
+    return answers.Sessions(len(found), await _each(found[:LISTED], lambda connection: _session(connection, now)))
+
+
+def _session(connection: TelegramConnection, now: float) -> answers.SessionSeen | None:
+    if connection.stage is Stage.CLOSED:
+        return None
+    peer = connection.peer
+    return answers.SessionSeen(
+        name=connection.name,
+        listener=connection.name.rpartition("#")[0],
+        state=connection.stage.name.lower(),
+        address=peer.address if peer else "",
+        certificate=sorted(peer.identity) if peer else [],
+        age_s=round(now - connection.opened_at, 3),
+        telegrams_received=connection.frames,
+        open=peer.open if peer else 0,
+        in_flight=peer.load if peer else 0,
+        unwritten=peer.unwritten if peer else 0,
+        paused=peer.paused if peer else False,
+        owners=len(peer.owners) if peer else 0,
+    )
+
+
+async def links(subject: Subject) -> answers.Links:
+    found = [each for each in subject.hub.connections.values() if not (isinstance(each, TelegramConnection) and each.is_session)]
+    now = subject.hub.clock()
+    return answers.Links(len(found), await _each(found[:LISTED], lambda connection: _link(connection, now)))
+
+
+def _link(connection: Connection, now: float) -> answers.LinkSeen | None:
+    if connection.stage is Stage.CLOSED:
+        return None
+    peer = connection.peer
+    return answers.LinkSeen(
+        name=connection.name,
+        service=peer.group.name if peer else connection.name.rpartition("#")[0],
+        backend=peer.backend_name if peer else "",
+        state=connection.stage.name.lower(),
+        in_use=peer.used if peer else False,
+        age_s=round(now - connection.opened_at, 3),
+        in_flight=peer.load if peer else 0,
+        limit=peer.limit if peer else 0,
+        unwritten=peer.unwritten if peer else 0,
+    )
+
+
+# --- exchanges and limits
+
+
+async def exchanges(subject: Subject) -> answers.Exchanges:
+    switch = subject.switch
+    registers = [*(each.register for each in switch.services.values()), *(each.register for each in switch.listeners.values())]
+    total = sum(len(register.pending) for register in registers)
+    found = oldest(registers, OLDEST)
+    now = subject.hub.clock()
+    return answers.Exchanges(total, await _each(found, lambda exchange: _exchange(exchange, now)))
+
+
+def oldest(registers: Iterable[Register], count: int) -> list[Exchange]:
+    """The oldest open exchanges of all registers, each of which has its own in order."""
+    return list(islice(heapq.merge(*(register.pending.values() for register in registers), key=lambda each: each.at), count))
+
+
+def _exchange(exchange: Exchange, now: float) -> answers.ExchangeSeen | None:
+    if exchange.settled:
+        return None
+    entry, unsent = exchange.entry, exchange.unsent
+    return answers.ExchangeSeen(
+        age_s=round(now - exchange.at, 3),
+        message=entry.message.name,
+        telegram=exchange.asker.group.names(exchange.frame),
+        route=entry.route.name if entry.route is not None else "",
+        asker=exchange.asker.name,
+        answerer=exchange.answerer.name if exchange.answerer is not None else None,
+        target=entry.target.name,
+        state="waiting" if exchange.answerer is None else "queued" if unsent else "sent",
+        delivery="not_sent" if unsent else "sent_unknown",
+    )
+
+
+async def limits(subject: Subject) -> answers.Limits:
+    """A limit that several listeners share is one; one that counts each spec by itself is shown once for each."""
+    shared: dict[int, tuple[Limit, list[str]]] = {}
+    for name, listener in subject.switch.listeners.items():
+        for limit in listener.limits:
+            shared.setdefault(id(limit), (limit, []))[1].append(name)
+    seen = [
+        answers.LimitSeen(limit.name, names, sorted(limit.services), limit.rate, limit.burst, len(limit), limit.refused)
+        for limit, names in shared.values()
+    ]
+    return answers.Limits(seen)
+
+
+async def certificates(subject: Subject) -> answers.Certificates:
+    listeners, now = subject.config().listeners, time.time()
+    seen = []
+    for name, end in subject.expires().items():
+        tls = listeners[name].tls if name in listeners else None
+        seen.append(answers.CertificateSeen(name, tls.certificate if tls else "", _moment(end), round((end - now) / DAY, 2)))
+    return answers.Certificates(seen)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

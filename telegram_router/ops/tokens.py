@@ -1,0 +1,38 @@
+"""The token of the admin API: read from a file that nobody else may read, compared in constant time."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import stat
+from pathlib import Path
+
+from telegram_router.errors import CODES, ConfigError, ConfigProblem
+
+LEAST = 16  # characters
+
+
+def read_token(path: Path) -> str:
+    """The token in a file, blanks around it left out. Raises ConfigError E-CFG-01, E-CFG-04 or E-CFG-14."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        token = path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise _wrong(path, "E-CFG-01", error.strerror or "cannot be read") from None
+    except UnicodeDecodeError:
+        token = ""
+    if mode & 0o077:
+        raise _wrong(path, "E-CFG-14", f"mode is {mode:04o}: others than the owner have access", "mode 0600 or 0400")
+    if len(token) < LEAST or not re.fullmatch(r"[!-~]+", token):
+        raise _wrong(path, "E-CFG-04", "holds no token", f"at least {LEAST} printable ASCII characters, none of them blank")
+    return token
+
+
+def _wrong(path: Path, code: str, what: str, expected: str = "") -> ConfigError:
+    return ConfigError([ConfigProblem(code, str(path), 0, "admin.token_file", what, expected, CODES[code].do)])
+
+
+def is_token(token: str, header: str) -> bool:
+    """Whether the value of an Authorization header is `Bearer` and this token; it takes as long whatever was sent."""
+    kind, _, sent = header.partition(" ")
+    return hmac.compare_digest(sent.strip().encode(), token.encode()) and kind.lower() == "bearer"
