@@ -18,6 +18,7 @@ from telegram_router.config import TABLES, parse_config
 from telegram_router.config.model import Settings
 from telegram_router.errors import CODES, Code
 from telegram_router.ops.metrics import METRICS, PREFIX
+from telegram_router.ops.operations import OPERATIONS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -160,7 +161,13 @@ def test_every_fragment_of_the_configuration_page_is_valid_when_it_is_put_into_a
 
 # --- errors
 
-WHAT_HAPPENS = {"start": "does not start", "line": "connection is closed", "telegram": "telegram is refused", "internal": "see the log", "order": "order is refused"}
+WHAT_HAPPENS = {
+    "start": "does not start",
+    "line": "connection is closed",
+    "telegram": "telegram is refused",
+    "internal": "see the log",
+    "order": "order is refused",
+}
 
 
 def code_rows(family: str) -> list[list[str]]:
@@ -196,6 +203,14 @@ def test_no_page_names_a_metric_that_does_not_exist():
     for path in DOCS.glob("*.md"):
         for name in re.findall(rf"\b{PREFIX}\w+", path.read_text(encoding="utf-8")):
             assert re.sub(r"_(bucket|count|sum)$", "", name) in known or name in known, (path.name, name)
+
+
+# --- the admin API
+
+
+def test_every_request_of_the_admin_api_is_documented():
+    rows = [[f"`{row.method} {row.path}`", row.summary] for row in OPERATIONS]
+    assert table(["request", "what it does"], rows) in page("admin.md")
 
 
 # --- commands

@@ -13,7 +13,24 @@ from telegram_router import telegrams
 from telegram_router.telegrams import Kind, Spec, Telegram, from_json, load_spec, to_json
 
 PAGE = (Path(__file__).parent.parent / "docs" / "spec-writing.md").read_text("utf-8")
-DECLARED = {"Occurs", "between", "Redefines", "Versions", "Overlay", "Family", "Message", "Reply", "Plus", "Table", "ErrorReply", "Framing", "LengthField", "FixedSize", "Terminated", "Poll"}
+DECLARED = {
+    "Occurs",
+    "between",
+    "Redefines",
+    "Versions",
+    "Overlay",
+    "Family",
+    "Message",
+    "Reply",
+    "Plus",
+    "Table",
+    "ErrorReply",
+    "Framing",
+    "LengthField",
+    "FixedSize",
+    "Terminated",
+    "Poll",
+}
 
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 EXPORTED = {name: getattr(telegrams, name) for name in telegrams.__all__}

@@ -27,8 +27,8 @@ def _value(value: object, *, secret: bool = False) -> Any:
     if isinstance(value, Address):
         return str(value)
     if isinstance(value, Url):
-        place, query, _ = str(value).partition("?")  # a query may hold a key of the service
-        return place + query + (LEFT_OUT if query else "")
+        place, mark, _ = str(value).partition("?")  # a query may hold a key of the service
+        return place + mark + (LEFT_OUT if mark else "")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {name: _value(each) for name, each in dataclasses.asdict(value).items()}
     if isinstance(value, tuple | list):

@@ -59,6 +59,8 @@ class Acceptor:
         self._hub = hub
         self._listener = listener
         self._sock = sock
+        name = sock.getsockname()
+        self.address: tuple[str, int] = (name[0], name[1])  # known when the door has been taken away, too
         self._limits = limits
         self._max = max_sessions
         self._log = log
@@ -69,11 +71,6 @@ class Acceptor:
         self.open = 0
         self.total = 0
         self.turned_away = 0
-
-    @property
-    def address(self) -> tuple[str, int]:
-        name = self._sock.getsockname()
-        return name[0], name[1]
 
     async def run(self) -> None:
         """Accept for ever. A full table of files pauses accepting; it never ends it."""
