@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from telegram_router import __version__
+from telegram_router.cli.operating import COMMANDS
 from telegram_router.errors import ConfigError, RouterError
 
 if TYPE_CHECKING:
@@ -168,6 +169,10 @@ def demo(keep: bool) -> int:
     from telegram_router.demo import show
 
     return show(keep)
+
+
+for operators in COMMANDS:
+    main.add_command(operators)
 
 
 # --- telegrams --------------------------------------------------------------------------------------------------

@@ -198,13 +198,13 @@ async def test_health_endpoints_tell_a_router_that_drains_from_one_that_takes_se
         await client.got()
 
 
-@pytest.mark.parametrize("path", [row.path for row in OPERATIONS if row.method == "GET" and row.answer is not None])
-async def test_every_answer_has_the_form_that_the_table_names(path: str, tmp_path: Path):
+async def test_every_answer_has_the_form_that_the_table_names(tmp_path: Path):
     async with Host() as core, steered(config(core), tmp_path) as (router, door):
         await router.linked("core")
-        got = await door.gets(path)
-    (row,) = [row for row in OPERATIONS if row.path == path]
-    assert msgspec.to_builtins(msgspec.convert(got.body, row.answer)) == got.body  # no key more, none less
+        for row in OPERATIONS:
+            if row.method == "GET" and row.answer is not None:
+                got = await door.gets(row.path)
+                assert msgspec.to_builtins(msgspec.convert(got.body, row.answer)) == got.body, row.path  # no key more, none less
 
 
 # --- what it orders
@@ -291,34 +291,34 @@ async def test_every_order_is_one_line_of_the_log_with_who_what_before_and_after
 ORDER = "/services/core/backends/{backend}"
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "kind", "status", "code"),
-    [
-        (ORDER, b"drain", "application/json", 400, "E-ADM-02"),
-        (ORDER, b'{"state": "\xff"}', "application/json", 400, "E-ADM-02"),
-        (ORDER, b"[" * 10_000, "application/json", 400, "E-ADM-02"),
-        (ORDER, b'{"state": "drian"}', "application/json", 400, "E-ADM-02"),
-        (ORDER, b'{"state": "drain", "for": "1h"}', "application/json", 400, "E-ADM-02"),
-        (ORDER, b'{"weight": 0}', "application/json", 400, "E-ADM-02"),
-        (ORDER, b'{"weight": 1e400}', "application/json", 400, "E-ADM-02"),
-        (ORDER, b"{}", "application/json", 400, "E-ADM-02"),
-        (ORDER, b'{"state": "drain"}', "text/plain", 415, "E-ADM-02"),
-        (ORDER, b'{"state": "drain"}' + b" " * 2**20, "application/json", 413, "E-ADM-02"),
-        ("/services/core/backends/10.9.9.9:1", b'{"state": "drain"}', "application/json", 404, "E-ADM-01"),
-        ("/services/none/backends/10.9.9.9:1", b'{"state": "drain"}', "application/json", 404, "E-ADM-01"),
-        ("/services/none/failback", b"{}", "application/json", 404, "E-ADM-01"),
-        ("/services", b"{}", "application/json", 404, "E-ADM-01"),
-        ("/status", b"{}", "application/json", 405, "E-ADM-02"),
-    ],
-)
-async def test_a_bad_order_is_refused_and_changes_nothing(path: str, body: bytes, kind: str, status: int, code: str, tmp_path: Path):
+BAD = [
+    (ORDER, b"drain", "application/json", 400, "E-ADM-02"),
+    (ORDER, b'{"state": "\xff"}', "application/json", 400, "E-ADM-02"),
+    (ORDER, b"[" * 10_000, "application/json", 400, "E-ADM-02"),
+    (ORDER, b'{"state": "drian"}', "application/json", 400, "E-ADM-02"),
+    (ORDER, b'{"state": "drain", "for": "1h"}', "application/json", 400, "E-ADM-02"),
+    (ORDER, b'{"weight": 0}', "application/json", 400, "E-ADM-02"),
+    (ORDER, b'{"weight": 1e400}', "application/json", 400, "E-ADM-02"),
+    (ORDER, b"{}", "application/json", 400, "E-ADM-02"),
+    (ORDER, b'{"state": "drain"}', "text/plain", 415, "E-ADM-02"),
+    (ORDER, b'{"state": "drain"}' + b" " * 2**20, "application/json", 413, "E-ADM-02"),
+    ("/services/core/backends/10.9.9.9:1", b'{"state": "drain"}', "application/json", 404, "E-ADM-01"),
+    ("/services/none/backends/10.9.9.9:1", b'{"state": "drain"}', "application/json", 404, "E-ADM-01"),
+    ("/services/none/failback", b"{}", "application/json", 404, "E-ADM-01"),
+    ("/services", b"{}", "application/json", 404, "E-ADM-01"),
+    ("/status", b"{}", "application/json", 405, "E-ADM-02"),
+]
+
+
+async def test_a_bad_order_is_refused_and_changes_nothing(tmp_path: Path):
     async with Host() as core, steered(config(core), tmp_path) as (router, door):
         await router.linked("core")
-        got = await door.posts(path.format(backend=core.address), body, kind=kind)
+        for path, body, kind, status, code in BAD:
+            got = await door.posts(path.format(backend=core.address), body, kind=kind)
+            assert (got.status, got.body["code"]) == (status, code), (path, body[:40])
+            assert set(got.body) == {"code", "what", "do"} and got.body["do"]
         (service,) = (await door.gets("/status")).body["services"]
         assert not router.log.named("operator_action")
-    assert (got.status, got.body["code"]) == (status, code)
-    assert set(got.body) == {"code", "what", "do"} and got.body["do"]
     assert [(each["name"], each["admin"], each["weight"]) for each in service["backends"]] == [(core.address, "ready", 1)]
 
 

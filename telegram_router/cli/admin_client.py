@@ -1,0 +1,149 @@
+"""Asks the admin API of a running router, found by its configuration file, by a socket or by an address."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import quote
+
+import click
+import msgspec
+
+from telegram_router.config import Address, Admin, draft_config
+from telegram_router.errors import CODES, ConfigError, ConfigProblem, RouterError
+from telegram_router.ops import answers
+from telegram_router.ops.tokens import read_token
+
+if TYPE_CHECKING:
+    from telegram_router.cli.admin_options import Where
+
+PATIENCE = 5.0
+LARGEST = 64 * 1024 * 1024
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+T = TypeVar("T")
+
+
+class Reach(NamedTuple):
+    """Where the admin API is, and with which token."""
+
+    place: Address | Path
+    token: str | None = None
+
+
+def reach(where: Where) -> Reach:
+    """What the options of a command say. Raises click.UsageError, or ConfigError for what is wrong with a file."""
+    token = read_token(where.token_file) if where.token_file is not None else None
+    if where.socket is not None:
+        return Reach(where.socket)
+    if where.address is not None:
+        return Reach(_address(where.address), token)
+    admin = _settings(where.config)
+    if admin.socket is not None:
+        return Reach(where.config.parent / admin.socket)
+    assert admin.address is not None
+    if admin.address.port == 0:
+        raise click.UsageError(f"{where.config} leaves the port of the admin API to the system: give --address, as the log names it.")
+    if token is None and admin.token_file is not None:
+        token = read_token(where.config.parent / admin.token_file)
+    return Reach(Address(LOOPBACK.get(admin.address.host, admin.address.host), admin.address.port), token)
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise click.UsageError("--address: give it as HOST:PORT.")
+    return Address(host.strip("[]"), int(port))
+
+
+def _settings(config: Path) -> Admin:
+    """The table of the file, whatever may be wrong with the others."""
+    try:
+        text = config.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise click.UsageError(f"There is no {config} here: give --config FILE, --socket PATH or --address HOST:PORT.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        what = getattr(error, "strerror", None) or "is not UTF-8 text"
+        raise ConfigError([ConfigProblem("E-CFG-01", str(config), 0, "", what, do=CODES["E-CFG-01"].do)]) from None
+    draft = draft_config(text, str(config))
+    admin = draft.config.admin
+    if admin is None or (admin.socket is None) == (admin.address is None):
+        draft.raise_if_wrong()
+        raise click.UsageError(f"{config} has no [admin] table, so nobody can ask this router.")
+    return admin
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=PATIENCE)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(PATIENCE)
+        self.sock.connect(str(self._path))
+
+
+class Client:
+    """One request a call. Raises RouterError: E-ADM-06 when no router answers, E-ADM-07, or what the router refuses with."""
+
+    def __init__(self, where: Reach) -> None:
+        self._where = where
+
+    def status(self) -> answers.Status:
+        return self._ask("GET", "/status", answers.Status)
+
+    def exchanges(self) -> answers.Exchanges:
+        return self._ask("GET", "/exchanges", answers.Exchanges)
+
+    def order_backend(self, service: str, backend: str, order: answers.BackendOrder) -> answers.BackendSeen:
+        path = f"/services/{quote(service, safe='')}/backends/{quote(backend, safe='')}"
+        said = {key: value for key, value in msgspec.to_builtins(order).items() if value is not None}
+        return self._ask("POST", path, answers.BackendSeen, said)
+
+    def failback(self, service: str) -> answers.Returned:
+        return self._ask("POST", f"/services/{quote(service, safe='')}/failback", answers.Returned, {})
+
+    def _ask(self, method: str, path: str, kind: type[T], body: dict[str, Any] | None = None) -> T:
+        try:
+            status, raw = self._exchange(method, path, body)
+        except TimeoutError:
+            raise self._unanswered(f"there is no answer within {PATIENCE:g} s") from None
+        except http.client.HTTPException:
+            raise self._not_ours("this is no HTTP") from None
+        except OSError as error:
+            raise self._unanswered(error.strerror or type(error).__name__) from None
+        try:
+            if status == 200:
+                return msgspec.json.decode(raw, type=kind)
+            refused = msgspec.json.decode(raw, type=answers.Error)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise self._not_ours(f"the answer, of status {status}, has another form") from None
+        raise RouterError(refused.code, refused.what, do=refused.do)
+
+    def _exchange(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, bytes]:
+        place, token = self._where
+        connection = (
+            http.client.HTTPConnection(place.host, place.port, timeout=PATIENCE) if isinstance(place, Address) else _UnixConnection(place)
+        )
+        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            connection.request(method, path, None if body is None else msgspec.json.encode(body), headers)
+            response = connection.getresponse()
+            return response.status, response.read(LARGEST)
+        finally:
+            connection.close()
+
+    def _unanswered(self, why: str) -> RouterError:
+        return RouterError("E-ADM-06", f"no router answers: {why}", where=str(self._where.place), do=CODES["E-ADM-06"].do)
+
+    def _not_ours(self, why: str) -> RouterError:
+        return RouterError(
+            "E-ADM-07", f"this is not the admin API of this version: {why}", where=str(self._where.place), do=CODES["E-ADM-07"].do
+        )

@@ -1,0 +1,37 @@
+"""The options by which a command finds the router that it asks. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class Where(NamedTuple):
+    """What was said of the router's place."""
+
+    config: Path
+    socket: Path | None
+    address: str | None
+    token_file: Path | None
+
+
+OPTIONS = (
+    click.option(
+        "--config", metavar="FILE", type=FILE, default=Path("router.toml"), show_default=True, help="The router's configuration, which names its admin API."
+    ),
+    click.option("--socket", metavar="PATH", type=FILE, help="Instead of --config: the admin API's Unix socket."),
+    click.option("--address", metavar="HOST:PORT", help="Instead of --config: the admin API's address."),
+    click.option("--token-file", metavar="FILE", type=FILE, help="File with the token for --address."),
+)  # fmt: skip
+
+
+def where_of(options: dict[str, Any]) -> Where:
+    """The place that a command's options name; takes them out of `options`."""
+    where = Where(*(options.pop(name) for name in Where._fields))
+    if where.socket is not None and (where.address is not None or where.token_file is not None):
+        raise click.UsageError("--socket goes with neither --address nor --token-file.")
+    return where

@@ -1,0 +1,116 @@
+"""The commands of an operator: what a running router does, and orders to it. Each asks the admin API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from telegram_router.cli.admin_options import OPTIONS, where_of
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+
+
+def _example(*lines: str) -> str:
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _asks(command: Command) -> Command:
+    """With the options that say which router."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog=_example("telegram-router status --config bank.toml", "telegram-router status --socket router.sock --json | jq .services")
+)
+@_asks
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; with --watch one on each line.")
+@click.option("--watch", "every", metavar="SECONDS", type=click.FloatRange(0.1), help="Show it again and again, until Ctrl-C.")
+def status(as_json: bool, every: float | None, **options: Any) -> int:
+    """Show what a running router does: listeners, services with their backends, routes, and what they count.
+
+    The router is found by the [admin] table of its configuration. Exit code 1 if it does not answer, or refuses.
+    """
+    from telegram_router.cli.steering import show_status
+
+    return show_status(where_of(options), as_json, every)
+
+
+@click.command(epilog=_example("telegram-router top --config bank.toml"))
+@_asks
+@click.option("--every", metavar="SECONDS", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Time between two looks.")
+def top(every: float, **options: Any) -> int:
+    """Watch a running router: rates, times, backends by state, the oldest exchanges; q or Ctrl-C ends it.
+
+    In a pipe it prints the rates of one interval, as plain tables, and ends.
+    """
+    from telegram_router.cli.top import watch
+
+    return watch(where_of(options), every)
+
+
+@click.command(epilog=_example("telegram-router exchanges --config bank.toml --count 5"))
+@_asks
+@click.option(
+    "--count", metavar="N", type=click.IntRange(1), default=20, show_default=True, help="How many at most; the router tells of 1,000."
+)
+@AS_JSON
+def exchanges(count: int, as_json: bool, **options: Any) -> int:
+    """Show the open exchanges of a running router, oldest first, each with what could be said of its delivery now.
+
+    Telegrams are named by their key and correlation fields, as far as the spec marks them log="clear".
+    """
+    from telegram_router.cli.steering import show_exchanges
+
+    return show_exchanges(where_of(options), count, as_json)
+
+
+@click.command(
+    epilog=_example(
+        "telegram-router backend transfer 10.0.0.1:9100 drain --wait 30",
+        "telegram-router backend transfer 10.0.0.1:9100 ready --weight 2",
+    )
+)
+@click.argument("service")
+@click.argument("backend")
+@click.argument("state", required=False, type=click.Choice(["ready", "drain", "maint"]))
+@_asks
+@click.option("--weight", metavar="N", type=click.IntRange(1, 100), help="Its share beside others of the same priority, 1 to 100.")
+@click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    help="Wait so long until nothing is in flight there; exit code 1 if something still is.",
+)
+@AS_JSON
+def backend(service: str, backend: str, state: str | None, weight: int | None, wait: float | None, as_json: bool, **options: Any) -> int:
+    """Take a BACKEND of a SERVICE out of use, put it in again, or change its weight.
+
+    drain gives it nothing new, and what is in flight there is let finish; maint does not probe it either; ready undoes both. The order
+    holds until the router ends, and is in its log with who gave it.
+    """
+    from telegram_router.cli.steering import order_backend
+
+    return order_backend(where_of(options), service, backend, state, weight, wait, as_json)
+
+
+@click.command(epilog=_example("telegram-router failback transfer"))
+@click.argument("service")
+@_asks
+@AS_JSON
+def failback(service: str, as_json: bool, **options: Any) -> int:
+    """Return a SERVICE to its best priority now, without waiting, whatever its failback mode.
+
+    Exit code 1 if no backend of a better priority is fit.
+    """
+    from telegram_router.cli.steering import fail_back
+
+    return fail_back(where_of(options), service, as_json)
+
+
+COMMANDS = (status, top, exchanges, backend, failback)

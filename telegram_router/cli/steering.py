@@ -1,0 +1,199 @@
+"""`status`, `exchanges`, `backend` and `failback`: a running router seen and steered from the shell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+import msgspec
+
+from telegram_router.cli import EXIT_FAILED, tell
+from telegram_router.cli.admin_client import Client, reach
+from telegram_router.cli.admin_options import Where
+from telegram_router.cli.shown import on_terminal, say, say_json, table
+from telegram_router.ops import answers
+
+STYLES = {"unreachable": "red", "down": "red", "ejected": "yellow", "drain": "cyan", "maint": "cyan"}
+LOOKS = 0.2  # seconds between two looks at a backend that is waited for
+
+
+# --- status
+
+
+def show_status(where: Where, as_json: bool, every: float | None) -> int:
+    """The state of the router, once or again and again."""
+    client = Client(reach(where))
+
+    def show() -> None:
+        status = client.status()
+        if as_json:
+            say_json(msgspec.to_builtins(status), indent=every is None)
+        else:
+            if every is not None and on_terminal():
+                click.clear()
+            _print_status(status)
+
+    return _again(show, every)
+
+
+def _again(show: Callable[[], None], every: float | None) -> int:
+    """Once, or until Ctrl-C, which then is the usual end."""
+    show()
+    try:
+        while every is not None:
+            time.sleep(every)
+            show()
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _print_status(status: answers.Status) -> None:
+    say(summary(status), bold=True)
+    for title, headings, rows, styles in (_listeners(status), _services(status), _routes(status)):
+        say()
+        say(title, bold=True)
+        table(headings, rows, styles=styles)
+
+
+def summary(status: answers.Status) -> str:
+    """The router in one line."""
+    state = "draining" if status.draining else "ready" if status.ready else "starting"
+    sessions = sum(each.sessions for each in status.listeners)
+    return (
+        f"telegram-router {status.version}, {state}, up {lasting(status.uptime_s)}, "
+        f"{sessions:,} sessions, {status.open_exchanges:,} open exchanges"
+    )
+
+
+def lasting(seconds: float) -> str:
+    """A length of time as people say it, in its two largest units."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    whole = int(seconds)
+    parts = [(whole // 86_400, "d"), (whole // 3_600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
+    first = next(index for index, (count, _) in enumerate(parts) if count)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2])
+
+
+Shown = tuple[str, tuple[str, ...], list[list[str]], dict[int, str]]  # title, headings, rows, styles by row
+
+
+def _listeners(status: answers.Status) -> Shown:
+    headings = ("listener", "address", "spec", "TLS", "sessions", "received", "sent", "refused", "turned away")
+    rows = [
+        [
+            each.name, each.address, each.spec, "yes" if each.tls else "no", f"{each.sessions:,} of {each.max_sessions:,}",
+            f"{each.telegrams_received:,}", f"{each.telegrams_sent:,}", f"{sum(each.refused.values()):,}", f"{each.turned_away:,}",
+        ]
+        for each in status.listeners
+    ]  # fmt: skip
+    return "listeners", headings, rows, {}
+
+
+def _services(status: answers.Status) -> Shown:
+    headings = (
+        *("service", "backend", "state", "in use", "health", "priority", "weight"),
+        *("links", "in flight", "pending", "answered", "failed", "changed"),
+    )
+    rows: list[list[str]] = []
+    styles: dict[int, str] = {}
+    for service in status.services:
+        for backend in service.backends:
+            if backend.state in STYLES:
+                styles[len(rows)] = STYLES[backend.state]
+            rows.append(
+                [
+                    service.name, backend.name, backend.state, "yes" if backend.in_use else "no", backend.health, str(backend.priority),
+                    f"{backend.weight:g}", str(backend.links), f"{backend.in_flight:,}", f"{service.pending:,}", f"{backend.answered:,}",
+                    f"{backend.failed:,}", ", ".join(backend.changed),
+                ]
+            )  # fmt: skip
+    return "services", headings, rows, styles
+
+
+def _routes(status: answers.Status) -> Shown:
+    headings = ("route", "from", "to", "answered", "otherwise ended")
+    rows = [
+        [
+            each.name,
+            each.source,
+            each.target,
+            f"{each.answered:,}",
+            ", ".join(f"{code} {count:,}" for code, count in sorted(each.failed.items())),
+        ]
+        for each in status.routes
+    ]
+    return "routes", headings, rows, {}
+
+
+# --- exchanges
+
+
+EXCHANGE_HEADINGS = ("age", "message", "telegram", "from", "to", "state", "delivery")
+
+
+def show_exchanges(where: Where, count: int, as_json: bool) -> int:
+    """The oldest open exchanges."""
+    found = Client(reach(where)).exchanges()
+    oldest = found.exchanges[:count]
+    if as_json:
+        say_json(msgspec.to_builtins(answers.Exchanges(found.total, oldest)))
+        return 0
+    say(f"{found.total:,} open exchanges" + (f", the oldest {len(oldest):,}:" if found.total > len(oldest) else ""), bold=True)
+    if oldest:
+        table(EXCHANGE_HEADINGS, [exchange_row(each) for each in oldest])
+    return 0
+
+
+def exchange_row(each: answers.ExchangeSeen) -> list[str]:
+    telegram = ", ".join(f"{name} {value}" for name, value in each.telegram.items())
+    return [lasting(each.age_s), each.message, telegram, each.asker, each.answerer or f"({each.target})", each.state, each.delivery]
+
+
+# --- orders
+
+
+def order_backend(
+    where: Where, service: str, backend: str, state: str | None, weight: int | None, wait: float | None, as_json: bool
+) -> int:
+    """Take a backend out, put it in again or weigh it; `wait` for what is in flight there, so many seconds."""
+    if state is None and weight is None:
+        raise click.UsageError("What shall become of it? Give ready, drain or maint, or --weight.")
+    if wait is not None and state not in ("drain", "maint"):
+        raise click.UsageError("--wait goes with drain or maint.")
+    client = Client(reach(where))
+    ordered: Any = state
+    seen = client.order_backend(service, backend, answers.BackendOrder(ordered, weight))
+    if wait is not None:
+        seen = _waited(client, service, seen, wait)
+    if as_json:
+        say_json(msgspec.to_builtins(seen))
+    else:
+        say(f"{service} {seen.name}: {seen.state}, weight {seen.weight:g}, {seen.in_flight:,} in flight")
+    if wait is not None and seen.in_flight:
+        tell([f"{seen.in_flight:,} requests are still in flight after {wait:g} s."])
+        return EXIT_FAILED
+    return 0
+
+
+def _waited(client: Client, service: str, seen: answers.BackendSeen, patience: float) -> answers.BackendSeen:
+    """The backend once nothing is in flight there, or when the time is up."""
+    end = time.monotonic() + patience
+    while seen.in_flight and time.monotonic() < end:
+        time.sleep(LOOKS)
+        backends = next((each.backends for each in client.status().services if each.name == service), [])
+        seen = next((each for each in backends if each.name == seen.name), seen)
+    return seen
+
+
+def fail_back(where: Where, service: str, as_json: bool) -> int:
+    """Return a service to its best priority."""
+    returned = Client(reach(where)).failback(service)
+    if as_json:
+        say_json(msgspec.to_builtins(returned))
+    else:
+        say(f"{service}: priority {returned.after} is in use again, {returned.before} was")
+    return 0

@@ -1,0 +1,166 @@
+"""`top`: a running router on one screen, redrawn once a second; in a pipe the same once, as plain tables."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from telegram_router.cli.admin_client import Client, reach
+from telegram_router.cli.admin_options import Where
+from telegram_router.cli.rates import Rates, Row, rates, shortened
+from telegram_router.cli.shown import on_terminal, say, table
+from telegram_router.cli.steering import EXCHANGE_HEADINGS, STYLES, exchange_row, summary
+from telegram_router.errors import RouterError
+from telegram_router.ops import answers
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+HEADINGS = ("service", "backend", "state", "answered/s", "failed/s", "in flight", "pending", "half in", "99 % in")
+OLDEST = 5
+AROUND = 11 + OLDEST  # lines of the screen that are no rows of services
+LEAVE = frozenset("qQ\x03")
+
+
+class Look(NamedTuple):
+    """What one look showed."""
+
+    status: answers.Status
+    exchanges: answers.Exchanges
+
+
+def watch(where: Where, every: float) -> int:
+    """Until q or Ctrl-C; in a pipe one interval. Returns the exit code."""
+    client = Client(reach(where))
+    first = _look(client)
+    try:
+        if on_terminal() and sys.stdin.isatty():
+            _watch(client, first, every)
+        else:
+            time.sleep(every)
+            _print(_look(client), first)
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _look(client: Client) -> Look:
+    return Look(client.status(), client.exchanges())
+
+
+def _print(look: Look, before: Look) -> None:
+    found = rates(before.status, look.status)
+    say(_title(look.status, found))
+    say()
+    table(HEADINGS, [_cells(row) for row in found.rows])
+    if look.exchanges.exchanges:
+        say()
+        table(EXCHANGE_HEADINGS, [exchange_row(each) for each in look.exchanges.exchanges[:OLDEST]])
+
+
+def _title(status: answers.Status, found: Rates) -> str:
+    return f"{summary(status)}, {found.received:,.0f} telegrams/s"
+
+
+def _cells(row: Row) -> list[str]:
+    pending = f"{row.pending:,}" if not row.backend else ""
+    return [
+        row.service if not row.backend else "", row.backend, row.state, f"{row.answered:,.0f}", f"{row.failed:,.0f}", f"{row.in_flight:,}",
+        pending, _at_most(row.median), _at_most(row.slowest),
+    ]  # fmt: skip
+
+
+def _at_most(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds * 1e6:.0f} µs" if seconds < 1e-3 else f"{seconds * 1e3:.0f} ms" if seconds < 1 else f"{seconds:.0f} s"
+
+
+# --- on a terminal
+
+
+def _watch(client: Client, before: Look, every: float) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(markup=False, emoji=False, highlight=False)
+    look: Look | None = before
+    lost = ""
+    with _keys() as keys, Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            if look is not None:
+                live.update(screen(look, before, console.height, lost), refresh=True)
+            if _left(keys, every):
+                return
+            try:
+                newer = _look(client)
+            except RouterError as error:  # it may be started anew any moment
+                lost = error.text()
+                continue
+            before, look, lost = look or newer, newer, ""
+
+
+def screen(look: Look, before: Look, height: int, lost: str = "") -> RenderableType:
+    """All that is drawn, for a terminal of so many lines."""
+    from rich.console import Group
+    from rich.text import Text
+
+    found = rates(before.status, look.status)
+    shown = shortened(found.rows, max(1, height - AROUND))
+    left_out = len(found.rows) - len(shown)
+    styles = ["bold" if not row.backend else STYLES.get(row.state, "green" if row.in_use else "dim") for row in shown]
+    parts: list[RenderableType] = [
+        Text(lost or _title(look.status, found), style="bold red" if lost else "bold", no_wrap=True, overflow="ellipsis"),
+        _drawn(HEADINGS, [_cells(row) for row in shown], styles, numbers=range(3, len(HEADINGS))),
+    ]
+    if left_out:
+        parts.append(Text(f"and {left_out:,} more", style="dim"))
+    oldest = look.exchanges.exchanges[:OLDEST]
+    if oldest:
+        ages = ["red" if each.age_s >= 10 else "yellow" if each.age_s >= 1 else "" for each in oldest]
+        parts.append(_drawn(EXCHANGE_HEADINGS, [exchange_row(each) for each in oldest], ages))
+    parts.append(Text("q ends", style="dim"))
+    return Group(*parts)
+
+
+def _drawn(headings: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str], numbers: range = range(0)) -> RenderableType:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    drawn = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    for at, heading in enumerate(headings):
+        drawn.add_column(heading, justify="right" if at in numbers else "left", no_wrap=True, overflow="ellipsis")
+    for row, style in zip(rows, styles, strict=True):
+        drawn.add_row(*row, style=style)
+    return drawn
+
+
+@contextmanager
+def _keys() -> Iterator[int]:
+    """The keyboard, key by key and without an echo; as it was when this ends."""
+    import termios
+    import tty
+
+    keyboard = sys.stdin.fileno()
+    before = termios.tcgetattr(keyboard)
+    try:
+        tty.setcbreak(keyboard)
+        yield keyboard
+    finally:
+        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
+
+
+def _left(keyboard: int, seconds: float) -> bool:
+    """Wait so long; True as soon as the person wants to leave, or has gone."""
+    end = time.monotonic() + seconds
+    while (rest := end - time.monotonic()) > 0:
+        if select.select([keyboard], [], [], rest)[0]:
+            typed = os.read(keyboard, 64)
+            if not typed or LEAVE & set(typed.decode("ascii", "replace")):
+                return True
+    return False
