@@ -29,9 +29,9 @@ _SHOWN: Final = 3
 def causes(spec: Spec, data: bytes, *, framed: bool = True) -> list[Cause]:
     """The likeliest causes of what is wrong with a frame, or with a telegram without its framing; the best first.
 
-    Nothing when all is well, and nothing when no trial explains it.
+    Nothing when all is well, and nothing when no trial explains it. One byte over and over may be anything.
     """
-    if len(data) > LARGEST:
+    if len(data) > LARGEST or len(set(data)) < 2:
         return []
     prefix, suffix = (spec.framing.prefix, spec.framing.suffix) if framed else (0, 0)
     telegram = data[prefix : max(prefix, len(data) - suffix)]
@@ -85,7 +85,7 @@ def _explains(now: Fit, then: Fit, repair: Repair, misframed: bool) -> bool:
 
 def _repairs(spec: Spec, data: bytes, telegram: bytes, now: Fit, framed: bool, misframed: bool) -> Iterator[Repair]:
     """The likeliest first: of two that repair as much, the first one is named."""
-    yield from of_editors(spec, data, telegram, framed)
+    yield from of_editors(spec, data, telegram, framed, misframed)
     yield from of_framing(spec, data, now, framed, misframed)
     if not now.problems:
         return

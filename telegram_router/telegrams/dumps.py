@@ -24,7 +24,7 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}", re.ASCII)
 _HEXDUMP: Final = re.compile(r"([0-9a-fA-F]{6,8}):?[ \t]+((?:[0-9a-fA-F]{2}[ \t]{1,2}){1,16})[ \t]*(?:[|>].*)?", re.ASCII)
 _XXD: Final = re.compile(r"([0-9a-fA-F]{6,8}): ((?:[0-9a-fA-F]{2,8} ?){1,16}) ?.*")
 _END: Final = re.compile(r"[0-9a-fA-F]{6,8}", re.ASCII)
-_OD: Final = re.compile(r"([0-7]{6,8})((?: [0-9a-fA-F]{2}){1,16})[ \t]*", re.ASCII)
+_OD: Final = re.compile(r"([0-9]{6,8})((?: [0-9a-fA-F]{2}){1,16})[ \t]*(?:>.*)?", re.ASCII)
 _TCPDUMP: Final = re.compile(r"\s+0x([0-9a-fA-F]{4}):  ?((?:[0-9a-fA-F]{2,4} ?){1,8})(?: .*)?", re.ASCII)
 
 
@@ -51,8 +51,8 @@ def _of_text(given: bytes) -> Iterator[Reading]:
     if not lines:
         return
     yield from _tcpdump(text.split("\n"))
-    for form, pattern in (("hexdump -C", _HEXDUMP), ("xxd", _XXD), ("od -t x1", _OD)):
-        content = _offset_lines(lines, pattern, 8 if form.startswith("od") else 16)
+    for form, pattern, base in (("hexdump -C", _HEXDUMP, 16), ("xxd", _XXD, 16), ("od -t x1", _OD, 8), ("od -A d -t x1", _OD, 10)):
+        content = _offset_lines(lines, pattern, base)
         if content is not None:
             yield Reading(form, content)
             return
@@ -85,7 +85,10 @@ def _offset_lines(lines: list[str], pattern: re.Pattern[str], base: int) -> byte
         last = line == lines[-1] and _END.fullmatch(line.strip())
         if found is None and not (last and made):
             return None
-        at = int(found[1] if found else line.strip(), base)
+        try:
+            at = int(found[1] if found else line.strip(), base)
+        except ValueError:
+            return None
         if repeat and len(made) >= 16 and len(made) < at <= _LARGEST:
             made += bytes(made[-16:]) * ((at - len(made)) // 16)
         repeat = False

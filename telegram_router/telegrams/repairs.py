@@ -101,7 +101,7 @@ def _of_counting(shape: LengthField, data: bytes, telegram: bytes) -> Iterator[R
 # --- editors and transports ---------------------------------------------------------------------------------------
 
 
-def of_editors(spec: Spec, data: bytes, telegram: bytes, framed: bool) -> Iterator[Repair]:
+def of_editors(spec: Spec, data: bytes, telegram: bytes, framed: bool, misframed: bool) -> Iterator[Repair]:
     def cut(changed: bytes) -> bytes:
         prefix, suffix = (spec.framing.prefix, spec.framing.suffix) if framed else (0, 0)
         return changed[prefix : max(prefix, len(changed) - suffix)]
@@ -115,10 +115,12 @@ def of_editors(spec: Spec, data: bytes, telegram: bytes, framed: bool) -> Iterat
         yield Repair("line ends were made CR LF on the way", "with LF alone", cut(data.replace(b"\r\n", b"\n")), "transfer as binary")
     ends = data.count(b"\n") + data.count(b"\r")
     if ends:
+        without = cut(data.translate(None, b"\r\n"))
+        pushed_out = framed and not misframed  # a frame that was cut by its length has lost as many bytes at its end
         yield Repair(
             f"line ends were put inside ({in_bytes(ends)})",
-            "without them",
-            cut(data.translate(None, b"\r\n")),
+            "without them" + (", and with blanks for what they pushed out of the frame" if pushed_out else ""),
+            without.ljust(len(telegram), " ".encode(single_byte(spec.encoding))) if pushed_out else without,
             "a viewer or editor wraps lines",
         )
     if telegram.count(b"\0") > 2 and telegram.strip(b"\0"):
