@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import openpyxl
 import pytest
 from click.testing import CliRunner, Result
 
@@ -72,6 +73,24 @@ def test_a_broken_copybook_is_told_with_its_place_and_nothing_is_written(book: P
     assert "No spec was written: 1 error in rec.cpy." in made.stderr
     made = call("spec", "import", book, "--output", spec, "--despite-errors")
     assert (made.exit_code, spec.exists()) == (78, True)
+
+
+@pytest.mark.parametrize("name", ["layout.csv", "layout.xlsx"])
+def test_a_sheet_whose_offsets_disagree_is_told_with_its_rows_and_nothing_is_written(name: str, tmp_path: Path):
+    rows = [["순번", "항목명", "타입", "길이", "누적"], [1, "계좌번호", "X", 5, 5], [2, "금액", "9", 4, 10], [3, "적요", "X", 6, 16]]
+    sheet, spec = tmp_path / name, tmp_path / "layout.py"
+    if name.endswith("csv"):
+        sheet.write_text("\n".join(",".join(map(str, row)) for row in rows), "cp949")
+    else:
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        book.save(sheet)
+    made = call("spec", "import", sheet, "--output", spec)
+    assert (made.exit_code, spec.exists()) == (78, False)
+    (told,) = [line for line in made.stderr.splitlines() if line.startswith("error")]
+    assert re.fullmatch(rf"error +E-IMP-03  {name}, .*row 3 +금액.*: cumulative length 10, the lengths up to here make 9, 1 byte.*", told)
+    assert f"No spec was written: 1 error in {name}." in made.stderr
 
 
 def test_the_report_is_json_for_scripts(book: Path):

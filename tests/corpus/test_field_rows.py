@@ -183,7 +183,7 @@ async def test_json_that_does_not_fit_its_telegram_is_unknown_to_the_asker_and_n
         client = await router.connect()
         assert field(await client.asks(transfer(1)), "response_code") == "VTIM"
         (line,) = router.log.named("http_answer_refused")
-        assert line["code"] == "E-BCK-06" and (code in line["what"] or code == "E-FLD-01")
+        assert line["code"] == "E-BCK-06" and code in line["what"]
         (ended,) = router.log.named("failed")
         assert all(line[key] == ended[key] for key in ("service", "asker", "answerer", "message"))
         assert not any(value in router.log.text for value in body.values())
