@@ -600,7 +600,7 @@ def test_a_layout_that_cannot_be_is_refused_with_its_line(case: str):
 ODD: list[Any] = [None, 0, -1, "x", "n", b"x", (), [], {}, 1.5, Text(3), Struct(), Occurs(2, Code(1)), object(), {"a": None}, {1: Code(1)}]
 
 
-@pytest.mark.parametrize("one", ODD, ids=repr)
+@pytest.mark.parametrize("one", ODD, ids=lambda one: type(one).__name__)
 def test_declarations_of_any_arguments_are_refused_as_spec_errors(one: Any):
     for two in ODD:
         for declared in (
