@@ -13,7 +13,7 @@ from telegram_router.wire.hub import Hub
 from telegram_router.wire.links import Outcomes
 from telegram_router.wire.listeners import Acceptor
 
-ENDS = {"closed by the client": "peer", "stopped": "drain"}  # of sessions, where no error ended them
+ENDS = {"closed by the client": "peer", "stopped": "drain", "drained": "drain"}  # of sessions, where no error ended them
 INVALID = ("E-FLD", "E-ENC", "E-FRM")  # refused for what they hold; all other codes are rules and bounds
 ENDED = ("E-BCK",)  # codes with which requests end; all others that a spec may name refuse telegrams
 
@@ -44,9 +44,13 @@ def _connections(
 ) -> Iterator[Family]:
     yield "sessions_active", [((name,), each.open) for name, each in acceptors.items()]
     yield "sessions_total", [((name,), each.total) for name, each in acceptors.items()]
-    closed = [((group, ENDS.get(reason, reason)), count) for (group, reason), count in hub.closed.items() if group in acceptors]
+    closed: dict[tuple[str, ...], int] = {}
+    for (group, reason), count in hub.closed.items():
+        if group in acceptors:
+            key = (group, ENDS.get(reason, reason))
+            closed[key] = closed.get(key, 0) + count
     refused = [((name, "E-LIM-05"), each.turned_away) for name, each in acceptors.items()]
-    yield "sessions_closed_total", closed + refused
+    yield "sessions_closed_total", [*closed.items(), *refused]
     yield "links_active", [(key, each.up) for key, each in outcomes.items()]
     tried: list[Sample] = [((*key, "ok"), each.connected) for key, each in outcomes.items()]
     yield "connects_total", tried + [((*key, "E-BCK-10"), each.failed) for key, each in outcomes.items()]

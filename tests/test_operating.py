@@ -158,6 +158,16 @@ async def test_a_token_is_found_by_the_configuration_and_a_wrong_one_is_told(tmp
         assert (refused.exit_code, refused.stdout) == (1, "") and refused.stderr.startswith("E-ADM-03: ")
 
 
+async def test_a_listener_is_drained(tmp_path: Path):
+    async with Host() as core, steered(core, tmp_path) as router:
+        client = await router.connect()
+        await router.until(lambda: router.router.acceptors["companies"].open)
+        drained = await calls("drain", "companies", "--over", "0", "--patience", "1", "--socket", tmp_path / "admin.sock")
+        assert await client.closed() == b""
+    assert drained.exit_code == 0
+    assert drained.stdout == "companies: accepts no more; 1 sessions leave within 0 s, busy ones 1 s later\n"
+
+
 # --- no router there
 
 

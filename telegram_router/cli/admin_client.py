@@ -102,11 +102,13 @@ class Client:
 
     def order_backend(self, service: str, backend: str, order: answers.BackendOrder) -> answers.BackendSeen:
         path = f"/services/{quote(service, safe='')}/backends/{quote(backend, safe='')}"
-        said = {key: value for key, value in msgspec.to_builtins(order).items() if value is not None}
-        return self._ask("POST", path, answers.BackendSeen, said)
+        return self._ask("POST", path, answers.BackendSeen, _said(order))
 
     def failback(self, service: str) -> answers.Returned:
         return self._ask("POST", f"/services/{quote(service, safe='')}/failback", answers.Returned, {})
+
+    def drain_listener(self, listener: str, order: answers.ListenerOrder) -> answers.ListenerDrained:
+        return self._ask("POST", f"/listeners/{quote(listener, safe='')}/drain", answers.ListenerDrained, _said(order))
 
     def _ask(self, method: str, path: str, kind: type[T], body: dict[str, Any] | None = None) -> T:
         try:
@@ -147,3 +149,7 @@ class Client:
         return RouterError(
             "E-ADM-07", f"this is not the admin API of this version: {why}", where=str(self._where.place), do=CODES["E-ADM-07"].do
         )
+
+
+def _said(order: msgspec.Struct) -> dict[str, Any]:
+    return {key: value for key, value in msgspec.to_builtins(order).items() if value is not None}

@@ -99,6 +99,34 @@ def backend(service: str, backend: str, state: str | None, weight: int | None, w
     return order_backend(where_of(options), service, backend, state, weight, wait, as_json)
 
 
+@click.command(epilog=_example("telegram-router drain branches --over 120"))
+@click.argument("listener")
+@_asks
+@click.option(
+    "--over",
+    metavar="SECONDS",
+    type=click.FloatRange(0, 86_400),
+    default=60.0,
+    show_default=True,
+    help="Spread the sessions' ends over this time.",
+)
+@click.option(
+    "--patience",
+    metavar="SECONDS",
+    type=click.FloatRange(0, 86_400),
+    help="How long each may still be busy then. Default: `drain` of the configuration.",
+)
+@AS_JSON
+def drain(listener: str, over: float, patience: float | None, as_json: bool, **options: Any) -> int:
+    """Accept no more sessions at a LISTENER, and part with those that are open, each when nothing of it is open.
+
+    Its address is free at once; other listeners and all links go on. There is no way back but to start the router anew.
+    """
+    from telegram_router.cli.steering import drain_listener
+
+    return drain_listener(where_of(options), listener, over, patience, as_json)
+
+
 @click.command(epilog=_example("telegram-router failback transfer"))
 @click.argument("service")
 @_asks
@@ -113,4 +141,4 @@ def failback(service: str, as_json: bool, **options: Any) -> int:
     return fail_back(where_of(options), service, as_json)
 
 
-COMMANDS = (status, top, exchanges, backend, failback)
+COMMANDS = (status, top, exchanges, backend, failback, drain)

@@ -197,3 +197,15 @@ def fail_back(where: Where, service: str, as_json: bool) -> int:
     else:
         say(f"{service}: priority {returned.after} is in use again, {returned.before} was")
     return 0
+
+
+def drain_listener(where: Where, listener: str, over: float, patience: float | None, as_json: bool) -> int:
+    """Take a listener's door away and part with its sessions."""
+    drained = Client(reach(where)).drain_listener(listener, answers.ListenerOrder(over, patience))
+    if as_json:
+        say_json(msgspec.to_builtins(drained))
+    else:
+        say(
+            f"{listener}: accepts no more; {drained.sessions:,} sessions leave within {drained.over_s:g} s, busy ones {drained.patience_s:g} s later"
+        )
+    return 0

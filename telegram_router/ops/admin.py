@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,7 @@ from telegram_router.ops.survey import Subject
 from telegram_router.ops.tokens import is_token
 from telegram_router.routing import Service
 from telegram_router.routing.backends import Admin, Backend
+from telegram_router.wire import parting
 
 WRITE_TIMEOUT_MS = 10_000
 READ_ON = 4 * 1024 * 1024  # of a body that is too large: who still sends does not read the refusal
@@ -59,28 +61,33 @@ async def serve_admin(
     task_status: trio.TaskStatus[Address | Path] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve the admin API for ever; started with the address that is really bound, or the path. Raises RouterError E-CFG-09."""
-    application = Api(subject, token, log, place.host if isinstance(place, Address) else "").application()
     if isinstance(place, Address):
         with await listening(place, "the admin address", WRITE_TIMEOUT_MS) as sock:
             task_status.started(Address(*sock.getsockname()[:2]))
-            await admit(sock, application, log.bug)
+            await _serve(sock, subject, token, log, place.host)
     else:
         with listening_at(place) as sock:
             inode = os.stat(place).st_ino
             try:
                 task_status.started(place)
-                await admit(sock, application, log.bug)
+                await _serve(sock, subject, token, log, "")
             finally:
                 remove(place, inode)
+
+
+async def _serve(sock: socket.socket, subject: Subject, token: Callable[[], str | None], log: Log, host: str) -> None:
+    async with trio.open_nursery() as nursery:  # of orders that take their time
+        await admit(sock, Api(subject, token, log, nursery, host).application(), log.bug)
 
 
 class Api:
     """The operations of the table, each as a method of its name."""
 
-    def __init__(self, subject: Subject, token: Callable[[], str | None], log: Log, host: str = "") -> None:
+    def __init__(self, subject: Subject, token: Callable[[], str | None], log: Log, nursery: trio.Nursery, host: str = "") -> None:
         self._subject = subject
         self._token = token
         self._log = log
+        self._nursery = nursery
         self._host = host
 
     def application(self) -> Starlette:
@@ -187,6 +194,24 @@ class Api:
             raise Refusal("E-ADM-05", "no backend of a better priority is fit", do="look at the states of its backends")
         self._record(request, "failback", {"priority": before}, {"priority": after}, service=service.name)
         return answers.Returned(service.name, before, after)
+
+    async def drain_listener(self, request: Request, order: answers.ListenerOrder) -> answers.ListenerDrained:
+        name = request.path_params["listener"]
+        door = self._subject.acceptors().get(name)
+        if door is None:
+            raise Refusal("E-ADM-01", "there is no listener of this name", do=_known(self._subject.acceptors()))
+        if not door.accepting:
+            raise Refusal("E-ADM-05", "the listener is drained already, or the router stops", do="look at its sessions in the status")
+        patience = self._subject.config().drain if order.patience_s is None else order.patience_s
+        count = len(parting.sessions_of(self._subject.hub, name))
+        door.close()
+        self._nursery.start_soon(self._part, name, order.over_s, patience)
+        self._record(request, "drain_listener", {"accepting": True}, {"accepting": False}, listener=name)
+        return answers.ListenerDrained(name, count, order.over_s, patience)
+
+    async def _part(self, listener: str, over: float, patience: float) -> None:
+        await parting.part(self._subject.hub, listener, over, patience)
+        self._log.info("listener_drained", listener=listener)
 
     def _service(self, request: Request) -> Service:
         service = self._subject.switch.services.get(request.path_params["service"])

@@ -210,6 +210,15 @@ class Returned(Answer):
     after: int | None
 
 
+class ListenerDrained(Answer):
+    """`sessions` are those that are parted with from now on."""
+
+    name: str
+    sessions: int
+    over_s: float
+    patience_s: float
+
+
 # --- what is sent to it
 
 
@@ -218,6 +227,13 @@ class BackendOrder(Struct, frozen=True, forbid_unknown_fields=True):
 
     state: AdminState | None = None
     weight: Annotated[int, Meta(ge=1, le=100)] | None = None
+
+
+class ListenerOrder(Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds: over which the sessions' ends are spread, and for which each may still be busy. Default: 60, and `drain` of the file."""
+
+    over_s: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
+    patience_s: Annotated[float, Meta(ge=0, le=86_400)] | None = None
 
 
 class NoOrder(Struct, frozen=True, forbid_unknown_fields=True):

@@ -119,7 +119,7 @@ def _listener(listener: Listener, subject: Subject, config: Config) -> answers.L
         address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         spec=listener.spec.name,
         tls=settings is not None and settings.tls is not None,
-        accepting=subject.ready,
+        accepting=subject.ready and acceptor.accepting,
         sessions=acceptor.open,
         max_sessions=settings.max_sessions if settings is not None else 0,
         sessions_total=acceptor.total,

@@ -73,9 +73,12 @@ class Acceptor:
         self.turned_away = 0
 
     async def run(self) -> None:
-        """Accept for ever. A full table of files pauses accepting; it never ends it."""
-        while True:
-            await trio.lowlevel.wait_readable(self._sock)
+        """Accept until the door is taken away. A full table of files pauses accepting; it never ends it."""
+        while self.accepting:
+            try:
+                await trio.lowlevel.wait_readable(self._sock)
+            except trio.ClosedResourceError:
+                return
             try:
                 # Many at a time: under load this task gets its turn only every few milliseconds.
                 for _ in range(ACCEPT_AT_ONCE):
@@ -96,7 +99,14 @@ class Acceptor:
 
     def close(self) -> None:
         """Take the door away: clients that dial now are refused by the kernel."""
-        self._sock.close()
+        if self.accepting:
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+
+    @property
+    def accepting(self) -> bool:
+        """Whether the door is there."""
+        return self._sock.fileno() >= 0
 
     def _turn_away(self, sock: socket.socket) -> None:
         sock.close()

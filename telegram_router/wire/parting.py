@@ -1,0 +1,74 @@
+"""Parts with the sessions of a listener while the router goes on: each at a telegram boundary, spread over a time."""
+
+# Rules this file keeps, all of them tested:
+#
+# 1. A session ends when nothing of it is open: no request, no answer, no half of a telegram.
+# 2. One that never comes to that is ended when its patience is over: it is read no more, and its answers still go out.
+# 3. Sessions leave one after the other, so that they do not all come back to the next router in the same second.
+
+from __future__ import annotations
+
+from functools import partial
+
+import trio
+
+from telegram_router.wire.connection import Stage
+from telegram_router.wire.hub import Hub
+from telegram_router.wire.telegram_connection import TelegramConnection
+
+REASON = "drained"
+LOOK = 0.05  # seconds between two looks for sessions that may leave
+AT_ONCE = 64  # sessions in one step of the hub
+
+
+def sessions_of(hub: Hub, listener: str) -> list[TelegramConnection]:
+    """The listener's sessions that nobody parts with yet, oldest first."""
+    return [
+        each
+        for each in hub.connections.values()
+        if isinstance(each, TelegramConnection)
+        and each.is_session
+        and each.name.rpartition("#")[0] == listener
+        and each.stage in (Stage.HANDSHAKE, Stage.OPEN)
+    ]
+
+
+def is_idle(session: TelegramConnection) -> bool:
+    """Whether it can leave and nothing is missed: all that it sent has been answered, all that it was asked as well."""
+    peer = session.peer
+    if session.stage is Stage.HANDSHAKE or peer is None:
+        return True
+    whole = session.partial_since is None and not session.backlogged and not peer.paused
+    return whole and not (peer.open or peer.load or peer.outbox or session.cipher)
+
+
+async def part(hub: Hub, listener: str, over: float, patience: float) -> None:
+    """Return when every session has been parted with: the last one's turn comes after `over` seconds, and each may be busy
+    for `patience` seconds more."""
+    while found := sessions_of(hub, listener):
+        await _part_with(hub, _turns(found, hub.clock(), over), patience)
+        over = 0.0  # for those who had come in, and whom the hub did not know yet
+
+
+async def _part_with(hub: Hub, turns: list[tuple[TelegramConnection, float]], patience: float) -> None:
+    while turns:
+        now = hub.clock()
+        leaving = [each for each, at in turns if at <= now and (is_idle(each) or at + patience <= now)][:AT_ONCE]
+        if leaving:
+            hub.enter(partial(_end, hub, leaving))
+        await trio.sleep(LOOK)
+        turns = [(each, at) for each, at in turns if each not in leaving and each.stage in (Stage.HANDSHAKE, Stage.OPEN)]
+
+
+def _turns(sessions: list[TelegramConnection], began: float, over: float) -> list[tuple[TelegramConnection, float]]:
+    """When each one's turn comes, evenly over the time; with one session it comes at once."""
+    step = over / max(1, len(sessions) - 1)
+    return [(session, began + step * place) for place, session in enumerate(sessions)]
+
+
+def _end(hub: Hub, sessions: list[TelegramConnection], now: float) -> None:
+    for session in sessions:
+        if session.stage is Stage.OPEN:
+            session.finish(REASON, now)
+        elif session.stage is Stage.HANDSHAKE:
+            hub.drop(session, REASON)
