@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from typing import Final
 
 import click
 import msgspec
 
+from telegram_router.cli.specs import message_named
 from telegram_router.telegrams import Spec, Telegram, to_object
 from telegram_router.telegrams.generate import sample
 
@@ -17,13 +17,9 @@ FORMATS: Final = ("hex", "raw", "json")
 
 def sample_spec(spec: Spec, message: str | None, seed: str, count: int | None, form: str, unframed: bool) -> int:
     """Write `count` telegrams of a message, one behind the other; without a message of all of them in turn. Returns the exit code."""
-    if message is not None and message not in spec.messages:
-        close = difflib.get_close_matches(message, list(spec.messages), 1)
-        hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(spec.messages)}."
-        raise click.UsageError(f"{spec.name} has no such message. {hint}")
     if form == "raw" and sys.stdout.isatty():
         raise click.UsageError("Telegrams are bytes, which may steer a terminal: use --format hex, or write to a file with > FILE.")
-    names = [*spec.messages] if message is None else [message]
+    names = [*spec.messages] if message is None else [message_named(spec, message).name]
     out = sys.stdout.buffer
     for number in range(len(names) if count is None else count):
         telegram = sample(spec, names[number % len(names)], seed, number // len(names))

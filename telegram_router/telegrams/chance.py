@@ -21,13 +21,6 @@ class Chance:
         parts = b"".join(str(part).encode("utf-8") + b"\0" for part in seed)
         self._state = int.from_bytes(hashlib.sha256(parts).digest()[:8], "big")
 
-    @classmethod
-    def from_state(cls, state: int) -> Chance:
-        """The plain generator, to be compared with other implementations."""
-        made = cls()
-        made._state = state & _WORD
-        return made
-
     def word(self) -> int:
         """The next 64 bits."""
         self._state = (self._state + 0x9E3779B97F4A7C15) & _WORD

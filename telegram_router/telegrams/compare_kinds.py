@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from telegram_router.telegrams.fields import Code, FieldFault, Filler, Fixed, Kind, Length, Text
+from telegram_router.telegrams.fields.encodings import keeps_ascii
 from telegram_router.telegrams.layout import PlannedField
 
 if TYPE_CHECKING:
@@ -114,14 +115,9 @@ def _blank(before: Any, after: Any) -> Judgement:
 
 
 def _encoding(before: Any, after: Any) -> Judgement:
-    if (before or "ascii") == "ascii" and _keeps_ascii(after or "ascii"):
+    if (before or "ascii") == "ascii" and keeps_ascii(after or "ascii"):
         return YES
     return Judgement(Answer.SOME, "characters are read by another code page")
-
-
-def _keeps_ascii(encoding: str) -> bool:
-    plain = "".join(map(chr, range(0x20, 0x7F)))
-    return plain.encode(encoding, "replace") == plain.encode("ascii")
 
 
 _JUDGES: Final[Mapping[str, Callable[[Any, Any], Judgement]]] = {

@@ -122,11 +122,6 @@ class Framing:
                 answered.setdefault(around + len(poll.answer) + poll.echo, []).append(poll)
         return asked, answered
 
-    @property
-    def poll_sizes(self) -> frozenset[int]:
-        """Frame sizes of poll requests and answers: any other frame is no poll."""
-        return frozenset(self._asked) | frozenset(self._answered)
-
     def poll_answer(self, frame: bytes) -> bytes | None:
         """The frame that answers a poll; None when the frame is no poll or wants no answer."""
         for poll in self._asked.get(len(frame), ()):

@@ -456,5 +456,9 @@ def _unreadable(problems: Sequence[FieldProblem]) -> BackendError:
     first = problems[0]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return BackendError(
-        "E-BCK-06", f"answer cannot be read: {first.code}: {first.what}{more}", Delivery.SENT_UNKNOWN, where=first.path, expected=first.expected
+        "E-BCK-06",
+        f"answer cannot be read: {first.code}: {first.what}{more}",
+        Delivery.SENT_UNKNOWN,
+        where=first.path,
+        expected=first.expected,
     )

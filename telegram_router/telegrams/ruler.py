@@ -14,10 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from telegram_router.telegrams.codepages import SHIFT_IN, SHIFT_OUT
 from telegram_router.telegrams.fields import FieldFault, Kind, Text
 from telegram_router.telegrams.fields.charset import CharKind
+from telegram_router.telegrams.fields.encodings import codec_name, is_mixed
 
 ACROSS: Final = 24  # bytes on a line: 72 columns and the indent
+UNSHOWN: Final = "·"
 _REACH: Final = 4  # bytes shown on either side of what is bad
 _MOST: Final = 4 * ACROSS
 _NAMED: Final = re.compile(r"byte ([0-9]+) of the field")
@@ -130,38 +133,37 @@ def _cell(byte: int, text: str, bad: bool, masked: bool) -> Cell:
 def characters(kind: Kind | None, part: bytes) -> list[str]:
     """The text of each byte, in the field's own encoding: "" for the bytes of a character behind its first."""
     codec = kind.encoding or "ascii" if isinstance(kind, Text) else _codec_of(kind)
+    return characters_in(codec, part, double=getattr(kind, "double_byte", False))
+
+
+def characters_in(encoding: str, part: bytes, *, double: bool = False) -> list[str]:
+    """The same in an encoding that is known; `double`: without the shift codes that stand around double bytes elsewhere."""
+    mixed = is_mixed(codec_name(encoding) or "")
+    shifted = mixed and double
     shown: list[str] = []
-    shifted = getattr(kind, "double_byte", False)  # between the codes of EBCDIC pages that shift to double bytes and back
     while len(shown) < len(part):
         at = len(shown)
-        if part[at] in (0x0E, 0x0F) and _is_mixed(codec):
-            shifted = part[at] == 0x0E
-            shown.append("·")
+        if mixed and part[at : at + 1] in (SHIFT_OUT, SHIFT_IN):
+            shifted = part[at : at + 1] == SHIFT_OUT
+            shown.append(UNSHOWN)
             continue
-        shown += _one(part[at:], codec, shifted)
+        shown += _one(part[at:], encoding, shifted)
     return shown[: len(part)]
 
 
 def _one(rest: bytes, codec: str, shifted: bool) -> list[str]:
     for count in (2,) if shifted else (1, 2, 3, 4):
-        piece = b"\x0e" + rest[:count] + b"\x0f" if shifted else rest[:count]
+        piece = SHIFT_OUT + rest[:count] + SHIFT_IN if shifted else rest[:count]
         try:
             text = piece.decode(codec)
         except (UnicodeError, LookupError):
             continue
-        return [text if len(text) == 1 and text.isprintable() else "·", *[""] * (count - 1)]
-    return ["·"]
+        return [text if len(text) == 1 and text.isprintable() else UNSHOWN, *[""] * (count - 1)]
+    return [UNSHOWN]
 
 
 def _codec_of(kind: Kind | None) -> str:
     return kind.charset.codec or "ascii" if isinstance(kind, CharKind) else "ascii"
-
-
-def _is_mixed(codec: str) -> bool:
-    try:
-        return b"\x0e\x0f".decode(codec) == ""
-    except (UnicodeError, LookupError):
-        return False
 
 
 # --- which bytes are bad ------------------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from telegram_router.errors import FieldError
 from telegram_router.telegrams import Telegram, load_spec
+from telegram_router.telegrams.fields import binary_length
 from telegram_router.telegrams.generate import sample
 from telegram_router.telegrams.importers.copybook import CopybookOptions, decoded, import_copybook, selection
-from telegram_router.telegrams.importers.copybook_pictures import PictureError, binary_size, parse_picture
+from telegram_router.telegrams.importers.copybook_pictures import PictureError, parse_picture
 from telegram_router.telegrams.importers.model import Import, Imported, ImportedField, ImportedGroup, ImportedTable, ImportedViews, leaves
 from telegram_router.telegrams.importers.source import spec_source
 
@@ -251,7 +252,7 @@ def test_any_picture_is_understood_or_refused(text: str):
 @pytest.mark.parametrize("dialect", ["ibm", "gnucobol", "mf"])
 @given(digits=st.integers(1, 38), signed=st.booleans())
 def test_a_binary_field_holds_all_its_digits(dialect: Any, digits: int, signed: bool):
-    assert 10**digits - 1 < 1 << (8 * binary_size(digits, signed, dialect) - signed)
+    assert 10**digits - 1 < 1 << (8 * binary_length(digits, dialect, signed) - signed)
 
 
 # --- levels, groups, tables

@@ -51,6 +51,9 @@ def test_text_is_shown_in_the_fields_own_encoding():
     assert characters(Text(5, "shift_jis"), "ｶ日本".encode("shift_jis")) == ["ｶ", "日", "", "本", ""]
     assert characters(Text(6, "utf-8"), "가나".encode()) == ["가", "", "", "나", "", ""]
     assert characters(Text(8, "cp933"), "한글A".encode("cp933").ljust(8, b"\x40")) == ["·", "한", "", "글", "", "·", "A", " "]
+    assert characters(Text(4, "cp933", double_byte=True), "한글".encode("cp933")[1:-1]) == ["한", "", "글", ""]
+    assert characters(Text(4, "cp949", double_byte=True), "한글".encode("cp949")) == ["한", "", "글", ""]
+    assert characters(Text(4, "utf-16-be", double_byte=True), "한A".encode("utf-16-be")) == ["한", "", "A", ""]
     assert characters(None, b"A\x1b\xff") == ["A", "·", "·"]
     assert characters(KOREAN, b"\xc8") == ["·"]
 

@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from telegram_router.telegrams.codepages import SHIFT_IN, SHIFT_OUT
+from telegram_router.telegrams.explain import display_width
 from telegram_router.telegrams.exporters.walk import Line, planned_path
 from telegram_router.telegrams.fields import CharKind, Filler
-from telegram_router.telegrams.fields.encodings import is_mixed
+from telegram_router.telegrams.ruler import UNSHOWN, characters_in
 
 if TYPE_CHECKING:
     from telegram_router.telegrams.spec import MessageLayout
@@ -73,40 +73,16 @@ def shown_bytes(message: MessageLayout, telegram: bytes) -> list[str]:
     for planned in message.fields_of(telegram):
         part = telegram[planned.offset : None if planned.is_opaque else planned.end]
         is_text = isinstance(planned.kind, CharKind | Filler) or not planned.kind.binary  # packed digits are no characters
-        shown += characters(part, getattr(planned.kind, "encoding", None) or message.spec.encoding) if is_text else [_UNSHOWN] * len(part)
+        encoding = getattr(planned.kind, "encoding", None) or message.spec.encoding
+        double = getattr(planned.kind, "double_byte", False)
+        shown += characters(part, encoding, double=double) if is_text else [UNSHOWN] * len(part)
     return shown + characters(telegram[len(shown) :], message.spec.encoding)
 
 
-def characters(part: bytes, encoding: str) -> list[str]:
+def characters(part: bytes, encoding: str, *, double: bool = False) -> list[str]:
     """One text for each byte, of as many columns as the byte has; what is not printable is a middle dot."""
-    shown: list[str] = []
-    mixed, double = is_mixed(encoding), False
-    while len(shown) < len(part):
-        rest = part[len(shown) :]
-        if mixed and rest[:1] in (SHIFT_OUT, SHIFT_IN):
-            double = rest[:1] == SHIFT_OUT
-            shown.append(_UNSHOWN)
-        elif double:
-            shown += _decoded(rest[:2], b"\x0e%s\x0f" % rest[:2], encoding) or [_UNSHOWN]
-        else:
-            shown += _next_character(rest, encoding)
+    shown = characters_in(encoding, part, double=double)
+    begins = [at for at, text in enumerate(shown) if text]
+    for at, end in itertools.pairwise([*begins, len(shown)]):
+        shown[at] += " " * (end - at - display_width(shown[at]))
     return shown
-
-
-_UNSHOWN: Final = "·"
-
-
-def _next_character(rest: bytes, encoding: str) -> list[str]:
-    found = (_decoded(rest[:size], rest[:size], encoding) for size in range(1, min(4, len(rest)) + 1))
-    return next((shown for shown in found if shown), [_UNSHOWN])
-
-
-def _decoded(part: bytes, shifted: bytes, encoding: str) -> list[str]:
-    """The one character of some bytes, filled up to as many columns; nothing where they are none."""
-    try:
-        text = shifted.decode(encoding)
-    except UnicodeError:
-        return []
-    if len(text) != 1 or not text.isprintable():
-        return []
-    return [text, *[""] * (len(part) - 1)] if len(part) < 3 else [text, "", *[" "] * (len(part) - 2)]

@@ -1,6 +1,6 @@
 """The field kinds a spec is written with: what bytes each accepts, what value they mean, and the way back."""
 
-from telegram_router.telegrams.fields.binary import BINARY_DIALECTS, Binary, binary_length
+from telegram_router.telegrams.fields.binary import Binary, binary_length
 from telegram_router.telegrams.fields.charset import ASCII, CharKind, Charset, alphabet_of, charset_of
 from telegram_router.telegrams.fields.codes import Code
 from telegram_router.telegrams.fields.edited import Edited
@@ -29,7 +29,6 @@ from telegram_router.telegrams.fields.zoned import Zoned
 __all__ = [
     "ASCII",
     "BIJECTIVE",
-    "BINARY_DIALECTS",
     "CONTROL_BYTES",
     "LATIN",
     "MISSING",

@@ -21,12 +21,13 @@ def _smallest(digits: int, signed: bool) -> int:
     return (int(10**digits - 1).bit_length() + signed + 7) // 8
 
 
+MOST_DIGITS: Final = 38
+
 _LENGTHS: Final[Mapping[str, Callable[[int, bool], int]]] = {
-    "ibm": _stepped((4, 2), (9, 4), (18, 8), (38, 16)),
-    "gnucobol": _stepped((2, 1), (4, 2), (9, 4), (18, 8), (38, 16)),
+    "ibm": _stepped((4, 2), (9, 4), (18, 8), (MOST_DIGITS, 16)),
+    "gnucobol": _stepped((2, 1), (4, 2), (9, 4), (18, 8), (MOST_DIGITS, 16)),
     "mf": _smallest,
 }
-BINARY_DIALECTS: Final = tuple(_LENGTHS)
 
 
 def binary_length(digits: int, dialect: str = "ibm", signed: bool = True) -> int:
@@ -34,8 +35,8 @@ def binary_length(digits: int, dialect: str = "ibm", signed: bool = True) -> int
 
     Beyond 18 digits the first two take 16 bytes. The sizes are those that GnuCOBOL uses under -std=ibm, by default and under -std=mf.
     """
-    if not 1 <= digits <= 38:
-        raise ValueError(f"a binary item has 1 to 38 digits, not {digits}")
+    if not 1 <= digits <= MOST_DIGITS:
+        raise ValueError(f"a binary item has 1 to {MOST_DIGITS} digits, not {digits}")
     return _LENGTHS[dialect](digits, signed)
 
 

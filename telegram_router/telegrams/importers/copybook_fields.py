@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from telegram_router.telegrams.fields import binary_length
 from telegram_router.telegrams.fields.encodings import codec_name, wide_blank_of
 from telegram_router.telegrams.importers.copybook_entries import Entry, Named, Value
 from telegram_router.telegrams.importers.copybook_pictures import (
@@ -13,7 +14,6 @@ from telegram_router.telegrams.importers.copybook_pictures import (
     Picture,
     PictureError,
     alignment,
-    binary_size,
     fixed_size,
     parse_picture,
 )
@@ -130,9 +130,9 @@ class Fields:
 
     def _binary(self, digits: int, scale: int, signed: bool, usage: str) -> _Kind:
         if usage in ("COMP-X", "COMP-N"):
-            length = binary_size(digits, signed, "mf")
+            length = binary_length(digits, "mf", signed)
         else:
-            length = binary_size(digits, signed, self.dialect)
+            length = binary_length(digits, self.dialect, signed)
         order = {"COMP-5": self.native, "COMP-N": self.native_hex}.get(usage, "big")
         limit = digits if usage == "COMP" else None
         return _Kind(_call("Binary", length, digits=limit, scale=scale, signed=signed, order=order), length, {})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
+
+from telegram_router.telegrams.fields.binary import MOST_DIGITS
 
 Category = Literal["text", "number", "edited", "edited text", "wide", "float"]
 Dialect = Literal["ibm", "gnucobol", "mf"]
 
-MOST_DIGITS: Final = 38
 _REPEATED: Final = re.compile(r"(.)\((\d{1,6})\)", re.DOTALL)
 
 
@@ -98,17 +98,6 @@ def fixed_size(usage: str, dialect: Dialect) -> int | None:
     if usage in _POINTERS:
         return 4 if dialect == "ibm" else 8
     return {**_PLAIN_BINARIES, **_FLOATS, "INDEX": 4}.get(usage)
-
-
-def binary_size(digits: int, signed: bool, dialect: Dialect) -> int:
-    """Bytes of COMP, COMP-4 and COMP-5 with a picture of 9s."""
-    if dialect == "mf":
-        most = 10**digits - 1
-        return next(size for size in range(1, 17) if most < 1 << (8 * size - signed))
-    steps: Mapping[int, int] = {4: 2, 9: 4, 18: 8, MOST_DIGITS: 16}
-    if dialect == "gnucobol" and digits <= 2:
-        return 1
-    return next(size for most, size in steps.items() if digits <= most)
 
 
 def alignment(usage: str, size: int, dialect: Dialect) -> int:

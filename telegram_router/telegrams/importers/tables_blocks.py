@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, Literal
 
-from telegram_router.telegrams.importers.tables_headings import Columns, columns_of, is_total, plain, section_of
+from telegram_router.telegrams.importers.tables_headings import Columns, columns_of, is_total, section_of
 from telegram_router.telegrams.importers.tables_types import cell_length, cell_type
 from telegram_router.telegrams.importers.workbook import Cell, Row, Sheet
 from telegram_router.telegrams.sheet_words import MESSAGE
@@ -332,8 +332,3 @@ def _describes(made: FieldRow) -> bool:
 def is_numbered(number: str) -> bool:
     """Whether a NO cell holds a number of a field: 3, 3-1, 3.1, 3-1-2."""
     return bool(re.fullmatch(r"\d{1,4}([-.]\d{1,4})*\.?", number))
-
-
-def facts_named(facts: Iterable[Fact], pattern: re.Pattern[str]) -> Iterator[Fact]:
-    """Facts whose key matches."""
-    return (fact for fact in facts if pattern.fullmatch(plain(fact.key)))

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from telegram_router.telegrams.fields.binary import MOST_DIGITS, binary_length
 from telegram_router.telegrams.importers.tables_blocks import FieldRow, Line, RepeatRow, TotalRow, times_in
 from telegram_router.telegrams.importers.tables_declared import Declared, read_declared
 from telegram_router.telegrams.importers.tables_findings import Told
 from telegram_router.telegrams.importers.tables_headings import Columns, plain
-from telegram_router.telegrams.importers.tables_kinds import binary_length, is_filler
+from telegram_router.telegrams.importers.tables_kinds import is_filler
 from telegram_router.telegrams.importers.tables_types import CellType, cell_length, cell_type, whole_number
 
 STORAGES: Final[tuple[Literal["max", "shift"], ...]] = ("max", "shift")
@@ -287,7 +288,7 @@ def all_items(items: Iterable[Item]) -> Iterator[Item]:
 
 def _bytes_of(kind: CellType) -> int | None:
     if kind.form == "binary" and kind.size:
-        return binary_length(kind.size)
+        return binary_length(min(kind.size, MOST_DIGITS))
     return kind.length()
 
 

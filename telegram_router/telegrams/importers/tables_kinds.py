@@ -143,11 +143,6 @@ def _binary(wanted: Wanted) -> Meaning:
     return Meaning(_call("Binary", wanted.length, *digits, *scale, *unsigned, *_log(wanted)), wanted.length)
 
 
-def binary_length(digits: int) -> int:
-    """Bytes of a COMP field, as IBM sizes them."""
-    return 2 if digits <= 4 else 4 if digits <= 9 else 8
-
-
 def _moment(wanted: Wanted) -> Meaning | None:
     form = moment_form(wanted.names, wanted.note, wanted.length, wanted.type)
     if form is None:
