@@ -248,14 +248,14 @@ class Screen:
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 30, 120, 0, 0))
         command = [sys.executable, "-m", "telegram_router", *map(str, arguments)]
-        environment = {**os.environ, "TERM": "xterm-256color"}
+        environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "30"}
         self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True)
         os.close(slave)
         self.master = master
         self.text = ""
 
     def shows(self, wanted: str, times: int = 1) -> None:
-        end = time.monotonic() + 8
+        end = time.monotonic() + 20
         while self.text.count(wanted) < times:
             assert time.monotonic() < end, self.text
             self.text += os.read(self.master, 65_536).decode("utf-8", "replace")
