@@ -86,7 +86,7 @@ def test_a_telegram_is_shown_as_bytes_and_as_json(played: subprocess.CompletedPr
 
 def test_keys_are_readable_by_their_owner_alone(folder: Path):
     keys = list(folder.glob("*.key"))
-    assert len(keys) == 3
+    assert len(keys) == 4
     assert {stat.S_IMODE(path.stat().st_mode) for path in (*keys, folder / "bank.ledger")} == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from telegram_router import __version__
+from telegram_router.cli.certs import certs
 from telegram_router.cli.operating import COMMANDS
 from telegram_router.errors import ConfigError, RouterError
 
@@ -171,7 +172,7 @@ def demo(keep: bool) -> int:
     return show(keep)
 
 
-for operators in COMMANDS:
+for operators in (*COMMANDS, certs):
     main.add_command(operators)
 
 

@@ -13,11 +13,11 @@ from typing import Final
 import trio
 
 from telegram_router.demo.books import Asked, Books, Key
-from telegram_router.demo.certificates import Authority
 from telegram_router.demo.ledger import OPENING_BALANCE, entries
 from telegram_router.demo.parties import Company, CreditService, DepositHost, client_context, listening
 from telegram_router.demo.processes import Child, RouterLog, scrape, start_host, start_router
 from telegram_router.demo.telegrams import MEMOS, PAYEES, credit, made, shipped, transfer
+from telegram_router.wire.authority import Authority
 
 FIRST, SECOND, NOBODY = "TESTCO000001", "TESTCO000002", "TESTCO000099"
 CALM, STORM, AFTER = 150, 100, 40  # telegrams of each company in the three stretches of traffic
@@ -160,10 +160,10 @@ class Story:
     # --- before it begins
 
     def _certificates(self) -> None:
-        authority = Authority(self._folder)
-        authority.issue("router", ["router.demo"], server=True)
+        authority = Authority.make(self._folder, "telegram-router demo CA", days=1)
+        authority.issue("router", ["router.demo"], "server")
         for name in ("ganasangsa", "daramulsan"):
-            authority.issue(name, [f"{name}.demo"], server=False)
+            authority.issue(name, [f"{name}.demo"], "client")
 
     async def _host(self, name: str, port: int) -> tuple[Child, int]:
         return await start_host(name, port, self._ledger, self._folder / "hosts.log")
