@@ -202,3 +202,30 @@ def test_fields_of_level_77_beside_a_record_are_left_out_aloud(book: Path):
     made = call("spec", "import", book)
     assert made.exit_code == 0 and "counter" not in made.stdout
     assert "note  E-IMP-09  rec.cpy:4:8  COUNTER of level 77 is part of no record: left out" in made.stderr
+
+
+@pytest.mark.parametrize("name", ["rec.cpy", "layout.csv"])
+def test_what_is_larger_than_any_layout_is_refused_in_words(name: str, tmp_path: Path):
+    fields = range(10_001)
+    book = "       01  REC.\n" + "".join(f"           05  F{number} PIC X.\n" for number in fields)
+    sheet = "순번,항목명,타입,길이\n" + "".join(f"{number},f{number},X,1\n" for number in fields)
+    file = tmp_path / name
+    file.write_text(book if name.endswith(".cpy") else sheet, "utf-8")
+    made = call("spec", "import", file)
+    assert (made.exit_code, made.stdout) == (78, "")
+    assert "E-IMP-05" in made.stderr and name in made.stderr
+    assert "has 10,001 fields, more than 10,000" in made.stderr
+
+
+def test_a_copybook_of_too_many_words_is_refused_in_words(book: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("telegram_router.telegrams.importers.copybook_text._MAX_TOKENS", 500)
+    book.write_text("       01  REC.\n" + "           05  F PIC X.\n" * 130, "utf-8")
+    made = call("spec", "import", book)
+    assert made.exit_code == 78
+    assert "it has 653 words, more than 500" in made.stderr and "copied" not in made.stderr
+
+
+def test_a_finding_about_a_file_that_is_no_copybook_stays_readable(book: Path):
+    book.write_text(">>SOURCE FORMAT FREE\n" + "A" * 10_000 + "\n", "utf-8")
+    made = call("spec", "import", book)
+    assert made.exit_code == 78 and len(made.stderr) < 1000 and "AAA…" in made.stderr

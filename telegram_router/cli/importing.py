@@ -23,6 +23,7 @@ from telegram_router.telegrams.importers.tables import import_table_file
 
 _SHEETS: Final = (".csv", ".tsv", ".xlsx", ".xlsm", ".xls")
 _COPYBOOKS: Final = ("", ".cpy", ".cbl", ".cob", ".copy", ".cpb", ".inc", ".txt")
+_LONGEST: Final = 400  # letters of a finding
 _COLOURS: Final = {"error": "red", "warning": "yellow", "note": "cyan"}
 _BINARY_SHEETS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _ENTRY: Final = re.compile(
@@ -165,13 +166,18 @@ def _report(found: Import, problems: Sequence[ConfigProblem], path: Path, wanted
 def _findings(findings: Sequence[Finding]) -> Iterable[str]:
     if not findings:
         return
-    shown = [[finding.level, finding.code, printable(finding.where), printable(finding.what)] for finding in findings]
+    shown = [[finding.level, finding.code, printable(finding.where), _readable(finding.what)] for finding in findings]
     coloured = sys.stderr.isatty()
     for finding, line in zip(findings, aligned(shown), strict=True):
         colour = _COLOURS[finding.level]
         yield click.style(finding.level, fg=colour) + line[len(finding.level) :] if coloured else line
         if finding.do:
             yield " " * (max(len(row[0]) for row in shown) + 2) + f"to do: {printable(finding.do)}"
+
+
+def _readable(what: str) -> str:
+    """Not longer than a person reads: a file that is no copybook has words of thousands of letters."""
+    return printable(what if len(what) <= _LONGEST else f"{what[:_LONGEST]}…")
 
 
 def _summary(spec: ImportedSpec) -> Iterable[str]:

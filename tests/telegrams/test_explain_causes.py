@@ -90,7 +90,10 @@ CASES = {
     "a line end behind": (FRAME + b"\n", "a line end (LF) stands behind the telegram"),
     "CR LF behind": (FRAME + b"\r\n", "a line end (CR LF) stands behind the telegram"),
     "wrapped by an editor": (b"\r\n".join(FRAME[at : at + 80] for at in range(0, 304, 80)), "line ends were put inside (6 bytes)"),
-    "wrapped, and cut by its length": (b"\n".join(FRAME[at : at + 80] for at in range(0, 304, 80))[:304], "line ends were put inside (3 bytes)"),
+    "wrapped, and cut by its length": (
+        b"\n".join(FRAME[at : at + 80] for at in range(0, 304, 80))[:304],
+        "line ends were put inside (3 bytes)",
+    ),
     "a byte order mark": (b"\xef\xbb\xbf" + FRAME, "an editor put a byte order mark (EF BB BF) in front"),
     "NUL for blanks": (FRAME.replace(b" ", b"\0"), "padded with NUL (00) instead of blanks"),
     "a number padded with blanks": (patched("body.amount", b"      1234500"), "body.amount: padded with blanks or NUL"),

@@ -21,6 +21,7 @@ from telegram_router.telegrams.importers.model import (
     ImportedMessage,
     ImportedSpec,
     identifier,
+    too_large,
     unique,
 )
 
@@ -74,7 +75,11 @@ def import_copybook(
     """
     given = options or CopybookOptions()
     source = read_source(filename, content, given.form, copied)
-    spec = _Importer(source, filename, given).spec()
+    importer = _Importer(source, filename, given)
+    spec = importer.spec()
+    source.findings.extend(large := too_large(spec, importer.file))
+    if large:
+        return Import(None, tuple(_in_order(source.findings)))
     wrong = any(finding.level == "error" for finding in source.findings)
     return Import(None if wrong and not force else spec, tuple(_in_order(source.findings)))
 

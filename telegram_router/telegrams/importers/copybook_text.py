@@ -340,6 +340,10 @@ class _Reader:
         """All tokens of a text, those of the texts that it copies in their place."""
         text = _Lines(file, content, self.form, self.source).joined()
         tokens, done, at = [*_tokens(text, self.source)], list[Token](), 0
+        if len(tokens) > _MAX_TOKENS:
+            what = f"it has {len(tokens):,} words, more than {_MAX_TOKENS:,}"
+            self.source.find("error", "E-IMP-05", tokens[0].place, what, "give the copybook of one record")
+            return []
         while at < len(tokens):
             if tokens[at].word in ("COPY", "++INCLUDE", "-INC", "EXEC") and (end := self._statement(tokens, at)):
                 done += self._copy(tokens[at:end], (*open_files, file))

@@ -20,6 +20,8 @@ from construct.lib import Container
 Level = Literal["error", "warning", "note"]
 Codes: TypeAlias = str | tuple[str, str]
 
+MOST_FIELDS: Final = 10_000  # of a message
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -204,6 +206,16 @@ def _candidates(name: str, parent: str) -> Iterator[str]:
     while True:
         yield f"{name}_{number}"
         number += 1
+
+
+def too_large(spec: ImportedSpec | None, file: str) -> tuple[Finding, ...]:
+    """A finding when a message has more fields than any layout: to compile it would take minutes."""
+    for message in spec.messages if spec is not None else ():
+        count = sum(1 for _ in leaves(message.body))
+        if count > MOST_FIELDS:
+            what = f"{message.name} has {count:,} fields, more than {MOST_FIELDS:,}"
+            return (Finding("error", "E-IMP-05", file, what, "give the layout of one telegram, with OCCURS or 반복 for what is repeated"),)
+    return ()
 
 
 def leaves(nodes: Iterable[Imported]) -> Iterator[ImportedField]:

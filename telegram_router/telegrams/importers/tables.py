@@ -23,6 +23,7 @@ from telegram_router.telegrams.importers.model import (
     ImportedMessage,
     ImportedSpec,
     identifier,
+    too_large,
     unique,
 )
 from telegram_router.telegrams.importers.source import quoted
@@ -74,6 +75,8 @@ def import_tables(sheets: Sequence[Sheet], *, name: str = "", encoding: str | No
         return Import(None, (Finding("error", "E-IMP-05", file, what, "--encoding cp949, ascii or another code page"),))
     reading = _Reading(sheets, name, encoding)
     spec = reading.spec()
+    if large := too_large(spec, reading.file):
+        return Import(None, (*reading.findings, *large))
     fatal = any(finding.level == "error" for finding in reading.findings)
     return Import(None if spec is None or (fatal and not force) else spec, tuple(reading.findings))
 
