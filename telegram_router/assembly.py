@@ -1,4 +1,7 @@
-"""The switch that a plan describes: listeners, services, routes and their policies. Nobody is connected yet."""
+"""The switch that a plan describes: listeners, services, routes and their policies. Nobody is connected yet.
+
+A switch at work becomes what another plan describes by the same way: `prepare` makes the difference, `carry_out` puts it into effect.
+"""
 
 from __future__ import annotations
 
@@ -8,62 +11,114 @@ from typing import Any
 
 from telegram_router import plan as planning
 from telegram_router.config import HandlerService, Health, HttpService, Limit, Settings, TelegramService
+from telegram_router.config import Listener as ListenerSettings
 from telegram_router.plan import Plan
 from telegram_router.routing import Audience, Kind, Listener, ListenerPolicy, Route, RouteTable, Service, ServicePolicy, Switch
 from telegram_router.routing.backends import Ejection, Failover
 from telegram_router.routing.balance import Balance, First, HashRing, LeastOutstanding, RoundRobin
+from telegram_router.routing.changing import Change, ServiceTerms, carry_out
 from telegram_router.routing.limits import Limit as Counted
 from telegram_router.routing.limits import part
-from telegram_router.routing.routes import Test
+from telegram_router.routing.routes import Score, Test, place_of
 from telegram_router.telegrams import Spec
 from telegram_router.wire.http_link import HttpPolicy
 from telegram_router.wire.probes import ProbePolicy
 
+AnyService = TelegramService | HttpService | HandlerService
+
+# What may change of a service while it keeps its links. Anything else makes it another service of the same name.
+ADJUSTABLE = {
+    *("balance", "balance_field", "ejection", "failover", "timeout", "connect_timeout", "pending", "pending_timeout", "tombstone"),
+    *("tombstones", "backends", "health", "links", "in_flight", "max_frame", "frame_timeout", "write_timeout", "reconnect_min"),
+    *("reconnect_max", "connections", "concurrency"),
+}
+
 
 def build_switch(plan: Plan) -> Switch:
     """The switch with its listeners, services and routes; nobody is connected yet."""
-    config = plan.config
     switch = Switch()
-    targets: dict[tuple[str, str], Service | Audience] = {}
-    for name, service in config.services.items():
-        spec = plan.specs[config.spec_of(name)]
-        built = Service(name, Kind(service.kind), spec, _service_policy(service, plan.trouble.get(name, {})))
-        built.balance = _balance(service, spec)
-        built.pool.chance = random.random
-        if isinstance(service, TelegramService):
-            for backend in service.backends:
-                built.pool.declare(str(backend.address), backend.weight, backend.priority)
-        switch.services[name] = targets["service", name] = built
-    for name, listener in config.listeners.items():
-        spec = plan.specs[listener.spec]
-        owners = (
-            {
-                owner.encode(spec.encoding).ljust(spec.owner.stop - spec.owner.start): frozenset(names)
-                for owner, names in listener.owners.items()
-            }
-            if spec.owner
-            else {}
-        )
-        policy = ListenerPolicy(listener.open_exchanges, listener.timeout, owners=owners or None)
-        switch.listeners[name] = Listener(name, spec, policy)
-        targets["listener", name] = Audience(switch.listeners[name])
-    routes: dict[tuple[str, str], list[Route]] = {}
-    for place, route in enumerate(config.routes):
-        target = targets[route.target]
-        full = route.validation == "full" or (isinstance(target, Service) and target.kind is not Kind.TELEGRAM)
-        for source in route.sources:
-            each = Route(route.name or f"routes.{place}", plan.tests.get(place, {}), target, full)
-            routes.setdefault(source, []).append(each)
-    limits = [_limits(name, limit, plan) for name, limit in config.limits.items()]
-    for name, counting in switch.listeners.items():
-        counting.limits = [counted[name] for counted in limits if name in counted]
-    for (kind, name), built_routes in routes.items():
-        origin = switch.listeners[name] if kind == "listener" else switch.services[name]
-        origin.set_routes(RouteTable(origin.spec, built_routes))
+    carry_out(switch, prepare(plan, switch), 0.0)
     return switch
 
 
-def _service_policy(service: TelegramService | HttpService | HandlerService, trouble: Mapping[str, Test]) -> ServicePolicy:
+def prepare(plan: Plan, switch: Switch, before: Plan | None = None) -> Change:
+    """What makes of a switch that works by the plan `before` one that works by `plan`. Nothing of the switch is changed yet."""
+    services, service_terms = _services(plan, switch, before)
+    listeners, listener_terms = _listeners(plan, switch, before)
+    limits, limit_terms = _all_limits(plan, listeners, before)
+    tables = _tables(plan, services, listeners, switch)
+    return Change(services, listeners, service_terms, listener_terms, tables, limits, limit_terms)
+
+
+# --- services and listeners ---------------------------------------------------------------------------------------------
+
+
+def keeps_service(before: Plan | None, plan: Plan, name: str) -> bool:
+    """Whether the service of that name stays, with its links and all it knows."""
+    old = before.config.services.get(name) if before is not None else None
+    new = plan.config.services.get(name)
+    if before is None or old is None or new is None or type(old) is not type(new) or _spec(before, name) is not _spec(plan, name):
+        return False
+    if isinstance(new, HttpService) and before.mappings[name].messages != plan.mappings[name].messages:
+        return False
+    return _settings(old, ADJUSTABLE) == _settings(new, ADJUSTABLE)
+
+
+def keeps_listener(before: Plan | None, plan: Plan, name: str) -> bool:
+    """Whether the listener of that name stays, with its sessions."""
+    old = before.config.listeners.get(name) if before is not None else None
+    new = plan.config.listeners.get(name)
+    return old is not None and new is not None and old.spec == new.spec
+
+
+def _services(plan: Plan, switch: Switch, before: Plan | None) -> tuple[dict[str, Service], dict[str, ServiceTerms]]:
+    services, terms = {}, {}
+    for name, settings in plan.config.services.items():
+        spec = _spec(plan, name)
+        policy = _service_policy(settings, plan.trouble.get(name, {}))
+        if before is not None and keeps_service(before, plan, name):
+            services[name] = switch.services[name]
+            rebalanced = _balancing(settings) != _balancing(before.config.services[name])
+            terms[name] = ServiceTerms(policy, _balance(settings, spec) if rebalanced else None, declared(settings))
+        else:
+            services[name] = _service(name, settings, spec, policy, switch.services.get(name))
+    return services, terms
+
+
+def _service(name: str, settings: AnyService, spec: Spec, policy: ServicePolicy, former: Service | None) -> Service:
+    built = Service(name, Kind(settings.kind), spec, policy)
+    built.balance = _balance(settings, spec)
+    built.pool.chance = random.random
+    built.pool.arrange(declared(settings) or ())
+    if former is not None and former.spec is spec and former.register.carrier_width == built.register.carrier_width:
+        built.register = former.register  # keys stay reserved, numbers go on
+    return built
+
+
+def _listeners(plan: Plan, switch: Switch, before: Plan | None) -> tuple[dict[str, Listener], dict[str, ListenerPolicy]]:
+    listeners, terms = {}, {}
+    for name, settings in plan.config.listeners.items():
+        policy = _listener_policy(settings, plan.specs[settings.spec])
+        if keeps_listener(before, plan, name):
+            listeners[name], terms[name] = switch.listeners[name], policy
+        else:
+            listeners[name] = Listener(name, plan.specs[settings.spec], policy)
+            Audience(listeners[name])
+    return listeners, terms
+
+
+def _spec(plan: Plan, service: str) -> Spec:
+    return plan.specs[plan.config.spec_of(service)]
+
+
+def declared(service: AnyService) -> list[tuple[str, float, int]] | None:
+    """The backends of a service that has several; the others know theirs by its links."""
+    if not isinstance(service, TelegramService):
+        return None
+    return [(str(backend.address), backend.weight, backend.priority) for backend in service.backends]
+
+
+def _service_policy(service: AnyService, trouble: Mapping[str, Test]) -> ServicePolicy:
     most = 1
     in_flight = 256
     if isinstance(service, TelegramService):
@@ -80,13 +135,74 @@ def _service_policy(service: TelegramService | HttpService | HandlerService, tro
         service.tombstone,
         service.tombstones,
         most,
-        ejection=Ejection(**_settings(service.ejection, but="failure_when")) if service.ejection is not None else None,
+        ejection=Ejection(**_settings(service.ejection, {"failure_when"})) if service.ejection is not None else None,
         failover=Failover(**_settings(service.failover)),
         failure_when=trouble,
     )
 
 
-def _limits(name: str, limit: Limit, plan: Plan) -> dict[str, Counted]:
+def _listener_policy(listener: ListenerSettings, spec: Spec) -> ListenerPolicy:
+    owners = {}
+    if spec.owner is not None:
+        width = spec.owner.stop - spec.owner.start
+        owners = {owner.encode(spec.encoding).ljust(width): frozenset(names) for owner, names in listener.owners.items()}
+    return ListenerPolicy(listener.open_exchanges, listener.timeout, owners=owners or None)
+
+
+# --- routes -------------------------------------------------------------------------------------------------------------
+
+
+def _tables(plan: Plan, services: dict[str, Service], listeners: dict[str, Listener], switch: Switch) -> dict[Service | Listener, RouteTable]:
+    parties: dict[tuple[str, str], Service | Listener] = {("service", name): each for name, each in services.items()}
+    parties |= {("listener", name): each for name, each in listeners.items()}
+    former = {("service", name): each for name, each in switch.services.items()} | {
+        ("listener", name): each for name, each in switch.listeners.items()
+    }
+    scores: dict[Service | Listener, dict[tuple[str, tuple[str, str]], Score]] = {}
+    routes: dict[Service | Listener, list[Route]] = {}
+    for place, route in enumerate(plan.config.routes):
+        party = parties[route.target]
+        target = party.audience if isinstance(party, Listener) else party
+        assert target is not None
+        full = route.validation == "full" or (isinstance(target, Service) and target.kind is not Kind.TELEGRAM)
+        name = route.name or f"routes.{place}"
+        for source in route.sources:
+            origin = parties[source]
+            if origin not in scores:
+                scores[origin] = origin.scores if former.get(source) is origin else {}
+            score = scores[origin].get((name, place_of(target)))
+            routes.setdefault(origin, []).append(Route(name, plan.tests.get(place, {}), target, full, score or Score()))
+    return {origin: RouteTable(origin.spec, built) for origin, built in routes.items()}
+
+
+# --- limits -------------------------------------------------------------------------------------------------------------
+
+Limits = dict[Listener, list[Counted]]
+
+
+def _all_limits(plan: Plan, listeners: dict[str, Listener], before: Plan | None) -> tuple[Limits, list[tuple[Counted, Counted]]]:
+    """The limits of each listener. One of the same name, key and spec goes on counting, with other numbers."""
+    found: Limits = {}
+    taken_over: dict[Counted, Counted] = {}
+    for name, limit in plan.config.limits.items():
+        old = before.config.limits.get(name) if before is not None else None
+        known = _counting(name, listeners) if old is not None and old.key == limit.key else {}
+        for listener, made in _limits(name, limit, plan).items():
+            kept = known.get(made[0])
+            counted = made[1]
+            if kept is not None:
+                taken_over[kept] = counted
+                counted = kept
+            found.setdefault(listeners[listener], []).append(counted)
+    return found, list(taken_over.items())
+
+
+def _counting(name: str, listeners: dict[str, Listener]) -> dict[str, Counted]:
+    """The limit of that name that counts now, by spec."""
+    return {each.spec.name: limit for each in listeners.values() for limit in each.limits if limit.name == name}
+
+
+def _limits(name: str, limit: Limit, plan: Plan) -> dict[str, tuple[str, Counted]]:
     """The limit as each of its listeners counts it: listeners of one spec together, since keys are bytes of a header."""
     by_spec: dict[str, Counted] = {}
     found = {}
@@ -98,16 +214,24 @@ def _limits(name: str, limit: Limit, plan: Plan) -> dict[str, Counted]:
                 burst = limit.burst if limit.burst is not None else limit.rate
                 passes = limit.on_missing_key == "pass"
                 by_spec[spec.name] = Counted(name, limit.rate / limit.per, burst, parts, frozenset(limit.service), passes)
-            found[listener] = by_spec[spec.name]
+            found[listener] = spec.name, by_spec[spec.name]
     return found
 
 
-def _settings(table: Settings, but: str = "") -> dict[str, Any]:
+# --- policies -----------------------------------------------------------------------------------------------------------
+
+
+def _settings(table: Settings, but: set[str] | None = None) -> dict[str, Any]:
     """The keys of a configuration table whose policy has the same names."""
-    return {name: value for name, value in table if name != but}
+    return {name: value for name, value in table if name not in (but or ())}
 
 
-def _balance(service: TelegramService | HttpService | HandlerService, spec: Spec) -> Balance:
+def _balancing(service: AnyService) -> tuple[object, ...]:
+    """What its balancing is made of; a ring has weights in it."""
+    return service.balance, service.balance_field, declared(service)
+
+
+def _balance(service: AnyService, spec: Spec) -> Balance:
     if service.balance == "hash":
         return HashRing(spec.header_slice(service.balance_field or ""))
     if service.balance == "round_robin":

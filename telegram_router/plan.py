@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import hashlib
 import importlib
 import ssl
 import sys
@@ -54,7 +55,10 @@ class Plan:
 
     config: Config
     folder: Path
+    path: Path = Path()  # the configuration file
     specs: dict[str, Spec] = field(default_factory=dict)
+    texts: dict[str, bytes] = field(default_factory=dict)  # what of each spec, and of each party's certificates, was read: a digest
+    outdated: list[str] = field(default_factory=list)  # specs whose file has another text than the one they were compiled from
     server_tls: dict[str, ssl.SSLContext] = field(default_factory=dict)  # by listener
     expires: dict[str, float] = field(default_factory=dict)  # own certificate's end, by listener, seconds since 1970
     client_tls: dict[str, ssl.SSLContext] = field(default_factory=dict)  # by service
@@ -66,10 +70,13 @@ class Plan:
     trouble: dict[str, Mapping[str, Test]] = field(default_factory=dict)  # of answers that count against a backend, by service
 
 
-def read_plan(path: Path) -> Plan:
-    """Check a configuration file and all that it names. Raises ConfigError with every problem found."""
+def read_plan(path: Path, before: Plan | None = None) -> Plan:
+    """Check a configuration file and all that it names. Raises ConfigError with every problem found.
+
+    `before`: a plan whose specs are at work. They are taken as they are: telegrams on their way were cut and paired by them.
+    """
     text = read_text(path)
-    planner = _Planner(draft_config(text, str(path)), path, text)
+    planner = _Planner(draft_config(text, str(path)), path, text, before)
     planner.check()
     if planner.problems:
         raise ConfigError(sorted(planner.problems, key=lambda problem: problem.line if problem.file == str(path) else sys.maxsize))
@@ -119,8 +126,9 @@ def read_spec(path: Path) -> Spec:
 class _Planner:
     """One pass over all that a configuration names. A problem in one part hides none in another."""
 
-    def __init__(self, draft: Draft, path: Path, text: str) -> None:
-        self.plan = Plan(draft.config, path.parent)
+    def __init__(self, draft: Draft, path: Path, text: str, before: Plan | None = None) -> None:
+        self.plan = Plan(draft.config, path.parent, path)
+        self._before = before
         self.problems: list[ConfigProblem] = list(draft.problems)
         self._draft = draft
         self._all_routes = not any(problem.key.startswith("routes") for problem in draft.problems)
@@ -200,8 +208,20 @@ class _Planner:
                 known = sorted(known_specs(folders))
                 self.report("E-CFG-06", place, "no such spec", f"one of {', '.join(known)}" + _nearest(spec, known))
             else:
-                self._gather(lambda name=spec, where=place, file=path: self._routable(name, where, read_spec(file)))  # type: ignore[misc]
+                self._gather(lambda name=spec, where=place, file=path: self._spec(name, where, file))  # type: ignore[misc]
         return None not in found.values()
+
+    def _spec(self, name: str, place: tuple[str | int, ...], file: Path) -> None:
+        text = _digest([file])
+        before = self._before
+        if before is None or name not in before.specs:
+            self._routable(name, place, read_spec(file))
+            self.plan.texts[f"specs.{name}"] = text
+            return
+        self.plan.specs[name] = before.specs[name]
+        self.plan.texts[f"specs.{name}"] = before.texts[f"specs.{name}"]
+        if text != before.texts[f"specs.{name}"]:
+            self.plan.outdated.append(name)
 
     def _routable(self, name: str, place: tuple[str | int, ...], spec: Spec) -> None:
         """Records of a file have a layout like any telegram, but nothing that says where they go and which answer is theirs."""
@@ -230,6 +250,7 @@ class _Planner:
                 certificate, key, self._path(tls.client_ca), tls.client_certificate, tls.profile, where=where
             )
             self.plan.expires[name] = certificate_facts(certificate, where=where).expires_at
+            self.plan.texts[where] = _digest([certificate, key, self._path(tls.client_ca)])
 
         self._gather(load)
 
@@ -285,6 +306,7 @@ class _Planner:
                 ca, certificate, key = (tls.ca, tls.certificate, tls.key) if tls is not None else (None, None, None)
                 where = f"services.{name}.tls"
                 self.plan.client_tls[name] = client_context(self._path(ca), self._path(certificate), self._path(key), where=where)
+                self.plan.texts[where] = _digest([self._path(ca), self._path(certificate), self._path(key)])
 
             self._gather(load)
         if isinstance(service, HttpService) and spec is not None and self._all_routes:
@@ -408,6 +430,15 @@ class _Planner:
         if isinstance(rule, Prefix):
             return BeginsWith(wire(rule.prefix))
         return Between(wire(rule.min).ljust(width), wire(rule.max).ljust(width))
+
+
+def _digest(files: Iterable[str | Path | None]) -> bytes:
+    """Whether files hold what they held before. One that has just been taken away holds nothing."""
+    found = hashlib.sha256()
+    for file in files:
+        with contextlib.suppress(OSError):
+            found.update(hashlib.sha256(Path(file).read_bytes() if file is not None else b"").digest())
+    return found.digest()
 
 
 def _nearest(name: str, known: list[str]) -> str:

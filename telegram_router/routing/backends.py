@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -158,6 +158,29 @@ class Pool:
         backend = self.named(name)
         backend.weight, backend.priority = weight, priority
         return backend
+
+    def arrange(self, declared: Sequence[tuple[str, float, int]]) -> list[Backend]:
+        """Have exactly these backends, each with name, weight and priority, in this order. Returns those that are no more.
+
+        Kept ones stay what they are: links, health, ejection, slow start.
+        """
+        before, self.backends = self.backends, {}
+        levels = {name: backend.priority for name, backend in before.items() if backend.in_use}
+        for name, weight, priority in declared:
+            if name in before:
+                self.backends[name] = before[name]
+            self.declare(name, weight, priority)
+        moved = any(name in self.backends and self.backends[name].priority != level for name, level in levels.items())
+        if moved or self.priority not in {backend.priority for backend in self.backends.values()}:
+            self.priority = None  # another order of the configuration is no fail-over
+        return [backend for name, backend in before.items() if name not in self.backends]
+
+    def adopt(self, ejection: Ejection | None, failover: Failover) -> None:
+        """Other policies from now on. Without ejection nobody stays ejected."""
+        self.ejection, self.failover = ejection, failover
+        if ejection is None:
+            for backend in self.backends.values():
+                backend.ejected_until, backend.trials = None, 0
 
     @property
     def used(self) -> list[Backend]:

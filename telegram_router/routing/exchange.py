@@ -11,7 +11,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from telegram_router.routing.peers import Peer
-    from telegram_router.routing.routes import Entry
+    from telegram_router.routing.routes import Entry, Target
     from telegram_router.telegrams import Telegram
 
 T = TypeVar("T")
@@ -84,12 +84,13 @@ class Gate:
 class Lane:
     """What one peer has open at one target. A lane is how one silent service is kept from starving the others."""
 
-    __slots__ = ("_answers", "_requests", "limit", "open", "reserved")
+    __slots__ = ("_answers", "_requests", "limit", "open", "reserved", "target")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, target: Target | None = None) -> None:
         self.open: dict[Hashable, Exchange] = {}
         self.reserved: dict[Hashable, Tombstone] = {}  # own numbers whose request ended unknown; bounded by the tombstone cap
         self.limit = limit
+        self.target = target  # None where no route leads anywhere
         self._requests: Gate | None = None
         self._answers: Gate | None = None
 
@@ -128,13 +129,14 @@ class Tombstone:
 class Register:
     """The open requests of one answering side, by the key their replies will carry.
 
-    `pending` is ordered by age, so it is also the timer queue: every request of a register has the same timeout.
+    `pending` is ordered by age, so it is also the timer queue: every request of a register has the same timeout. The few that were open
+    when the timeout changed keep theirs: `_former` holds it as long as they are open, and only then every request is looked at.
     Where sessions number independently (`renumbers`), a request gets a number of the register: on a telegram link it is
     written into the carrier field, `carrier_width` bytes wide; elsewhere (width 0) it only keeps requests apart.
     """
 
     __slots__ = (
-        "_high", "_high_width", "_keep", "_low", "_lows", "_thousands", "answering", "carrier_width", "pending", "renumbers",
+        "_former", "_high", "_high_width", "_keep", "_low", "_lows", "_thousands", "answering", "carrier_width", "pending", "renumbers",
         "space", "timeout", "tombstones",
     )  # fmt: skip
 
@@ -145,14 +147,31 @@ class Register:
         self.pending: dict[Hashable, Exchange] = {}
         self.tombstones: dict[Hashable, Tombstone] = {}
         self.carrier_width = carrier_width
-        self.space = min(cap, 10**carrier_width - 1) if carrier_width else cap  # keys that may be open or reserved at a time
+        self.space = self._space(cap)  # keys that may be open or reserved at a time
         self._keep = keep
+        self._former: dict[Exchange, float] = {}
         low_width = min(carrier_width or LOW_WIDTH, LOW_WIDTH)
         self._lows = tuple(b"%0*d" % (low_width, number) for number in range(10**low_width))
         self._high_width = carrier_width - low_width if carrier_width else 15
         self._thousands = -1
         self._low = len(self._lows)
         self._high = b""
+
+    def _space(self, cap: int) -> int:
+        return min(cap, 10**self.carrier_width - 1) if self.carrier_width else cap
+
+    def adopt(self, timeout: float, keep: float, cap: int) -> None:
+        """Other numbers from now on. What is open keeps the timeout that it began with, and what is reserved its time."""
+        if timeout != self.timeout:
+            for exchange in self.pending.values():
+                self._former.setdefault(exchange, self.timeout)
+        self.timeout = timeout
+        self.space = self._space(cap)
+        self._keep = keep
+
+    def timeout_of(self, exchange: Exchange) -> float:
+        """How long an open request may take to be answered."""
+        return self._former.get(exchange, self.timeout) if self._former else self.timeout
 
     @property
     def full(self) -> bool:
@@ -184,6 +203,9 @@ class Register:
 
     def expired(self, now: float) -> list[Exchange]:
         """Those whose reply timeout has passed, oldest first."""
+        if self._former:
+            self._former = {each: timeout for each, timeout in self._former.items() if self.pending.get(each.ref) is each}
+            return [each for each in self.pending.values() if each.at + self.timeout_of(each) <= now]
         out = []
         for exchange in self.pending.values():
             if exchange.at + self.timeout > now:  # the very sum that next_deadline gives: there must be no tick that does nothing
@@ -205,7 +227,8 @@ class Register:
 
     def next_deadline(self) -> float | None:
         """When the oldest request or tombstone is due; None when there is neither."""
-        due = [exchange.at + self.timeout for exchange in _first(self.pending)]
+        asked = self.pending.values() if self._former else _first(self.pending)
+        due = [exchange.at + self.timeout_of(exchange) for exchange in asked]
         due += [tombstone.expires for tombstone in _first(self.tombstones)]
         return min(due, default=None)
 

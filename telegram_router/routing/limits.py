@@ -64,6 +64,12 @@ class Limit:
     def __len__(self) -> int:
         return len(self._arrivals)
 
+    def adopt(self, other: Limit) -> None:
+        """Take over the numbers of a limit that counts by the same. What was counted stays counted."""
+        self.rate, self.burst, self.services = other.rate, other.burst, other.services
+        self._parts, self._only, self._passes = other._parts, other._only, other._passes
+        self._step, self._room = other._step, other._room
+
     def judge(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> Admission | Refusal | None:
         """What this limit says of a request, without counting it. None: it does not count it."""
         only = self._only

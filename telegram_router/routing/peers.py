@@ -82,6 +82,8 @@ class Peer:
         self.load = 0
         self.limit = limit
         self.lanes = [Lane(each) for each in lane_limits]
+        for lane, target in zip(self.lanes, group.routes.targets, strict=False):
+            lane.target = target
         self.register: Register | None = None
         self.owners: set[bytes] = set()
         # One-way telegrams given to it and not known to be taken yet; part of `load`.
@@ -138,9 +140,19 @@ class Service(Origin, Target):
         self.pool = Pool(name, policy.ejection, policy.failover)
         self.balance: Balance = LeastOutstanding()
         self.links: list[Peer] = []  # in use
+        self.leaving: dict[Peer, None] = {}  # links that are given nothing more and are not closed yet
         self.free: list[Peer] = []  # HTTP links that carry no request, the last used at the end; at most as many as links
         self.bytes_in = self.bytes_out = self.frames_out = 0
         self.waiting: deque[tuple[float, Exchange]] = deque()  # (since, exchange); bounded by policy.pending
+
+    @property
+    def peers(self) -> list[Peer]:
+        """Every link, whether it is given requests or not."""
+        return [*(link for backend in self.pool.backends.values() for link in backend.links), *self.leaving]
+
+    def lane_limits(self) -> list[int]:
+        """What its hosts may have open at each target of their own telegrams."""
+        return [self.policy.in_flight] * max(1, len(self.routes.targets))
 
     def choose(self, frame: bytes) -> Peer | None:
         """The link that gets the next request. None when none has room."""
@@ -200,6 +212,10 @@ class Listener(Origin):
         self.sessions: dict[Peer, None] = {}
         self.bytes_in = self.bytes_out = self.frames_out = 0
         self.by_owner: dict[bytes, dict[Peer, None]] = {}
+
+    @property
+    def peers(self) -> list[Peer]:
+        return list(self.sessions)
 
     def part_with(self, session: Peer) -> None:
         """No telegram of a host goes to this session any more: it is gone, or nobody would read its answer."""

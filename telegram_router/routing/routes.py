@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from operator import itemgetter
@@ -67,6 +67,11 @@ class Score:
     def __init__(self) -> None:
         self.ok = 0
         self.failed: dict[str, int] = {}  # code -> exchanges
+
+    def add(self, other: Score) -> None:
+        self.ok += other.ok
+        for code, count in other.failed.items():
+            self.failed[code] = self.failed.get(code, 0) + count
 
 
 @dataclass(frozen=True)
@@ -192,16 +197,20 @@ class Origin:
     def __init__(self, name: str, spec: Spec, routes: RouteTable, trouble: Mapping[str, Test] | None = None) -> None:
         self.name = name
         self.spec = spec
-        self.limits: Sequence[Limit] = ()  # set before the first telegram comes
+        self.limits: Sequence[Limit] = ()  # set before the routes
         self.trouble = trouble or {}  # header fields of answers whose values count against a backend
         self.header_end = spec.framing.prefix + spec.header_size  # a shorter frame has no whole header
+        self.routes = routes
+        self.former_routes: list[Route] = []  # whose counts go on counting; those that nothing refers to as one for each target
+        self._former: list[Entry] = []  # of tables before this one, which open exchanges refer to
+        self._entries: dict[tuple[str, int, bool], Entry] = {}  # by message and route; what the memo's many headers lead to
+        self._received = dict.fromkeys(spec.messages, 0)
         self.set_routes(routes)
         clear = _clear_names(spec)
         self._names = [
             (name, spec.header_slice(name)) for name in dict.fromkeys((*spec.family.key, *spec.family.correlation)) if name in clear
         ]
         self._clear_owner = [("owner", spec.owner)] if spec.owner is not None and spec.family.owner in clear else []
-        self._received = dict.fromkeys(spec.messages, 0)
         self.refused: dict[str, int] = {}  # code -> telegrams
         self.strangers = 0  # telegrams that are no message of the spec
         self.polls = 0
@@ -214,14 +223,39 @@ class Origin:
         """Whom a telegram speaks for: the field that says so, and its value where that is clear and readable."""
         return {"owner_field": self.spec.family.owner, **_readable(self._clear_owner, frame)}
 
-    def set_routes(self, routes: RouteTable) -> None:
-        """Route by these from now on."""
+    def set_routes(self, routes: RouteTable, referred: Container[Entry] = frozenset()) -> None:
+        """Route by these from now on. `referred`: the entries of open exchanges, which will still be counted there.
+
+        With peers connected, `changing.reroute` is what to call: their lanes are numbered by the targets.
+        """
+        self.add_up()
+        self._former = [entry for entry in (*self._former, *self._entries.values()) if entry in referred]
+        self._keep_scores(routes)
         self.routes = routes
         self.memo: dict[Hashable, Entry] = {}
-        self._entries: dict[tuple[str, int, bool], Entry] = {}  # by message and route; what the memo's many headers lead to
+        self._entries = {}
         self.head = head_of(self.spec, (*routes.fields, *self.trouble))
         self.beside_carrier = beside_carrier(self.spec)
         self.reading = self._reading()
+
+    @property
+    def scores(self) -> dict[tuple[str, tuple[str, str]], Score]:
+        """What its routes have counted, by name and target: a route of the same name to the same target goes on counting."""
+        return {(route.name, place_of(route.target)): route.score for route in (*self.former_routes, *self.routes.routes)}
+
+    def _keep_scores(self, routes: RouteTable) -> None:
+        going_on = {id(route.score) for route in routes.routes}
+        referred = {id(entry.route) for entry in self._former}
+        left = [route for route in (*self.former_routes, *self.routes.routes) if id(route.score) not in going_on]
+        together: dict[tuple[str, str], Route] = {}
+        for route in left:
+            if id(route) not in referred:
+                together.setdefault(place_of(route.target), Route("", {}, route.target)).score.add(route.score)
+        self.former_routes = [*together.values(), *(route for route in left if id(route) in referred)]
+
+    def forget(self, target: tuple[str, str]) -> None:
+        """A target is no more: nobody asks what was counted for it."""
+        self.former_routes = [route for route in self.former_routes if place_of(route.target) != target]
 
     def _reading(self) -> Reading:
         """All that the switch's inner loop needs of an origin, fetched with one look."""
@@ -256,7 +290,7 @@ class Origin:
 
     def add_up(self) -> None:
         """Move what entries have counted to where it is kept."""
-        for entry in self._entries.values():
+        for entry in (*self._entries.values(), *self._former):
             self._received[entry.message.name] += entry.count
             entry.count = 0
             if entry.route is not None:
@@ -268,6 +302,11 @@ class Origin:
         """Telegrams that came, by message."""
         self.add_up()
         return self._received
+
+
+def place_of(target: Target) -> tuple[str, str]:
+    """What a target is called, whatever object it is: a service that was replaced is the same target."""
+    return type(target).__name__, target.name
 
 
 def _clear_names(spec: Spec) -> set[str]:

@@ -38,6 +38,7 @@ class Switch:
         self.journal = journal
         self.listeners: dict[str, Listener] = {}
         self.services: dict[str, Service] = {}
+        self.parting: list[Service | Listener] = []  # no longer configured; what they have open goes on
         self.draining = False
         self.dirty: list[Peer] = []  # peers whose outbox is no longer empty
         self.resumed: list[Peer] = []  # paused peers that got room
@@ -59,7 +60,7 @@ class Switch:
 
     def add_link(self, service: Service, name: str, backend: str = "", now: float = 0.0) -> Peer:
         """A link is usable. Requests that wait for one go out at once, if its backend is in use."""
-        link = Peer(name, service, service.limit, [service.policy.in_flight] * max(1, len(service.routes.targets)))
+        link = Peer(name, service, service.limit, service.lane_limits())
         link.backend = service.pool.named(backend)
         link.register = service.register
         link.backend.links.append(link)
@@ -89,6 +90,7 @@ class Switch:
         service = link.group
         if isinstance(service, Service) and link.backend is not None and link in link.backend.links:
             link.backend.links.remove(link)
+            service.leaving[link] = None
             link.retired, link.used = True, False
             for used in (service.links, service.free):
                 if link in used:
@@ -100,6 +102,7 @@ class Switch:
         link.closed = True
         service = link.group
         assert isinstance(service, Service)
+        service.leaving.pop(link, None)
         unwritten = _unwritten(link) if service.pipes else {}
         link.outbox.clear()
         self._orphan_requests(link)
@@ -774,14 +777,22 @@ class Switch:
     def tick(self, now: float) -> None:
         """Let time pass: reply timeouts, requests that waited too long, keys whose reservation ends."""
         self._note_sent()
-        for service in self.services.values():
-            self._expire(service.register, now)
-            self._expire_waiting(service, now)
-            if service.pool.due(now):
-                self._doubted[service] = None
-        for listener in self.listeners.values():
-            self._expire(listener.register, now)
+        for party in self.parties():
+            self._expire(party.register, now)
+            if isinstance(party, Service):
+                self._expire_waiting(party, now)
+                if party.pool.due(now):
+                    self._doubted[party] = None
         self._settle_doubts(now)
+
+    def parties(self) -> list[Service | Listener]:
+        """Everybody who may have something open, those included that are no longer configured."""
+        return [*self.services.values(), *self.listeners.values(), *self.parting]
+
+    @property
+    def registers(self) -> list[Register]:
+        """Each once: a service that replaces another of the same spec goes on with its register."""
+        return list({id(party.register): party.register for party in self.parties()}.values())
 
     def _expire(self, register: Register, now: float) -> None:
         for exchange in register.expired(now):
@@ -804,8 +815,7 @@ class Switch:
 
     def give_up(self, now: float) -> None:
         """The router stops: tell every asker that still waits what is known of its request."""
-        registers = [*(service.register for service in self.services.values()), *(each.register for each in self.listeners.values())]
-        open_ = [exchange for register in registers for exchange in register.pending.values()]
+        open_ = [exchange for register in self.registers for exchange in register.pending.values()]
         # What has not left first: the end of one that has would make room for it, and it would be sent after all.
         for exchange in sorted(open_, key=lambda each: not each.unsent):
             if not exchange.settled:
@@ -821,23 +831,22 @@ class Switch:
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do; None when nothing is due ever."""
-        due = []
-        for service in self.services.values():
-            due += [service.register.next_deadline(), service.pool.next_change]
-            if service.waiting:
-                due.append(min(since for since, _ in service.waiting) + service.policy.pending_timeout)
-        due += [listener.register.next_deadline() for listener in self.listeners.values()]
+        due = [register.next_deadline() for register in self.registers]
+        for service in self.parties():
+            if isinstance(service, Service):
+                due.append(service.pool.next_change)
+                if service.waiting:
+                    due.append(min(since for since, _ in service.waiting) + service.policy.pending_timeout)
         return min((each for each in due if each is not None), default=None)
 
     @property
     def idle(self) -> bool:
         """No exchange is open, and no answer waits for its release."""
-        askers = [peer for listener in self.listeners.values() for peer in listener.sessions]
-        askers += [link for service in self.services.values() for backend in service.pool.backends.values() for link in backend.links]
+        parties = self.parties()
         return not (
-            any(service.register.pending or service.waiting for service in self.services.values())
-            or any(listener.register.pending for listener in self.listeners.values())
-            or any(peer.open for peer in askers)
+            any(party.register.pending for party in parties)
+            or any(party.waiting for party in parties if isinstance(party, Service))
+            or any(peer.open for party in parties for peer in party.peers)
         )
 
     def _withdraw(self, exchange: Exchange) -> None:

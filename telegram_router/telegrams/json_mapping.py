@@ -94,6 +94,7 @@ class JsonMapping:
         self._spec = spec
         asked = spec.messages if messages is None else messages
         self._messages = [spec.messages[name] for name in asked if messages is not None or spec.messages[name].kind != "reply"]
+        self.messages = tuple(message.name for message in self._messages)
         self._maps_request, self._maps_response = bool(request), response is not None
         self._plans = {message.name: _Plan(required=_required(message.reply.message)) for message in self._messages}
         self.problems: tuple[MappingProblem, ...] = (

@@ -57,7 +57,7 @@ class HandlerCaller:
     async def _answer(self, exchange: Exchange) -> None:
         frame: bytes | None = None
         code = "E-BCK-08"
-        left = exchange.at + self._service.policy.timeout - self._hub.clock()
+        left = exchange.at + self._service.register.timeout_of(exchange) - self._hub.clock()
         scope = trio.move_on_after(max(0.0, left))
         try:
             # The scope is inside: what a handler raises while it is cancelled comes out of it in a group.

@@ -292,7 +292,7 @@ class HttpPool:
         if template is None:
             path = self.policy.path.replace("{message}", telegram.message.name)
             template = self._templates[telegram.message.name] = HttpRequestTemplate(path, self.policy.host, self.policy.headers)
-        left = max(0, int((exchange.at + self._service.policy.timeout - now) * 1000))
+        left = max(0, int((exchange.at + self._service.register.timeout_of(exchange) - now) * 1000))
         return template.request_bytes(self._mapping.request(telegram), next(self._chance), left)
 
     # --- answers ------------------------------------------------------------------------------------------------

@@ -82,6 +82,7 @@ class Hub:
         self._entered: deque[Callable[[float], None]] = deque()  # bounded by tasks and open exchanges
         self._stopping = False
         self._fatal: Exception | None = None
+        self.shortest = SWEEP  # no deadline can come up sooner than this after the ticker has looked
         self._next_sweep = 0.0
         self._sweep_every = SWEEP
 
@@ -178,6 +179,10 @@ class Hub:
         """Have `step(now)` run inside the next turn; its outboxes are flushed with the turn's."""
         self._entered.append(step)
         self.poller.wake()
+
+    def enter_whole(self, step: Callable[[float], None]) -> None:
+        """As `enter`, for a step of which half must not happen: a fault in it ends the hub."""
+        self.enter(lambda now: self._or_end(step, now))
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until `stop`. Returns with every connection closed."""
@@ -371,10 +376,11 @@ class Hub:
 
     async def keep_time(self, shortest: float) -> None:
         """Let the switch's deadlines pass and sweep the connections'. `shortest`: the shortest time the config names."""
+        self.shortest = shortest
         while True:
             now = self.clock()
             due = self.switch.next_deadline()
-            pause = min(shortest, self._sweep_every, due - now if due is not None else self._sweep_every)
+            pause = min(self.shortest, self._sweep_every, due - now if due is not None else self._sweep_every)
             await trio.sleep(max(TICK, pause))
             self.enter(self._tick)
 
@@ -407,9 +413,7 @@ class Hub:
     @property
     def unanswered(self) -> int:
         """Requests that are open, whoever asked."""
-        registers = [service.register for service in self.switch.services.values()]
-        registers += [listener.register for listener in self.switch.listeners.values()]
-        return sum(len(register.pending) for register in registers)
+        return sum(len(register.pending) for register in self.switch.registers)
 
     def _sessions(self) -> list[Connection]:
         return [connection for connection in self.connections.values() if self._is_session(connection)]
