@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import random
 import resource
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,26 +12,24 @@ import trio
 
 from telegram_router import __version__
 from telegram_router import plan as planning
-from telegram_router.assembly import build_switch, http_policy, probe_policy
-from telegram_router.config import Address, Admin, Config, HandlerService, HttpService, TelegramService
+from telegram_router.assembly import build_switch
+from telegram_router.config import Address, Admin, Config
 from telegram_router.counts import families
-from telegram_router.errors import RouterError
+from telegram_router.doors import Doors
 from telegram_router.ops import logs
 from telegram_router.ops.metrics import Family
 from telegram_router.plan import Plan
-from telegram_router.wire.connection import Limits
-from telegram_router.wire.handlers import HandlerCaller
-from telegram_router.wire.http_link import HttpPool
+from telegram_router.reloading import Reloader, Report
+from telegram_router.routing import Service
+from telegram_router.serving import Serving, Surroundings, work_for
 from telegram_router.wire.hub import Hub
-from telegram_router.wire.links import Backend, LinkKeeper, Outcomes, Pauses
-from telegram_router.wire.listeners import Acceptor, bind
+from telegram_router.wire.links import Outcomes
+from telegram_router.wire.listeners import Acceptor
 from telegram_router.wire.poller import EpollPoller, Poller
-from telegram_router.wire.probes import Prober
 from telegram_router.wire.slow_steps import SlowSteps
 
 EXIT_OK, EXIT_CUT, EXIT_CANNOT_BIND, EXIT_BUG, EXIT_CONFIG = 0, 1, 69, 70, 78
 LOG_TICK = 1.0
-HTTP_PAUSES = (0.1, 5.0)  # between attempts to connect while requests wait, seconds
 GC_THRESHOLD = 50_000  # an exchange holds no cycle, so the collector finds nothing on the hot path
 
 
@@ -45,13 +41,20 @@ class Router:
         self.log = log
         self.switch = build_switch(plan)
         self.hub = Hub(self.switch, poller or EpollPoller(), clock, log)
-        self.acceptors: dict[str, Acceptor] = {}
+        self.doors = Doors(self.hub, log)
+        self.servings: dict[Service, Serving] = {}
+        self.around: Surroundings
         self.outcomes: dict[tuple[str, str], Outcomes] = {}
         self.metrics_address: Address | None = None  # where the endpoint really listens, once `run` has started
         self.admin_place: Address | Path | None = None  # likewise, of the admin API
         self.started = trio.Event()
         self._stop = trio.Event()
         self._stop_now = trio.Event()
+        self._reloader: Reloader | None = None
+
+    @property
+    def acceptors(self) -> dict[str, Acceptor]:
+        return self.doors.acceptors
 
     @property
     def addresses(self) -> dict[str, tuple[str, int]]:
@@ -64,14 +67,27 @@ class Router:
             self._stop_now.set()
         self._stop.set()
 
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
+    async def reload(self, source: Path | Plan | None = None, *, dry_run: bool = False) -> Report:
+        """Go on by another configuration: a file, by default the one that it runs by, or a checked plan. No session is dropped.
+
+        With a problem everything stays as it is; the report says which. `dry_run` only tells what would change.
+        """
+        await self.started.wait()
+        assert self._reloader is not None
+        return await self._reloader.reload(source, dry_run=dry_run)
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> int:
         """Serve. Raises RouterError E-CFG-09 when an address cannot be bound, before anything else is started."""
         config = self.plan.config
-        self._bind(config)
+        self.doors.build(self.plan, self.switch.listeners, self.doors.bind(self.plan))
         try:
             cut = await self._serve(config, task_status)
         finally:
-            self._close_doors()
+            self.doors.close()
             self.hub.poller.close()
         (self.log.warning if cut else self.log.info)("stopped", cut=cut)
         return EXIT_CUT if cut else EXIT_OK
@@ -87,12 +103,14 @@ class Router:
             if config.admin is not None:
                 await self._open_admin(config.admin, nursery)
             await nursery.start(self.hub.run)
-            nursery.start_soon(self.hub.keep_time, self._shortest_time())
-            for name, service in config.services.items():
-                self._start_service(name, service, nursery)
+            nursery.start_soon(self.hub.keep_time, self.shortest_time())
+            self.around = Surroundings(self.hub, self.outcomes, nursery, self.log)
+            for name, settings in config.services.items():
+                service = self.switch.services[name]
+                self.servings[service] = work_for(self.around, service, settings, self.plan)
+            self._reloader = Reloader(self, nursery)
             async with trio.open_nursery() as doors:
-                for acceptor in self.acceptors.values():
-                    doors.start_soon(acceptor.run)
+                self.doors.open(doors)
                 for warning in self.plan.warnings:
                     self.log.warning(
                         "config_warning", file=warning.file, line=warning.line, key=warning.key, what=warning.what, do=warning.do
@@ -108,9 +126,10 @@ class Router:
                 task_status.started()
                 await self._stop.wait()
                 doors.cancel_scope.cancel()
-            self._close_doors()
-            self.log.info("draining", patience_s=config.drain)
-            cut = await self._drain(config.drain)
+            self.doors.close()
+            patience = self.plan.config.drain
+            self.log.info("draining", patience_s=patience)
+            cut = await self._drain(patience)
             self.hub.stop()
             nursery.cancel_scope.cancel()
         return cut
@@ -145,49 +164,7 @@ class Router:
             nursery.cancel_scope.cancel()
         return cut if cut >= 0 else self.hub.unanswered
 
-    def _bind(self, config: Config) -> None:
-        bound: list[socket.socket] = []
-        for name, listener in config.listeners.items():
-            try:
-                bound.append(bind(listener.address.host, listener.address.port))
-            except RouterError:
-                for sock in bound:
-                    sock.close()
-                raise
-            limits = Limits(listener.frame_timeout, listener.write_timeout, listener.handshake_timeout, listener.unread, listener.max_frame)
-            context = self.plan.server_tls.get(name)
-            self.acceptors[name] = Acceptor(
-                self.hub, self.switch.listeners[name], bound[-1], limits, listener.max_sessions, self.log,
-                None if context is None else lambda current=context: current,  # type: ignore[misc]
-            )  # fmt: skip
-
-    def _close_doors(self) -> None:
-        for acceptor in self.acceptors.values():
-            acceptor.close()
-
-    def _start_service(self, name: str, service: TelegramService | HttpService | HandlerService, nursery: trio.Nursery) -> None:
-        target = self.switch.services[name]
-        if isinstance(service, HandlerService):
-            HandlerCaller(self.hub, target, self.plan.handlers[name], nursery, self.log).start()
-            return
-        tls = self.plan.client_tls.get(name)
-        server_name = service.tls.server_name if service.tls is not None else None
-        for host, port in planning.backends_of(service):
-            backend = Backend(host, port, service.connect_timeout, tls, server_name)
-            outcomes = self.outcomes[name, backend.name] = Outcomes()
-            if service.health is not None:
-                nursery.start_soon(Prober(self.hub, target, backend, probe_policy(service.health, service), random.random).run)
-            if isinstance(service, HttpService):
-                pauses = Pauses(HTTP_PAUSES[0], HTTP_PAUSES[1], random.random)
-                mapping = self.plan.mappings[name]
-                HttpPool(self.hub, target, backend, http_policy(service), mapping, outcomes, pauses, nursery, self.log).start()
-                continue
-            limits = Limits(service.frame_timeout, service.write_timeout, service.connect_timeout, max_frame=service.max_frame)
-            for _ in range(service.links):
-                pauses = Pauses(service.reconnect_min, service.reconnect_max, random.random)
-                nursery.start_soon(LinkKeeper(self.hub, target, backend, limits, pauses, outcomes, self.log).run)
-
-    def _shortest_time(self) -> float:
+    def shortest_time(self) -> float:
         """No deadline can come up sooner than this after the ticker has looked."""
         services = self.plan.config.services.values()
         times = [each for service in services for each in (service.timeout, service.pending_timeout)]
@@ -199,16 +176,19 @@ class Router:
 
 
 async def serve(plan: Plan, log: logs.Log) -> int:
-    """Run a router until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code."""
+    """Run a router until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads its file. Returns the exit code."""
     _allow_many_files()
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         router = Router(plan, log)
         async with trio.open_nursery() as nursery:
 
             async def listen() -> None:
                 async for number in signals:
                     log.info("signal", signal=signal.Signals(number).name)
-                    router.stop()
+                    if number == signal.SIGHUP:
+                        nursery.start_soon(router.reload)
+                    else:
+                        router.stop()
 
             async def settle() -> None:
                 await router.started.wait()

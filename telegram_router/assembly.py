@@ -25,12 +25,13 @@ from telegram_router.wire.http_link import HttpPolicy
 from telegram_router.wire.probes import ProbePolicy
 
 AnyService = TelegramService | HttpService | HandlerService
+Declared = list[tuple[str, float, int]]  # backends: name, weight, priority
 
 # What may change of a service while it keeps its links. Anything else makes it another service of the same name.
 ADJUSTABLE = {
     *("balance", "balance_field", "ejection", "failover", "timeout", "connect_timeout", "pending", "pending_timeout", "tombstone"),
     *("tombstones", "backends", "health", "links", "in_flight", "max_frame", "frame_timeout", "write_timeout", "reconnect_min"),
-    *("reconnect_max", "connections", "concurrency"),
+    *("reconnect_max", "connections", "concurrency", "spec"),  # specs are held against each other as they are
 }
 
 
@@ -78,10 +79,12 @@ def _services(plan: Plan, switch: Switch, before: Plan | None) -> tuple[dict[str
         policy = _service_policy(settings, plan.trouble.get(name, {}))
         if before is not None and keeps_service(before, plan, name):
             services[name] = switch.services[name]
-            rebalanced = _balancing(settings) != _balancing(before.config.services[name])
-            terms[name] = ServiceTerms(policy, _balance(settings, spec) if rebalanced else None, declared(settings))
+            old = before.config.services[name]
+            rebalanced = _balancing(settings) != _balancing(old)
+            backends = _as_ordered(declared(settings), declared(old), services[name])
+            terms[name] = ServiceTerms(policy, _balance(settings, spec) if rebalanced else None, backends)
         else:
-            services[name] = _service(name, settings, spec, policy, switch.services.get(name))
+            services[name] = _service(name, settings, spec, policy, _former(switch, name))
     return services, terms
 
 
@@ -93,6 +96,12 @@ def _service(name: str, settings: AnyService, spec: Spec, policy: ServicePolicy,
     if former is not None and former.spec is spec and former.register.carrier_width == built.register.carrier_width:
         built.register = former.register  # keys stay reserved, numbers go on
     return built
+
+
+def _former(switch: Switch, name: str) -> Service | None:
+    """The service that has that name, or had it and has keys reserved."""
+    parting = [each for each in switch.parting if isinstance(each, Service) and each.name == name]
+    return switch.services.get(name) or (parting[-1] if parting else None)
 
 
 def _listeners(plan: Plan, switch: Switch, before: Plan | None) -> tuple[dict[str, Listener], dict[str, ListenerPolicy]]:
@@ -108,14 +117,23 @@ def _listeners(plan: Plan, switch: Switch, before: Plan | None) -> tuple[dict[st
 
 
 def _spec(plan: Plan, service: str) -> Spec:
-    return plan.specs[plan.config.spec_of(service)]
+    return plan.specs[plan.spoken[service]]
 
 
-def declared(service: AnyService) -> list[tuple[str, float, int]] | None:
+def declared(service: AnyService) -> Declared | None:
     """The backends of a service that has several; the others know theirs by its links."""
     if not isinstance(service, TelegramService):
         return None
     return [(str(backend.address), backend.weight, backend.priority) for backend in service.backends]
+
+
+def _as_ordered(new: Declared | None, old: Declared | None, service: Service) -> Declared | None:
+    """Where the file says of a backend what it said before, the weight that an operator gave it stays."""
+    said = {name: weight for name, weight, _ in old or ()}
+    known = service.pool.backends
+    if new is None:
+        return None
+    return [(name, known[name].weight if said.get(name) == weight and name in known else weight, level) for name, weight, level in new]
 
 
 def _service_policy(service: AnyService, trouble: Mapping[str, Test]) -> ServicePolicy:
@@ -152,7 +170,9 @@ def _listener_policy(listener: ListenerSettings, spec: Spec) -> ListenerPolicy:
 # --- routes -------------------------------------------------------------------------------------------------------------
 
 
-def _tables(plan: Plan, services: dict[str, Service], listeners: dict[str, Listener], switch: Switch) -> dict[Service | Listener, RouteTable]:
+def _tables(
+    plan: Plan, services: dict[str, Service], listeners: dict[str, Listener], switch: Switch
+) -> dict[Service | Listener, RouteTable]:
     parties: dict[tuple[str, str], Service | Listener] = {("service", name): each for name, each in services.items()}
     parties |= {("listener", name): each for name, each in listeners.items()}
     former = {("service", name): each for name, each in switch.services.items()} | {

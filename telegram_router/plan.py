@@ -56,6 +56,7 @@ class Plan:
     config: Config
     folder: Path
     path: Path = Path()  # the configuration file
+    spoken: dict[str, str] = field(default_factory=dict)  # the name of the spec of each service
     specs: dict[str, Spec] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)  # what of each spec, and of each party's certificates, was read: a digest
     outdated: list[str] = field(default_factory=list)  # specs whose file has another text than the one they were compiled from
@@ -129,6 +130,8 @@ class _Planner:
     def __init__(self, draft: Draft, path: Path, text: str, before: Plan | None = None) -> None:
         self.plan = Plan(draft.config, path.parent, path)
         self._before = before
+        self._parties = specs_by_party(draft.config)
+        self.plan.spoken = {name: min(specs) for (kind, name), specs in self._parties.items() if kind == "service" and specs}
         self.problems: list[ConfigProblem] = list(draft.problems)
         self._draft = draft
         self._all_routes = not any(problem.key.startswith("routes") for problem in draft.problems)
@@ -177,7 +180,7 @@ class _Planner:
 
     def _spec_of(self, party: Party) -> Spec | None:
         """The spec of a listener or service; None when it has none that can be read."""
-        names = specs_by_party(self.plan.config).get(party, set())
+        names = self._parties.get(party, set())
         return self.plan.specs.get(min(names)) if len(names) == 1 else None
 
     def _gather(self, step: Callable[[], None]) -> None:

@@ -360,7 +360,9 @@ def specs_by_party(config: Config) -> dict[Party, set[str]]:
     fixed = set(known) | {("service", name) for name, service in config.services.items() if service.spec is not None}
     known.update({("service", name): {service.spec} if service.spec else set() for name, service in config.services.items()})
     joined = [(source, route.target) for route in config.routes for source in route.sources if source in known and route.target in known]
-    for _ in config.services:  # no chain of routes is longer
+    joined = list(dict.fromkeys(joined))
+    size = -1
+    while size != (size := sum(map(len, known.values()))):
         for one, other in joined:
             for party, neighbour in ((one, other), (other, one)):
                 if party not in fixed:

@@ -175,6 +175,11 @@ class Pool:
             self.priority = None  # another order of the configuration is no fail-over
         return [backend for name, backend in before.items() if name not in self.backends]
 
+    def forget_health(self, name: str) -> None:
+        """Nobody probes it any more."""
+        if name in self.backends:
+            self.backends[name].health = Health.UNKNOWN
+
     def adopt(self, ejection: Ejection | None, failover: Failover) -> None:
         """Other policies from now on. Without ejection nobody stays ejected."""
         self.ejection, self.failover = ejection, failover

@@ -45,6 +45,11 @@ class HandlerCaller:
         self._hub.tasked.append(self._service)
         self._hub.switch.add_link(self._service, f"{self._service.name}#handler", "handler")
 
+    def end(self) -> None:
+        """The service is no more, and nobody waits for an answer of its handler."""
+        self._hub.handlers.pop(self._service, None)
+        self._hub.tasked.remove(self._service)
+
     def call(self, command: Call) -> None:
         """Begin a call. From here on the request counts as sent."""
         if command.exchange.settled:

@@ -25,7 +25,7 @@ from telegram_router.telegrams.json_mapping import JsonMapping
 from telegram_router.wire.connection import RECEIVE, Connection, Limits, Socket, Stage, reason_of
 from telegram_router.wire.http import Heads, HttpReply, HttpRequestTemplate, status_error
 from telegram_router.wire.hub import Hub, Log
-from telegram_router.wire.links import Backend, Outcomes, Pauses, dial
+from telegram_router.wire.links import REMOVED, Backend, Outcomes, Pauses, dial
 from telegram_router.wire.poller import GONE, HANGUP, READ
 from telegram_router.wire.tls import TlsLayer
 
@@ -199,6 +199,7 @@ class HttpPool:
         self._log = log
         self._dialling = 0
         self._live: set[Connection] = set()
+        self._over = False
         self._held_until = 0.0  # no dialling before: the last attempt failed
         self._chance = chance()
         self._templates: dict[str, HttpRequestTemplate] = {}
@@ -209,11 +210,21 @@ class HttpPool:
         self._hub.handlers[self._service] = self.call
         self._hub.growers[self._service] = self.grow
 
+    def adopt(self, backend: Backend) -> None:
+        """Dial so from now on."""
+        self._backend = backend
+        self._limits = Limits(write_timeout=self.policy.write_timeout, handshake_timeout=backend.connect_timeout)
+
+    def end(self) -> None:
+        """The service is no more: dial no more."""
+        self._over = True
+        self._hub.growers.pop(self._service, None)
+
     # --- connections --------------------------------------------------------------------------------------------
 
     def grow(self) -> None:
         """Requests wait: dial as many more as they need and the policy allows."""
-        if self._hub.clock() < self._held_until:
+        if self._over or self._hub.clock() < self._held_until:
             return
         wanted = min(len(self._service.waiting) - self._dialling, self._service.policy.max_links - len(self._live) - self._dialling)
         for _ in range(wanted):
@@ -247,6 +258,9 @@ class HttpPool:
 
     def _opened(self, connection: Connection) -> None:
         assert isinstance(connection, HttpConnection)
+        if self._over:
+            self._hub.drop(connection, REMOVED)
+            return
         self._dialling -= 1
         self._outcomes.connected += 1
         self._outcomes.up += 1

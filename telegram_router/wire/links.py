@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import trio
 
 from telegram_router.errors import RouterError
-from telegram_router.routing import Service
+from telegram_router.routing import Peer, Service
 from telegram_router.wire.connection import Connection, Limits
 from telegram_router.wire.hub import Hub, Log
 from telegram_router.wire.telegram_connection import Reader, TelegramConnection
 from telegram_router.wire.tls import TlsLayer
 
+REMOVED = "removed"  # why a connection is closed whose backend, service or listener is no longer configured
 STEADY = 10.0  # a link that was up this long starts the pauses anew
 
 
@@ -107,6 +108,19 @@ class LinkKeeper:
         self._outcomes = outcomes
         self._log = log
         self._reader = Reader(service.spec, limits.max_frame)
+        self._link: TelegramConnection | None = None
+        self._over = False
+
+    def adopt(self, backend: Backend, limits: Limits, pauses: Pauses) -> None:
+        """By these from the next link on; the one that is there stays as it is."""
+        self._backend, self._pauses = backend, pauses
+        if limits != self._limits:
+            self._limits, self._reader = limits, Reader(self._service.spec, limits.max_frame)
+
+    def end(self) -> Peer | None:
+        """Dial no more; `run` is the caller's to cancel. Returns the link that is still there."""
+        self._over = True
+        return self._link.peer if self._link is not None else None
 
     async def run(self) -> None:
         """For ever; every loss is followed by a jittered pause."""
@@ -125,8 +139,12 @@ class LinkKeeper:
         name = f"{self._service.name}#{next(self.numbers)}"
         link = TelegramConnection(sock, name, self._limits, self._reader, is_session=False, tls=self._backend.layer())
         opened_at: list[float] = []
+        self._link = link
 
         def opened(connection: Connection) -> None:
+            if self._over:
+                self._hub.drop(connection, REMOVED)
+                return
             opened_at.append(self._hub.clock())
             self._outcomes.connected += 1
             self._outcomes.up += 1
@@ -134,11 +152,12 @@ class LinkKeeper:
             self._log.info("link_up", connection=name, service=self._service.name, backend=self._backend.name)
 
         def closed(_: Connection, reason: str) -> None:
+            self._link = None
             if opened_at:
                 self._outcomes.up -= 1
-                tell = self._log.info if reason == "stopped" else self._log.warning  # an end in good order is nothing to wake up for
+                tell = self._log.info if reason in ("stopped", REMOVED) else self._log.warning  # nothing to wake up for
                 tell("link_lost", connection=name, service=self._service.name, backend=self._backend.name, reason=reason)
-            else:
+            elif not self._over:
                 self._outcomes.failed += 1
             gone.set()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import socket
 import ssl
-from collections.abc import Callable
 from functools import partial
 
 import trio
@@ -54,10 +54,10 @@ class Acceptor:
 
     def __init__(
         self, hub: Hub, listener: Listener, sock: socket.socket, limits: Limits, max_sessions: int, log: Log,
-        tls: Callable[[], ssl.SSLContext] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:  # fmt: skip
         self._hub = hub
-        self._listener = listener
+        self.listener = listener
         self._sock = sock
         name = sock.getsockname()
         self.address: tuple[str, int] = (name[0], name[1])  # known when the door has been taken away, too
@@ -66,29 +66,58 @@ class Acceptor:
         self._log = log
         self._tls = tls
         self._reader = Reader(listener.spec, limits.max_frame)
-        self._numbers = itertools.count(1)
+        self.numbers = itertools.count(1)
         self._told_at = float("-inf")
+        self._at_door = trio.CancelScope()
         self.open = 0
         self.total = 0
         self.turned_away = 0
 
+    def adopt(self, limits: Limits, max_sessions: int, tls: ssl.SSLContext | None) -> None:
+        """By these for sessions that come from now on; those that are there stay as they are."""
+        self._max, self._tls = max_sessions, tls
+        if limits != self._limits:
+            self._limits, self._reader = limits, Reader(self.listener.spec, limits.max_frame)
+
     async def run(self) -> None:
-        """Accept until the door is taken away. A full table of files pauses accepting; it never ends it."""
+        """Accept until the door is given away. A full table of files pauses accepting; it never ends it."""
         while self.accepting:
+            with trio.CancelScope() as self._at_door:
+                await self._accept(self._sock)
+
+    def move(self, sock: socket.socket) -> socket.socket:
+        """Accept at this socket from now on. Returns the one before, with nobody waiting at it."""
+        before, self._sock = self.give_away(), sock
+        name = sock.getsockname()
+        self.address = name[0], name[1]
+        return before
+
+    def give_away(self) -> socket.socket:
+        """Let in who has knocked already and accept no more: the socket is the caller's."""
+        sock, self._sock = self._sock, socket.socket()
+        self._sock.close()
+        self._at_door.cancel()
+        with contextlib.suppress(OSError):
+            for _ in range(BACKLOG):
+                self._admit(*sock.accept())
+        return sock
+
+    async def _accept(self, sock: socket.socket) -> None:
+        while True:
             try:
-                await trio.lowlevel.wait_readable(self._sock)
+                await trio.lowlevel.wait_readable(sock)
             except trio.ClosedResourceError:
                 return
             try:
                 # Many at a time: under load this task gets its turn only every few milliseconds.
                 for _ in range(ACCEPT_AT_ONCE):
-                    self._admit(*self._sock.accept())
+                    self._admit(*sock.accept())
             except BlockingIOError:
                 continue
             except OSError as error:
                 if error.errno not in OUT_OF_FILES:
                     continue  # that one connection died in the queue
-                self._log.error("accept_paused", listener=self._listener.name, reason=errno.errorcode.get(error.errno, "?"))
+                self._log.error("accept_paused", listener=self.listener.name, reason=errno.errorcode.get(error.errno, "?"))
                 await trio.sleep(PAUSE_WHEN_OUT_OF_FILES)
 
     def _admit(self, sock: socket.socket, address: tuple[str, int]) -> None:
@@ -114,15 +143,15 @@ class Acceptor:
         now = self._hub.clock()
         if now - self._told_at >= REFUSALS_BETWEEN_LINES:
             self._told_at = now
-            self._log.warning("session_refused", code="E-LIM-05", listener=self._listener.name, open=self.open, refused=self.turned_away)
+            self._log.warning("session_refused", code="E-LIM-05", listener=self.listener.name, open=self.open, refused=self.turned_away)
 
     def _let_in(self, sock: socket.socket, address: tuple[str, int]) -> None:
         self.open += 1
         self.total += 1
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        tls = TlsLayer(self._tls(), "server") if self._tls is not None else None
-        name = f"{self._listener.name}#{next(self._numbers)}"
+        tls = TlsLayer(self._tls, "server") if self._tls is not None else None
+        name = f"{self.listener.name}#{next(self.numbers)}"
         session = TelegramConnection(sock, name, self._limits, self._reader, is_session=True, tls=tls)
         told = {"connection": name, "peer": f"{address[0]}:{address[1]}"}
         session.on_open = partial(self._opened, told, address[0])
@@ -131,7 +160,7 @@ class Acceptor:
 
     def _opened(self, told: dict[str, str], address: str, connection: Connection) -> None:
         names = connection.tls.peer_names() if connection.tls is not None else ()
-        connection.peer = self._hub.switch.add_session(self._listener, connection.name, frozenset(names), address)
+        connection.peer = self._hub.switch.add_session(self.listener, connection.name, frozenset(names), address)
         self._log.info("session_accepted", **told, **({"certificate": names} if names else {}))
 
     def _closed(self, told: dict[str, str], connection: Connection, reason: str) -> None:

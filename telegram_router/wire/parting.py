@@ -12,6 +12,7 @@ from functools import partial
 
 import trio
 
+from telegram_router.routing import Listener
 from telegram_router.wire.connection import Stage
 from telegram_router.wire.hub import Hub
 from telegram_router.wire.telegram_connection import TelegramConnection
@@ -21,14 +22,14 @@ LOOK = 0.05  # seconds between two looks for sessions that may leave
 AT_ONCE = 64  # sessions in one step of the hub
 
 
-def sessions_of(hub: Hub, listener: str) -> list[TelegramConnection]:
-    """The listener's sessions that nobody parts with yet, oldest first."""
+def sessions_of(hub: Hub, listener: str | Listener) -> list[TelegramConnection]:
+    """The sessions of that name, or of this very listener, that nobody parts with yet, oldest first."""
     return [
         each
         for each in hub.connections.values()
         if isinstance(each, TelegramConnection)
         and each.is_session
-        and each.name.rpartition("#")[0] == listener
+        and (each.name.rpartition("#")[0] == listener or (each.peer is not None and each.peer.group is listener))
         and each.stage in (Stage.HANDSHAKE, Stage.OPEN)
     ]
 
@@ -42,20 +43,20 @@ def is_idle(session: TelegramConnection) -> bool:
     return whole and not (peer.open or peer.load or peer.outbox or session.cipher)
 
 
-async def part(hub: Hub, listener: str, over: float, patience: float) -> None:
+async def part(hub: Hub, listener: str | Listener, over: float, patience: float, reason: str = REASON) -> None:
     """Return when every session has been parted with: the last one's turn comes after `over` seconds, and each may be busy
     for `patience` seconds more."""
     while found := sessions_of(hub, listener):
-        await _part_with(hub, _turns(found, hub.clock(), over), patience)
+        await _part_with(hub, _turns(found, hub.clock(), over), patience, reason)
         over = 0.0  # for those who had come in, and whom the hub did not know yet
 
 
-async def _part_with(hub: Hub, turns: list[tuple[TelegramConnection, float]], patience: float) -> None:
+async def _part_with(hub: Hub, turns: list[tuple[TelegramConnection, float]], patience: float, reason: str) -> None:
     while turns:
         now = hub.clock()
         leaving = [each for each, at in turns if at <= now and (is_idle(each) or at + patience <= now)][:AT_ONCE]
         if leaving:
-            hub.enter(partial(_end, hub, leaving))
+            hub.enter(partial(_end, hub, leaving, reason))
         await trio.sleep(LOOK)
         turns = [(each, at) for each, at in turns if each not in leaving and each.stage in (Stage.HANDSHAKE, Stage.OPEN)]
 
@@ -66,9 +67,9 @@ def _turns(sessions: list[TelegramConnection], began: float, over: float) -> lis
     return [(session, began + step * place) for place, session in enumerate(sessions)]
 
 
-def _end(hub: Hub, sessions: list[TelegramConnection], now: float) -> None:
+def _end(hub: Hub, sessions: list[TelegramConnection], reason: str, now: float) -> None:
     for session in sessions:
         if session.stage is Stage.OPEN:
-            session.finish(REASON, now)
+            session.finish(reason, now)
         elif session.stage is Stage.HANDSHAKE:
-            hub.drop(session, REASON)
+            hub.drop(session, reason)

@@ -42,9 +42,9 @@ class ProbePolicy:
 class Count:
     """Probes in a row, and what they say. The first one decides at once."""
 
-    def __init__(self, policy: ProbePolicy) -> None:
+    def __init__(self, policy: ProbePolicy, health: Health = Health.UNKNOWN) -> None:
         self._policy = policy
-        self.health = Health.UNKNOWN
+        self.health = health
         self._run = 0  # results in a row that speak against `health`
 
     def note(self, good: bool) -> Health:
@@ -79,8 +79,17 @@ class Prober:
         self._backend = backend
         self._policy = policy
         self._chance = chance
-        self._count = Count(policy)
+        self._count = Count(policy, self._fitness.health)
+        self._over = False
         self.good = self.bad = 0
+
+    def adopt(self, backend: Backend) -> None:
+        """Ask it so from the next time on."""
+        self._backend = backend
+
+    def end(self) -> None:
+        """What was found last is told to nobody; `run` is the caller's to cancel."""
+        self._over = True
 
     async def run(self) -> None:
         """The first probe comes at some time of the first interval: backends of one service are not all asked at once."""
@@ -102,8 +111,12 @@ class Prober:
         before = self._fitness.health
         health = self._count.note(good)
         if health is not before:
-            self._hub.enter(lambda now: self._hub.switch.probed(self._service, self._backend.name, health, now))
+            self._hub.enter(lambda now: self._tell(health, now))
         return good
+
+    def _tell(self, health: Health, now: float) -> None:
+        if not self._over:
+            self._hub.switch.probed(self._service, self._backend.name, health, now)
 
     async def _asks(self) -> bool:
         try:

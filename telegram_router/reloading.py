@@ -1,0 +1,276 @@
+"""Another configuration for a running router: nobody's connection is closed unless its listener, service or backend is gone."""
+
+# Rules this file keeps, all of them tested:
+#
+# 1. A file with a problem, or an address that cannot be bound, changes nothing.
+# 2. All that takes time is done beside the hub; what takes effect does so in one step of it.
+# 3. One reload at a time. Each is held against what runs when it begins.
+# 4. Who parts has `drain` for it: what is in flight is answered, links and sessions end between two telegrams.
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import trio
+
+from telegram_router import plan as planning
+from telegram_router.assembly import prepare
+from telegram_router.differences import Differences, differences
+from telegram_router.doors import Bound, Doors, release
+from telegram_router.errors import ConfigError, ConfigProblem, ConfigWarning, RouterError
+from telegram_router.ops import logs
+from telegram_router.plan import Plan
+from telegram_router.routing import Listener, Peer, Service, Switch
+from telegram_router.routing.changing import Change, Parted, carry_out, finished, vanish
+from telegram_router.serving import Serving, Surroundings, work_for
+from telegram_router.wire.connection import Connection, Stage
+from telegram_router.wire.hub import Hub
+from telegram_router.wire.links import REMOVED
+from telegram_router.wire.parting import part
+from telegram_router.wire.telegram_connection import TelegramConnection
+
+STEP = 0.02  # between two looks at who is parting
+REST = 0.25  # the same, once nothing is connected any more and only keys are reserved
+SHARE = 0.0005  # how long the checking thread may keep the interpreter from the hub
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a reload did, or would do."""
+
+    applied: bool = False
+    dry_run: bool = False
+    differences: Differences = field(default_factory=Differences)
+    problems: tuple[ConfigProblem, ...] = ()  # why nothing was applied
+    warnings: tuple[ConfigWarning, ...] = ()
+    seconds: float = 0.0  # all of it
+    step_seconds: float = 0.0  # the hub's step in it
+
+    @property
+    def sound(self) -> bool:
+        return not self.problems
+
+    def parts(self) -> dict[str, Any]:
+        """For the log and for JSON: names of tables and keys, never a value."""
+        return {key: value for key, value in asdict(self).items() if key != "differences"} | asdict(self.differences)
+
+
+class Running(Protocol):
+    """What of a running router a reload has to do with."""
+
+    plan: Plan
+    log: logs.Log
+    switch: Switch
+    hub: Hub
+    doors: Doors
+    servings: dict[Service, Serving]
+    around: Surroundings
+
+    @property
+    def stopping(self) -> bool: ...
+
+    def shortest_time(self) -> float: ...
+
+
+class Reloader:
+    """Takes a running router from one plan to the next."""
+
+    def __init__(self, router: Running, nursery: trio.Nursery) -> None:
+        self._router = router
+        self._nursery = nursery
+        self._turn = trio.Lock()
+
+    async def reload(self, source: Path | Plan | None = None, *, dry_run: bool = False) -> Report:
+        """Take over a file (the one that the router runs by, unless another is given) or a plan that has been checked."""
+        async with self._turn:
+            began = self._router.hub.clock()
+            report = await self._try(source, dry_run)
+            report = Report(**{**vars(report), "dry_run": dry_run, "seconds": self._router.hub.clock() - began})
+        self._tell(report)
+        return report
+
+    async def _try(self, source: Path | Plan | None, dry_run: bool) -> Report:
+        router = self._router
+        before = router.plan
+        try:
+            with _sharing_the_interpreter():
+                after = (
+                    source if isinstance(source, Plan) else await trio.to_thread.run_sync(planning.read_plan, source or before.path, before)
+                )
+                found, change = await trio.to_thread.run_sync(self._compare, before, after)
+            if router.stopping:
+                raise RouterError("E-LIM-04", "the router stops")
+            bound = router.doors.bind(after, before)
+        except ConfigError as error:
+            return Report(problems=error.problems)
+        except RouterError as error:
+            return Report(problems=(ConfigProblem(error.code, str(before.path), 0, error.where, error.what, error.expected, error.do),))
+        except Exception as fault:  # what runs goes on
+            router.log.bug(fault)
+            return Report(problems=(ConfigProblem("E-INT-01", str(before.path), 0, "", "the check itself failed"),))
+        if dry_run:
+            release(bound)
+            return Report(differences=found, warnings=tuple(after.warnings))
+        took = await self._apply(after, change, bound)
+        return Report(True, differences=found, warnings=tuple(after.warnings), step_seconds=took)
+
+    def _compare(self, before: Plan, after: Plan) -> tuple[Differences, Change]:
+        return differences(before, after), prepare(after, self._router.switch, before)
+
+    async def _apply(self, after: Plan, change: Change, bound: Bound) -> float:
+        done = trio.Event()
+        took = 0.0
+
+        def step(now: float) -> None:
+            nonlocal took
+            self._take_effect(after, change, bound, now)
+            took = self._router.hub.clock() - now
+            done.set()
+
+        self._router.hub.enter_whole(step)
+        await done.wait()
+        return took
+
+    # --- the step of the hub ------------------------------------------------------------------------------------
+
+    def _take_effect(self, after: Plan, change: Change, bound: Bound, now: float) -> None:
+        router = self._router
+        parted = carry_out(router.switch, change, now)
+        servings = self._services(after, parted, now)
+        router.plan = after
+        router.hub.shortest = router.shortest_time()
+        router.doors.open_these(router.doors.build(after, change.listeners, bound))
+        patience = after.config.drain
+        for service in parted.services:
+            self._nursery.start_soon(self._part_with_service, service, servings[service], patience)
+        for listener in parted.listeners:
+            self._nursery.start_soon(self._part_with_listener, listener, patience)
+        if parted.links:
+            self._nursery.start_soon(self._part_with_links, parted.links, patience)
+
+    def _services(self, after: Plan, parted: Parted, now: float) -> dict[Service, Serving]:
+        """Whatever works around the services works by the new plan; returns what works around those that part."""
+        router = self._router
+        leaving = {service: router.servings.pop(service) for service in parted.services}
+        for serving in leaving.values():
+            serving.end()
+        for name, settings in after.config.services.items():
+            service = router.switch.services[name]
+            if service not in router.servings:
+                router.servings[service] = work_for(router.around, service, settings, after)
+                continue
+            surplus = router.servings[service].adopt(settings, after)
+            for link in surplus:
+                router.switch.retire(link)
+            parted.links += [link for link in surplus if link not in parted.links]
+            router.switch.elect(service, now)
+        return leaving
+
+    # --- parting ------------------------------------------------------------------------------------------------
+
+    async def _part_with_links(self, links: list[Peer], patience: float) -> None:
+        """Links are closed once what they were given is answered; the last ones when the time is over."""
+        due = self._router.hub.clock() + patience
+        while links:
+            await trio.sleep(STEP)
+            links = await self._within(partial(self._end_links, links, due))
+
+    def _end_links(self, links: list[Peer], due: float, now: float) -> list[Peer]:
+        """Returns those that still wait for an answer."""
+        left = []
+        for link in links:
+            connection = self._router.hub.by_peer.get(link)
+            if connection is None or connection.stage is not Stage.OPEN:
+                continue
+            if now >= due:
+                self._router.hub.drop(connection, REMOVED)
+            elif link.load or link.open or link.outbox or connection.cipher:
+                left.append(link)
+            else:
+                self._close(connection, now)
+        return left
+
+    def _close(self, connection: Connection, now: float) -> None:
+        if isinstance(connection, TelegramConnection):
+            connection.finish(REMOVED, now)
+        else:
+            self._router.hub.drop(connection, REMOVED)  # nothing of an HTTP connection is left to be read
+
+    async def _part_with_service(self, service: Service, serving: Serving, patience: float) -> None:
+        """A service has no routes any more. Its links stay until what waits for them has been sent and answered."""
+        switch = self._router.switch
+        due = self._router.hub.clock() + patience
+        while self._router.hub.clock() < due and not finished(switch, service):  # noqa: ASYNC110 - read off tables, which tell nobody
+            await trio.sleep(STEP)
+        await self._within(lambda _: self._retire(service))
+        await self._part_with_links(list(service.leaving), max(0.0, due - self._router.hub.clock()))
+        await self._within(lambda _: serving.close())
+        await self._vanish(service)
+
+    def _retire(self, service: Service) -> None:
+        for link in service.peers:
+            self._router.switch.retire(link)
+
+    async def _part_with_listener(self, listener: Listener, patience: float) -> None:
+        """Its sessions end one after the other between two telegrams, so that they do not all come back at once."""
+        while listener.sessions:
+            await part(self._router.hub, listener, patience, patience, REMOVED)
+            await trio.sleep(STEP)
+        await self._vanish(listener)
+
+    async def _vanish(self, party: Service | Listener) -> None:
+        """Gone for good once nothing is open and no key is reserved there, unless somebody else keeps its register."""
+        switch = self._router.switch
+        while party.peers or not finished(switch, party) or self._reserves(party):  # noqa: ASYNC110
+            await trio.sleep(REST)
+        await self._within(lambda _: vanish(switch, party))
+
+    def _reserves(self, party: Service | Listener) -> bool:
+        others = [each.register for each in self._router.switch.parties() if each is not party]
+        return bool(party.register.tombstones) and not any(each is party.register for each in others)
+
+    async def _within(self, step: Callable[[float], Any]) -> Any:
+        """Have it run in a step of the hub; its result."""
+        done = trio.Event()
+        results: list[Any] = []
+
+        def run(now: float) -> None:
+            try:
+                results.append(step(now))
+            finally:
+                done.set()
+
+        self._router.hub.enter(run)
+        await done.wait()
+        return results[0] if results else None
+
+    # --- telling ------------------------------------------------------------------------------------------------
+
+    def _tell(self, report: Report) -> None:
+        log = self._router.log
+        for problem in report.problems:
+            log.error(
+                "reload_failed", code=problem.code, file=problem.file, line=problem.line, key=problem.key, what=problem.what, do=problem.do
+            )
+        for warning in report.warnings:
+            log.warning("config_warning", file=warning.file, line=warning.line, key=warning.key, what=warning.what, do=warning.do)
+        if report.sound:
+            told = asdict(report.differences)
+            log.info("reload_tried" if report.dry_run else "reloaded", **told, took_ms=round(report.seconds * 1000, 1))
+
+
+@contextmanager
+def _sharing_the_interpreter() -> Iterator[None]:
+    """A thread that computes gives the interpreter back ten times as often: the hub asks for it several times a telegram."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SHARE)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
