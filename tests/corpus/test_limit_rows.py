@@ -51,6 +51,8 @@ async def answers(line: Line, frame: bytes) -> None:
 @asynccontextmanager
 async def undisturbed(router: Running) -> AsyncIterator[Client]:
     """Another session of the listener, which is served before and after."""
+    if "core" in router.switch.services:
+        await router.linked("core")
     other = await router.connect()
     await other.sends(loan(900_001))
     assert (await other.got())[:10] == b"5700900001"
