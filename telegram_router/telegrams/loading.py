@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import traceback
 from collections.abc import Iterable
+from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 from telegram_router.errors import ConfigProblem, SpecError
 from telegram_router.telegrams.declare import Family
@@ -15,6 +16,8 @@ from telegram_router.telegrams.fields import SPEC_MARK
 from telegram_router.telegrams.lint import Lines, lint
 from telegram_router.telegrams.shapes import misshapen
 from telegram_router.telegrams.spec import Spec
+
+_LAMBDA: Final = "a lambda cannot be laid out"
 
 
 def load_spec(source: str, filename: str) -> Spec:
@@ -25,7 +28,9 @@ def load_spec(source: str, filename: str) -> Spec:
     tree = _parsed(source, filename)
     lines = Lines(tree)
     problems = [
-        ConfigProblem("E-CFG-23", filename, line, "", "a lambda cannot be laid out", do="use the field kinds as they are")
+        ConfigProblem(
+            "E-CFG-23", filename, line, "", _LAMBDA, do="name the field that decides: between(..., depending=...), Redefines(by=...)"
+        )
         for line in lines.lambdas
     ]
     family = _family(tree, filename, problems)
@@ -46,7 +51,22 @@ def compile_family(family: Family, filename: str = "", lines: Lines | None = Non
 
 
 def _all_of(found: list[ConfigProblem]) -> SpecError:
-    return SpecError(sorted(set(found), key=lambda problem: (problem.line, problem.code, problem.key, problem.what)))
+    return SpecError(sorted(set(_without_consequences(found)), key=lambda problem: (problem.line, problem.code, problem.key, problem.what)))
+
+
+def _without_consequences(found: list[ConfigProblem]) -> Iterable[ConfigProblem]:
+    """A lambda in a declaration is one mistake, with the path of its field: not a second one for not being a number or a text."""
+    culprits = {problem.line for problem in found if problem.what == _LAMBDA}
+    suffered = {problem.line: problem.key for problem in reversed(found) if _follows(problem, culprits)}
+    for problem in found:
+        if problem.what == _LAMBDA:
+            yield replace(problem, key=suffered.get(problem.line, ""))
+        elif not _follows(problem, culprits):
+            yield problem
+
+
+def _follows(problem: ConfigProblem, culprits: set[int]) -> bool:
+    return problem.line in culprits and problem.what != _LAMBDA and problem.code in ("E-CFG-20", "E-CFG-21", "E-CFG-23")
 
 
 def _parsed(source: str, filename: str) -> ast.Module:

@@ -321,6 +321,15 @@ def test_a_value_of_the_wrong_type_is_told_with_what_it_should_be(old, new, word
     assert problem.code == "E-CFG-20" and words in problem.text() and problem.line >= 17
 
 
+@pytest.mark.parametrize("declared", ["Code(lambda this: 10)", "Code(10, check=lambda: 1)", "Occurs(lambda this: 2, Text(5))"])
+def test_a_lambda_is_one_problem_with_the_path_of_its_field(declared):
+    source = GOOD.replace('"account" / ACCOUNT', f'"account" / {declared}')
+    assert source != GOOD
+    (problem,) = [each for each in problems(source) if each.line == source[: source.index("lambda")].count("\n") + 1]
+    assert (problem.code, problem.what) == ("E-CFG-23", "a lambda cannot be laid out")
+    assert problem.key.endswith(".account") and "depending=" in problem.do
+
+
 def test_types_and_lambdas_are_told_together():
     found = problems(GOOD.replace("ACCOUNT = Code(10)", "ACCOUNT = (lambda: Code(10))()").replace("length=42", 'length="42"'))
     assert [p.code for p in found] == ["E-CFG-23", "E-CFG-20"]
