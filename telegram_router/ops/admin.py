@@ -20,7 +20,7 @@ import msgspec
 import trio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -88,6 +88,7 @@ class Api:
         self._token = token
         self._log = log
         self._nursery = nursery
+        self._reading = trio.Lock()  # one list at a time: the steps of many would follow each other without a turn of the hub between
         self._host = host
 
     def application(self) -> Starlette:
@@ -97,13 +98,23 @@ class Api:
     async def _answer(self, row: Operation, request: Request) -> Response:
         try:
             self._admit(row, request)
-            order = await _body(row, request)
-            carried_out = await getattr(self, row.name)(request, *([order] if order is not None else []))
+            carried_out = await self._carry_out(row, request)
+        except ClientDisconnect:
+            return Response(status_code=400)  # that nobody reads
         except Refusal as refusal:
             self._log.warning("operator_refused", code=refusal.code, who=request.scope["caller"].name, operation=row.name)
             return _refusal(refusal)
         well = not isinstance(carried_out, answers.Condition) or carried_out.ok
         return _json(carried_out, 200 if well else 503)
+
+    async def _carry_out(self, row: Operation, request: Request) -> Any:
+        operation = getattr(self, row.name)
+        if row.body is not None:
+            return await operation(request, await _body(row, request))
+        if row.public:
+            return await operation(request)
+        async with self._reading:
+            return await operation(request)
 
     def _admit(self, row: Operation, request: Request) -> None:
         caller: Caller = request.scope["caller"]
@@ -268,9 +279,7 @@ def _names_this_host(header: str, own: str) -> bool:
 
 
 async def _body(row: Operation, request: Request) -> Any:
-    """What the body orders; None where the operation takes none."""
-    if row.body is None:
-        return None
+    """What the body orders. Raises ClientDisconnect when it does not come whole."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refusal("E-ADM-02", "the body is not marked as JSON", do="send the header Content-Type: application/json", status=415)
     parts, size = [], 0

@@ -379,6 +379,38 @@ async def test_half_a_request_is_cut_off_and_holds_nobody_up(tmp_path: Path, mon
         assert 0.15 < time.monotonic() - began < 1
 
 
+HALVES = {
+    "half a head": b"GET /sta",
+    "half a body": b"POST /services/core/failback HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
+    "a websocket": b"GET /status HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(64),
+    "an upgrade": b"GET /status HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nConnection: Upgrade, HTTP2-Settings\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00" + bytes(300),
+    "telegrams": transfer(1),
+    "three at once": b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n" * 3,
+}
+
+
+async def test_whatever_else_comes_and_goes_is_no_fault_and_frees_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(server, "AT_ONCE", 2)
+    monkeypatch.setattr(server, "SILENCE", 0.05)
+    async with Host() as core, steered(config(core), tmp_path) as (router, door):
+        await router.linked("core")
+        streams = []
+        for data in HALVES.values():
+            for stays in (True, False):
+                stream = await door.connect()
+                await stream.send_all(data)
+                await trio.sleep(0.01)
+                await (stream.send_eof() if stays else stream.aclose())
+                streams.append(stream)
+        assert (await door.gets("/livez")).status == 200
+        assert not router.log.named("bug")
+        for stream in streams:
+            await stream.aclose()
+
+
 async def test_more_requests_at_a_time_than_there_are_places_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(server, "PATIENCE", 0.3)
     async with Host() as core, steered(config(core), tmp_path) as (router, door):
