@@ -215,7 +215,7 @@ class Api:
             raise Refusal("E-ADM-05", "the listener is drained already, or the router stops", do="look at its sessions in the status")
         patience = self._subject.config().drain if order.patience_s is None else order.patience_s
         count = len(parting.sessions_of(self._subject.hub, name))
-        door.close()
+        door.give_away().close()  # who has knocked already is let in, and leaves with the others
         self._nursery.start_soon(self._part, name, order.over_s, patience)
         self._record(request, "drain_listener", {"accepting": True}, {"accepting": False}, listener=name)
         return answers.ListenerDrained(name, count, order.over_s, patience)
