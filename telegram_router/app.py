@@ -7,6 +7,7 @@ import resource
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -138,9 +139,12 @@ class Router:
         from telegram_router.ops.admin import serve_admin  # as above
         from telegram_router.ops.survey import Subject
 
+        async def reload(dry_run: bool) -> dict[str, Any]:
+            return (await self.reload(dry_run=dry_run)).parts()
+
         subject = Subject(
             self.switch, self.hub, lambda: self.plan.config, lambda: self.acceptors, lambda: self.plan.expires,
-            lambda: self.log.dropped, self.started.is_set,
+            lambda: self.log.dropped, self.started.is_set, reload,
         )  # fmt: skip
         place = settings.address or self.plan.folder / (settings.socket or "")
         self.admin_place = await nursery.start(serve_admin, place, subject, lambda: self.plan.admin_token, self.log)

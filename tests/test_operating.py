@@ -168,6 +168,45 @@ async def test_a_listener_is_drained(tmp_path: Path):
     assert drained.stdout == "companies: accepts no more; 1 sessions leave within 0 s, busy ones 1 s later\n"
 
 
+async def test_a_file_is_reloaded_tried_and_refused(tmp_path: Path):
+    file = tmp_path / "router.toml"
+    async with Host() as core, steered(core, tmp_path) as router:
+        client = await router.connect()
+        same = await calls("reload", "--config", file)
+        file.write_text(file.read_text().replace('timeout = "200ms"', 'timeout = "900ms"'))
+        tried = await calls("reload", "--dry-run", "--config", file)
+        assert router.switch.services["core"].policy.timeout == 0.2
+        done = await calls("reload", "--config", file)
+        assert router.switch.services["core"].policy.timeout == 0.9
+        file.write_text(file.read_text().replace('timeout = "900ms"', "timeout = 900"))
+        refused = await calls("reload", "--socket", tmp_path / "admin.sock")
+        told = await calls("reload", "--socket", tmp_path / "admin.sock", "--json")
+        assert await client.asks(transfer(1)) == answer_to(transfer(1))
+        actions = router.log.named("operator_action")
+    assert (same.exit_code, same.stdout) == (0, "Nothing is different.\n")
+    assert tried.exit_code == 0 and "changed: services.core.timeout\n" in tried.stdout and "dry run" in tried.stdout
+    assert done.exit_code == 0 and "changed: services.core.timeout\n" in done.stdout and "goes on by the file" in done.stdout
+    assert (refused.exit_code, refused.stdout) == (78, "") and refused.stderr.startswith("E-CFG-04: ")
+    assert refused.stderr.endswith("Nothing was changed.\n")
+    assert told.exit_code == 78 and json.loads(told.stdout)["problems"][0]["code"] == "E-CFG-04"
+    assert [(each["action"], each["after"]["applied"]) for each in actions] == [
+        ("reload", True),
+        ("reload", True),
+        ("reload", False),
+        ("reload", False),
+    ]
+
+
+async def test_what_an_operator_ordered_outlives_a_reload(tmp_path: Path):
+    async with Host() as core, steered(core, tmp_path) as router:
+        place = ("--socket", tmp_path / "admin.sock")
+        await calls("backend", "core", core.address, "drain", "--weight", "5", *place)
+        await router.router.reload()
+        told = await calls("status", "--json", *place)
+    (backend,) = json.loads(told.stdout)["services"][0]["backends"]
+    assert (backend["state"], backend["weight"], backend["changed"]) == ("drain", 5, ["admin", "weight"])
+
+
 # --- no router there
 
 

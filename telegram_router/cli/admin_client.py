@@ -19,7 +19,7 @@ from telegram_router.ops.tokens import read_token
 if TYPE_CHECKING:
     from telegram_router.cli.admin_options import Where
 
-PATIENCE = 5.0
+PATIENCE = 10.0  # seconds; the router itself ends a request after as many
 LARGEST = 64 * 1024 * 1024
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -109,6 +109,9 @@ class Client:
 
     def drain_listener(self, listener: str, order: answers.ListenerOrder) -> answers.ListenerDrained:
         return self._ask("POST", f"/listeners/{quote(listener, safe='')}/drain", answers.ListenerDrained, _said(order))
+
+    def reload(self, order: answers.ReloadOrder) -> answers.Reloaded:
+        return self._ask("POST", "/reload", answers.Reloaded, _said(order))
 
     def _ask(self, method: str, path: str, kind: type[T], body: dict[str, Any] | None = None) -> T:
         try:

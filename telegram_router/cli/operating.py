@@ -141,4 +141,19 @@ def failback(service: str, as_json: bool, **options: Any) -> int:
     return fail_back(where_of(options), service, as_json)
 
 
-COMMANDS = (status, top, exchanges, backend, failback, drain)
+@click.command(epilog=_example("telegram-router reload --config bank.toml --dry-run"))
+@_asks
+@click.option("--dry-run", is_flag=True, help="Only tell what is wrong, or what would change.")
+@AS_JSON
+def reload(dry_run: bool, as_json: bool, **options: Any) -> int:
+    """Have a running router read its configuration file anew and go on by it; no session is dropped.
+
+    What is wrong with the file is told as `check` tells it, with exit code 78, and then nothing is changed. The router reads the file that it
+    was started with.
+    """
+    from telegram_router.cli.steering import reload_config
+
+    return reload_config(where_of(options), dry_run, as_json)
+
+
+COMMANDS = (status, top, exchanges, backend, failback, drain, reload)

@@ -9,10 +9,11 @@ from typing import Any
 import click
 import msgspec
 
-from telegram_router.cli import EXIT_FAILED, tell
+from telegram_router.cli import EXIT_CONFIG, EXIT_FAILED, tell
 from telegram_router.cli.admin_client import Client, reach
 from telegram_router.cli.admin_options import Where
 from telegram_router.cli.shown import on_terminal, say, say_json, table
+from telegram_router.errors import ConfigProblem, ConfigWarning
 from telegram_router.ops import answers
 
 STYLES = {"unreachable": "red", "down": "red", "ejected": "yellow", "drain": "cyan", "maint": "cyan"}
@@ -209,3 +210,35 @@ def drain_listener(where: Where, listener: str, over: float, patience: float | N
             f"{listener}: accepts no more; {drained.sessions:,} sessions leave within {drained.over_s:g} s, busy ones {drained.patience_s:g} s later"
         )
     return 0
+
+
+# --- another configuration
+
+
+def reload_config(where: Where, dry_run: bool, as_json: bool) -> int:
+    """Have the file read anew; tell what is wrong with it, or what is different now."""
+    report = Client(reach(where)).reload(answers.ReloadOrder(dry_run))
+    if as_json:
+        say_json(msgspec.to_builtins(report))
+    else:
+        _print_reload(report)
+    return EXIT_CONFIG if report.problems else 0
+
+
+def _print_reload(report: answers.Reloaded) -> None:
+    for warning in report.warnings:
+        tell([ConfigWarning(warning.file, warning.line, warning.key, warning.what, warning.do).text()])
+    for each in report.problems:
+        tell([ConfigProblem(each.code, each.file, each.line, each.key, each.what, each.expected, each.do).text()])
+    if report.problems:
+        tell(["Nothing was changed."])
+        return
+    lists = {"added": report.added, "removed": report.removed, "changed": report.changed, "only after a restart": report.restart}
+    for title, keys in lists.items():
+        for key in keys:
+            say(f"{title}: {key}")
+    different = any(lists.values())
+    if report.applied:
+        say(f"The router goes on by the file, after {report.seconds * 1000:.0f} ms." if different else "Nothing is different.")
+    else:
+        say("Nothing was changed: this was a dry run." if different else "Nothing would be different.")

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import socket
@@ -97,8 +98,9 @@ class Api:
 
     async def _answer(self, row: Operation, request: Request) -> Response:
         try:
+            body = await _read(request)
             self._admit(row, request)
-            carried_out = await self._carry_out(row, request)
+            carried_out = await self._carry_out(row, request, body)
         except ClientDisconnect:
             return Response(status_code=400)  # that nobody reads
         except Refusal as refusal:
@@ -107,10 +109,10 @@ class Api:
         well = not isinstance(carried_out, answers.Condition) or carried_out.ok
         return _json(carried_out, 200 if well else 503)
 
-    async def _carry_out(self, row: Operation, request: Request) -> Any:
+    async def _carry_out(self, row: Operation, request: Request, body: bytes | None) -> Any:
         operation = getattr(self, row.name)
         if row.body is not None:
-            return await operation(request, await _body(row, request))
+            return await operation(request, _order(row, request, body))
         if row.public:
             return await operation(request)
         async with self._reading:
@@ -224,6 +226,23 @@ class Api:
         await parting.part(self._subject.hub, listener, over, patience)
         self._log.info("listener_drained", listener=listener)
 
+    async def reload(self, request: Request, order: answers.ReloadOrder) -> answers.Reloaded:
+        if not self._subject.ready:
+            raise Refusal("E-ADM-05", "the router is starting or stopping", do="send it again when GET /readyz says so")
+        reloaded: list[answers.Reloaded] = []
+
+        async def reload(task_status: trio.TaskStatus[None]) -> None:
+            reloaded.append(msgspec.convert(await self._subject.reload(order.dry_run), answers.Reloaded))
+            task_status.started()
+
+        # Not in the request's own nursery: a client that goes must not leave it half done.
+        await self._nursery.start(reload)
+        [report] = reloaded
+        if not order.dry_run:
+            after = {"applied": report.applied, "problems": [each.code for each in report.problems]}
+            self._record(request, "reload", None, after)
+        return report
+
     def _service(self, request: Request) -> Service:
         service = self._subject.switch.services.get(request.path_params["service"])
         if service is None:
@@ -278,10 +297,11 @@ def _names_this_host(header: str, own: str) -> bool:
     return True
 
 
-async def _body(row: Operation, request: Request) -> Any:
-    """What the body orders. Raises ClientDisconnect when it does not come whole."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Refusal("E-ADM-02", "the body is not marked as JSON", do="send the header Content-Type: application/json", status=415)
+async def _read(request: Request) -> bytes | None:
+    """The body; None when it is too large. It is read to its end even so: who still sends when the answer comes may not get it.
+
+    Raises ClientDisconnect when it does not come whole.
+    """
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
@@ -289,10 +309,17 @@ async def _body(row: Operation, request: Request) -> Any:
             parts.append(part)
         elif size > READ_ON:
             break
-    if size > LARGEST_BODY:
+    return b"".join(parts) if size <= LARGEST_BODY else None
+
+
+def _order(row: Operation, request: Request, body: bytes | None) -> Any:
+    """What the body orders."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Refusal("E-ADM-02", "the body is not marked as JSON", do="send the header Content-Type: application/json", status=415)
+    if body is None:
         raise Refusal("E-ADM-02", f"the body is larger than {LARGEST_BODY:,} bytes", status=413)
     try:
-        return msgspec.json.decode(b"".join(parts) or b"{}", type=row.body)
+        return msgspec.json.decode(body or b"{}", type=row.body)
     except msgspec.ValidationError as error:
         raise Refusal("E-ADM-02", f"the order cannot be understood: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -309,8 +336,10 @@ def _refusal(refusal: Refusal) -> Response:
     return _json(answers.Error(refusal.code, refusal.what, refusal.do), refusal.status, headers)
 
 
-async def _not_routed(_: Request, error: Exception) -> Response:
+async def _not_routed(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    with contextlib.suppress(ClientDisconnect):
+        await _read(request)
     if error.status_code == 404:
         return _refusal(Refusal("E-ADM-01", "there is no such path", do="see GET /openapi.json"))
     return _refusal(Refusal("E-ADM-02", "the path does not take this method", status=error.status_code))

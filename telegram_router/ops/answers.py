@@ -219,6 +219,33 @@ class ListenerDrained(Answer):
     patience_s: float
 
 
+class Problem(Answer):
+    """What is wrong with a file, or hardly meant. `line` counts from 1; 0 when there is none."""
+
+    file: str
+    line: int
+    key: str
+    what: str
+    do: str
+    code: str = ""
+    expected: str = ""
+
+
+class Reloaded(Answer):
+    """Keys and tables of the file by name, never a value. `restart`: different too, and only a restart brings it into effect."""
+
+    applied: bool
+    dry_run: bool
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+    restart: list[str]
+    problems: list[Problem]
+    warnings: list[Problem]
+    seconds: float
+    step_seconds: float
+
+
 # --- what is sent to it
 
 
@@ -234,6 +261,12 @@ class ListenerOrder(Struct, frozen=True, forbid_unknown_fields=True):
 
     over_s: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
     patience_s: Annotated[float, Meta(ge=0, le=86_400)] | None = None
+
+
+class ReloadOrder(Struct, frozen=True, forbid_unknown_fields=True):
+    """`dry_run`: only tell what would change."""
+
+    dry_run: bool = False
 
 
 class NoOrder(Struct, frozen=True, forbid_unknown_fields=True):

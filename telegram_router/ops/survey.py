@@ -11,11 +11,11 @@ from __future__ import annotations
 import heapq
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import trio
 
@@ -52,6 +52,7 @@ class Subject:
     expires: Callable[[], Mapping[str, float]]  # own certificates' ends by listener, seconds since 1970
     log_lines_dropped: Callable[[], int]
     started: Callable[[], bool]
+    reload: Callable[[bool], Awaitable[Mapping[str, Any]]]  # a dry run? Returns what an answers.Reloaded holds
     began: float = field(default_factory=time.time)
 
     @property

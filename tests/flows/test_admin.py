@@ -351,6 +351,20 @@ async def test_without_the_right_token_nothing_is_told_but_health(tmp_path: Path
         assert {line["code"] for line in told} == {"E-ADM-03", "E-ADM-05"} and TOKEN not in router.log.text
 
 
+async def test_a_refusal_reaches_who_is_still_sending(tmp_path: Path):
+    async with guarded(tmp_path) as (_, door):
+        for path in ("/services/core/failback", "/nothing", "/status"):
+            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 400000\r\n\r\n"
+            with trio.fail_after(5):
+                async with await door.connect() as stream:
+                    await stream.send_all(head.encode())
+                    for _ in range(4):
+                        await trio.sleep(0.01)
+                        await stream.send_all(b" " * 100_000)
+                    got = parsed(b"".join([chunk async for chunk in stream]))
+            assert got.status in (401, 404, 405), path
+
+
 async def test_a_web_page_that_points_its_name_here_is_refused(tmp_path: Path):
     async with Host() as core, steered(config(core), tmp_path, 'address = "127.0.0.1:0"') as (router, door):
         await router.linked("core")
