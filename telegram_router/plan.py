@@ -33,7 +33,7 @@ from telegram_router.config import (
     dotted,
     draft_config,
 )
-from telegram_router.config.lines import key_lines, line_of
+from telegram_router.config.lines import line_of
 from telegram_router.config.model import specs_by_party
 from telegram_router.errors import ConfigError, ConfigProblem, ConfigWarning, places
 from telegram_router.ops.tokens import read_token
@@ -77,7 +77,7 @@ def read_plan(path: Path, before: Plan | None = None) -> Plan:
     `before`: a plan whose specs are at work. They are taken as they are: telegrams on their way were cut and paired by them.
     """
     text = read_text(path)
-    planner = _Planner(draft_config(text, str(path)), path, text, before)
+    planner = _Planner(draft_config(text, str(path)), path, before)
     planner.check()
     if planner.problems:
         raise ConfigError(sorted(planner.problems, key=lambda problem: problem.line if problem.file == str(path) else sys.maxsize))
@@ -127,7 +127,7 @@ def read_spec(path: Path) -> Spec:
 class _Planner:
     """One pass over all that a configuration names. A problem in one part hides none in another."""
 
-    def __init__(self, draft: Draft, path: Path, text: str, before: Plan | None = None) -> None:
+    def __init__(self, draft: Draft, path: Path, before: Plan | None = None) -> None:
         self.plan = Plan(draft.config, path.parent, path)
         self._before = before
         self._parties = specs_by_party(draft.config)
@@ -136,7 +136,7 @@ class _Planner:
         self._draft = draft
         self._all_routes = not any(problem.key.startswith("routes") for problem in draft.problems)
         self._filename = str(path)
-        self._lines = key_lines(text)
+        self._lines = draft.lines
 
     def check(self) -> None:
         config = self.plan.config
@@ -404,6 +404,8 @@ class _Planner:
 
     def _reaches(self, path: tuple[str | int, ...], match: Mapping[str, Rule], spec: Spec) -> bool:
         """False for what no message of the spec can have, which is a slip of the pen: the route would never take a telegram."""
+        if match.keys().isdisjoint(spec.family.key):  # then it can be any message
+            return True
         do = f"compare with `telegram-router spec show {spec.name}`"
         for key, rule in match.items():
             for one in _parts(rule) if key in spec.family.key else ():

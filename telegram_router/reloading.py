@@ -27,7 +27,7 @@ from telegram_router.errors import ConfigError, ConfigProblem, ConfigWarning, Ro
 from telegram_router.ops import logs
 from telegram_router.plan import Plan
 from telegram_router.routing import Listener, Peer, Service, Switch
-from telegram_router.routing.changing import Change, Parted, carry_out, finished, vanish
+from telegram_router.routing.changing import Change, carry_out, finished, vanish
 from telegram_router.serving import Serving, Surroundings, work_for
 from telegram_router.wire.connection import Connection, Stage
 from telegram_router.wire.hub import Hub
@@ -37,7 +37,8 @@ from telegram_router.wire.telegram_connection import TelegramConnection
 
 STEP = 0.02  # between two looks at who is parting
 REST = 0.25  # the same, once nothing is connected any more and only keys are reserved
-SHARE = 0.0005  # how long the checking thread may keep the interpreter from the hub
+SLICE = 0.002  # of a step in which services adopt another plan
+SHARE = 0.0002  # how long the checking thread may keep the interpreter from the hub
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Report:
     problems: tuple[ConfigProblem, ...] = ()  # why nothing was applied
     warnings: tuple[ConfigWarning, ...] = ()
     seconds: float = 0.0  # all of it
-    step_seconds: float = 0.0  # the hub's step in it
+    step_seconds: float = 0.0  # the longest of the hub's steps in it
 
     @property
     def sound(self) -> bool:
@@ -124,16 +125,26 @@ class Reloader:
         return differences(before, after), prepare(after, self._router.switch, before)
 
     async def _apply(self, after: Plan, change: Change, bound: Bound) -> float:
+        before = self._router.plan
+        took = await self._whole(partial(self._take_effect, after, change, bound))
+        left = [name for name in change.service_terms if not _works_the_same(before, after, name)]
+        while left:  # with many services and backends all at once would be felt
+            took = max(took, await self._whole(partial(self._adopt_some, left, after)))
+        return took
+
+    async def _whole(self, step: Callable[[float], None]) -> float:
+        """Have it run in a step of the hub, which a fault in it ends; how long it took."""
         done = trio.Event()
         took = 0.0
 
-        def step(now: float) -> None:
+        def run(now: float) -> None:
             nonlocal took
-            self._take_effect(after, change, bound, now)
-            took = self._router.hub.clock() - now
+            began = self._router.hub.clock()
+            step(now)
+            took = self._router.hub.clock() - began
             done.set()
 
-        self._router.hub.enter_whole(step)
+        self._router.hub.enter_whole(run)
         await done.wait()
         return took
 
@@ -142,35 +153,37 @@ class Reloader:
     def _take_effect(self, after: Plan, change: Change, bound: Bound, now: float) -> None:
         router = self._router
         parted = carry_out(router.switch, change, now)
-        servings = self._services(after, parted, now)
+        leaving = {service: router.servings.pop(service) for service in parted.services}
+        for name, service in router.switch.services.items():
+            if service not in router.servings:
+                router.servings[service] = work_for(router.around, service, after.config.services[name], after)
         router.plan = after
         router.hub.shortest = router.shortest_time()
         router.doors.open_these(router.doors.build(after, change.listeners, bound))
         patience = after.config.drain
-        for service in parted.services:
-            self._nursery.start_soon(self._part_with_service, service, servings[service], patience)
+        for service, serving in leaving.items():
+            serving.end()
+            self._nursery.start_soon(self._part_with_service, service, serving, patience)
         for listener in parted.listeners:
             self._nursery.start_soon(self._part_with_listener, listener, patience)
         if parted.links:
             self._nursery.start_soon(self._part_with_links, parted.links, patience)
 
-    def _services(self, after: Plan, parted: Parted, now: float) -> dict[Service, Serving]:
-        """Whatever works around the services works by the new plan; returns what works around those that part."""
+    def _adopt_some(self, names: list[str], after: Plan, now: float) -> None:
+        end = self._router.hub.clock() + SLICE
+        while names and self._router.hub.clock() < end:
+            self._adopt(names.pop(), after, now)
+
+    def _adopt(self, name: str, after: Plan, now: float) -> None:
+        """What works around a service that stays works by the new plan."""
         router = self._router
-        leaving = {service: router.servings.pop(service) for service in parted.services}
-        for serving in leaving.values():
-            serving.end()
-        for name, settings in after.config.services.items():
-            service = router.switch.services[name]
-            if service not in router.servings:
-                router.servings[service] = work_for(router.around, service, settings, after)
-                continue
-            surplus = router.servings[service].adopt(settings, after)
-            for link in surplus:
-                router.switch.retire(link)
-            parted.links += [link for link in surplus if link not in parted.links]
-            router.switch.elect(service, now)
-        return leaving
+        service = router.switch.services[name]
+        surplus = router.servings[service].adopt(after.config.services[name], after)
+        for link in surplus:
+            router.switch.retire(link)
+        if surplus:
+            self._nursery.start_soon(self._part_with_links, surplus, after.config.drain)
+        router.switch.elect(service, now)
 
     # --- parting ------------------------------------------------------------------------------------------------
 
@@ -262,12 +275,20 @@ class Reloader:
             log.warning("config_warning", file=warning.file, line=warning.line, key=warning.key, what=warning.what, do=warning.do)
         if report.sound:
             told = asdict(report.differences)
-            log.info("reload_tried" if report.dry_run else "reloaded", **told, took_ms=round(report.seconds * 1000, 1))
+            times = {"took_ms": round(report.seconds * 1000, 1), "step_ms": round(report.step_seconds * 1000, 1)}
+            log.info("reload_tried" if report.dry_run else "reloaded", **told, **times)
+
+
+def _works_the_same(before: Plan, after: Plan, service: str) -> bool:
+    """Whether links, probes and calls of a service that stays have nothing to change."""
+    certificates = f"services.{service}.tls"
+    same = before.config.services[service] == after.config.services[service]
+    return same and before.texts.get(certificates) == after.texts.get(certificates)
 
 
 @contextmanager
 def _sharing_the_interpreter() -> Iterator[None]:
-    """A thread that computes gives the interpreter back ten times as often: the hub asks for it several times a telegram."""
+    """A thread that computes gives the interpreter back 25 times as often: the hub asks for it several times a telegram."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(SHARE)
     try:

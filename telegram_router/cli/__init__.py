@@ -137,7 +137,7 @@ def run(config: Path) -> int:
     """Run the router that CONFIG describes.
 
     Logs are JSON lines on stderr. SIGTERM and Ctrl-C drain: no new telegrams, open ones are answered, then it ends; a second
-    signal ends it at once. Exit code 1 means that something was still open when it ended.
+    one ends it at once. SIGHUP reloads the configuration. Exit code 1 means that something was still open when it ended.
     """
     _linux_only()
     from telegram_router.cli.running import run_router

@@ -11,8 +11,8 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import combinations, combinations_with_replacement, product
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -54,6 +54,7 @@ class Draft(NamedTuple):
     problems: Sequence[ConfigProblem]
     overlaps: Sequence[ConfigProblem]  # E-CFG-05: idle talk where a match names a field that does not exist
     spec_conflicts: Sequence[ConfigProblem]  # E-CFG-07: idle talk where a spec does not exist
+    lines: dict[Path, int]  # where each key stands
 
     def raise_if_wrong(self) -> None:
         """Raises ConfigError with every problem found, in the order of the file's lines."""
@@ -116,7 +117,7 @@ class _Reading:
         self._check_overlaps(config)
         overlaps, self.problems = self.problems, []
         self._check_specs(config)
-        return Draft(config, self._places, found, overlaps, self.problems)
+        return Draft(config, self._places, found, overlaps, self.problems, self._lines)
 
     # what the models see
 
@@ -242,7 +243,8 @@ class _Reading:
 
     def _check_overlaps(self, config: Config) -> None:
         routes = self._routes(config)
-        for (earlier, one), (later, other) in combinations(routes, 2):
+        for first_place, second_place in _meeting(config.routes):
+            (earlier, one), (later, other) = routes[first_place], routes[second_place]
             shared = [name for kind, name in one.sources if (kind, name) in other.sources]
             if shared and _ambiguous(one, other):
                 first = f"{dotted(earlier)} (line {line_of(self._lines, earlier)})"
@@ -270,9 +272,11 @@ class _Reading:
                 self._check_http(("services", name), service)
         for path, route in self._routes(config):
             self._check_route(path, route, config)
-        for (_, one), (later, other) in combinations(self._routes(config), 2):
-            if one.name is not None and one.name == other.name:
-                self.report("E-CFG-07", (*later, "name"), "is the name of an earlier route too", do="give each route its own name")
+        names: set[str] = set()
+        for path, route in self._routes(config):
+            if route.name in names:
+                self.report("E-CFG-07", (*path, "name"), "is the name of an earlier route too", do="give each route its own name")
+            names |= {route.name} if route.name is not None else set()
 
     def _check_backends(self, path: Path, service: AnyService) -> None:
         if (service.balance == "hash") != (service.balance_field is not None):
@@ -341,6 +345,34 @@ class _Reading:
                 if len(one) == len(other) == 1 and one != other:
                     what = f"leads from spec {min(one)} to spec {min(other)}"
                     self.report("E-CFG-07", path, what, do="route to a service of the same spec")
+
+
+def _meeting(routes: Sequence[Route]) -> list[tuple[int, int]]:
+    """The pairs of places whose routes may take the same telegrams: to look at every pair of hundreds would take a second."""
+    alike: dict[Hashable, list[int]] = {}
+    shapes: dict[tuple[str, ...], list[int]] = {}
+    for place, route in enumerate(routes):
+        if route.exact:
+            shapes.setdefault(tuple(sorted(route.match)), []).append(place)
+        for source in () if route.exact else route.sources:
+            alike.setdefault((source, route.default, str(sorted(route.match.items()))), []).append(place)
+    found = {pair for places in alike.values() for pair in combinations(places, 2)}
+    for one, other in combinations_with_replacement(shapes, 2):
+        common = [field for field in one if field in other]
+        known: dict[Hashable, list[int]] = {}
+        for place in shapes[one]:
+            for key in _keys(routes[place], common):
+                known.setdefault(key, []).append(place)
+        for place in shapes[other]:
+            found |= {
+                (min(place, met), max(place, met)) for key in _keys(routes[place], common) for met in known.get(key, ()) if met != place
+            }
+    return sorted(found)
+
+
+def _keys(route: Route, fields: Sequence[str]) -> Iterator[Hashable]:
+    """Every combination of source and values of these fields that an exact route takes."""
+    return product(route.sources, *(_values(route, field) for field in fields))
 
 
 def _ambiguous(one: Route, other: Route) -> bool:

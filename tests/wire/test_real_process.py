@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -33,7 +34,7 @@ main()
 """
 
 
-def config(folder: Path, host_port: int) -> Path:
+def config(folder: Path, host_port: int, timeout: str = "200ms") -> Path:
     file = folder / "router.toml"
     file.write_text(f"""
         specs = "{ROOT / "tests" / "benchmarks" / "specs"}"
@@ -42,7 +43,7 @@ def config(folder: Path, host_port: int) -> Path:
         spec = "lab"
         [services.transfer]
         backends = ["127.0.0.1:{host_port}"]
-        timeout = "200ms"
+        timeout = "{timeout}"
         [[routes]]
         listener = "lab"
         service = "transfer"
@@ -70,6 +71,35 @@ def test_a_fault_that_ends_the_hub_ends_the_process_with_70_and_a_log_without_va
     assert "Hub.run" in slow["task"]
     assert slow["took_ms"] >= 50
     assert lines[-1] is bug or lines[-1]["event"] != "started"
+
+
+def test_a_hangup_signal_reloads_the_file_and_the_session_that_is_there_stays(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as host:
+        file = config(tmp_path, host.getsockname()[1])
+        router = subprocess.Popen([sys.executable, "-m", "telegram_router", "run", str(file)], cwd=ROOT, stderr=subprocess.PIPE)
+        try:
+            assert router.stderr is not None
+            log = (json.loads(line) for line in router.stderr)
+            started = next(line for line in log if line["event"] == "started")
+            link, _ = host.accept()
+            name, _, port = started["listeners"]["lab"].rpartition(":")
+            with link, socket.create_connection((name, int(port)), 5) as session:
+                file.write_text("nonsense")
+                router.send_signal(signal.SIGHUP)
+                assert next(line for line in log if line["event"] == "reload_failed")["code"] == "E-CFG-02"
+                config(tmp_path, host.getsockname()[1], timeout="300ms")
+                router.send_signal(signal.SIGHUP)
+                assert next(line for line in log if line["event"] == "reloaded")["changed"] == ["services.transfer.timeout"]
+                session.sendall(telegram("0200", 7))
+                link.settimeout(5)
+                link.sendall(link.recv(100).replace(b"0200TR", b"0210TR"))
+                session.settimeout(5)
+                assert session.recv(100) == telegram("0210", 7)
+            router.send_signal(signal.SIGTERM)
+            assert router.wait(10) == 0
+        finally:
+            router.kill()
+            router.communicate()
 
 
 async def test_a_router_that_has_stopped_leaves_no_file_descriptor_and_no_open_exchange(tmp_path: Path) -> None:
