@@ -130,6 +130,8 @@ def test_copied_texts_are_found_beside_the_copybook_and_in_folders(book: Path, t
         (["rec.cpy", "--select", "nonsense"], "VIEW=FIELD:VALUE"),
         (["rec.cpy", "--dialect", "klingon"], "--dialect"),
         (["rec.cpy", "--source-encoding", "klingon"], "--source-encoding"),
+        (["rec.cpy", "--source-encoding", "undefined"], "--source-encoding"),
+        (["rec.cpy", "--source-encoding", "idna"], "--source-encoding"),
         (["rec.cpy", "--encoding", "klingon"], "E-IMP-05"),
         (["rec.cpy", "--encoding", "utf-16"], "E-IMP-05"),
         (["rec.cpy", "--output", "rec.cpy/x.py"], "E-CFG-01"),

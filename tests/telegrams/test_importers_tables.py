@@ -503,6 +503,7 @@ def changed(change: dict[tuple[int, int], Any]) -> list[list[Any]]:
         ({(23, 4): "Q(13)"}, 23, ("type 'Q(13)' is not known",)),
         ({(23, 3): "열셋"}, 23, ("'열셋' is not a whole number",)),
         ({(23, 3): 12.5}, 23, ("'12.5' is not a whole number",)),
+        ({(23, 3): 10_000_000}, 23, ("'10000000' is longer than any telegram",)),
         ({(23, 3): None, (23, 4): None}, 23, ("has no length",)),
         ({(23, 1): None}, 23, ("length of 13", "no name")),
     ],

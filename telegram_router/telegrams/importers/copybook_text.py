@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from telegram_router.telegrams.explain import display_width
+from telegram_router.telegrams.fields.encodings import codec_name
 from telegram_router.telegrams.importers.model import Finding, Level
 
 Form = Literal["fixed", "free", "variable"]  # variable: fixed without a right margin
@@ -68,9 +69,14 @@ class Source:
 
 
 def decoded(content: bytes, encoding: str | None = None) -> tuple[str, str]:
-    """The text of a source file and its encoding, which is guessed unless it is given: UTF-8, EBCDIC, else cp949."""
+    """The text of a source file and its encoding, which is guessed unless it is given: UTF-8, EBCDIC, else cp949.
+
+    A LookupError when the given one is no encoding of text.
+    """
     if encoding is None:
         encoding = _guessed(content)
+    if codec_name(encoding) is None:
+        raise LookupError(encoding)
     text = content.decode(encoding, "replace").replace("\x85", "\n").replace("\x00", " ")
     if "\n" not in text and "\r" not in text and len(text) > 80 and len(content) % 80 == 0:  # cards, one behind the other
         text = "\n".join(content[at : at + 80].decode(encoding, "replace") for at in range(0, len(content), 80))

@@ -274,7 +274,8 @@ class Items:
                 return 0
             self.told.say("error", "E-IMP-05", row.row, f"{what}, and fields behind it", "give its largest length")
             return _bytes_of(item.type)
-        what = f"{shown(row)}: length {row.length!r} is not a whole number of bytes"
+        wrong = "is longer than any telegram" if row.length.strip().isdecimal() else "is not a whole number of bytes"
+        what = f"{shown(row)}: length {row.length!r} {wrong}"
         self.told.say("error", "E-IMP-05", row.row, what, "write the length in bytes")
         return _bytes_of(item.type)
 
