@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jsonschema
 import msgspec
 import pytest
 import trio
@@ -533,3 +534,26 @@ async def test_the_document_describes_every_path_and_every_object(tmp_path: Path
     named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
     assert named <= set(document["components"]["schemas"]) and {"Status", "BackendSeen", "Error", "BackendOrder"} <= named
     assert document == json.loads(json.dumps(operations.document()))
+
+
+async def test_answers_and_refusals_hold_to_the_document_by_another_reader(tmp_path: Path):
+    document = json.loads(json.dumps(operations.document()))
+
+    def holds(path: str, method: str, status: str, body: Any) -> None:
+        schema = document["paths"][path][method]["responses"][status]["content"]["application/json"]["schema"]
+        jsonschema.validate(body, {**schema, "components": document["components"]}, jsonschema.Draft202012Validator)
+
+    async with Host() as core, steered(config(core), tmp_path) as (router, door):
+        await router.linked("core")
+        client = await router.connect()
+        await client.asks(transfer(1))
+        for row in OPERATIONS:
+            if row.method == "GET":
+                holds(row.path, "get", "200", (await door.gets(row.path)).body)
+        path = "/services/{service}/backends/{backend}"
+        order = path.format(service="core", backend=core.address)
+        holds(path, "post", "200", (await door.posts(order, {"weight": 2})).body)
+        holds(path, "post", "default", (await door.posts(order, {"weight": 0})).body)
+        holds("/reload", "post", "200", (await door.posts("/reload", {"dry_run": True})).body)
+        with pytest.raises(jsonschema.ValidationError):
+            holds("/status", "get", "200", {"version": 1})
