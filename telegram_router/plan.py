@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from telegram_router.config import (
+    CertificatePolicy,
     Config,
     Draft,
     Exact,
@@ -30,6 +32,7 @@ from telegram_router.config import (
     Rule,
     Service,
     TelegramService,
+    TlsName,
     dotted,
     draft_config,
 )
@@ -45,6 +48,7 @@ from telegram_router.telegrams.json_mapping import JsonMapping
 from telegram_router.wire.certificates import certificate_facts, client_context, server_context
 from telegram_router.wire.handlers import Handler, is_handler, takes_a_telegram
 from telegram_router.wire.http import HttpRequestTemplate
+from telegram_router.wire.server_names import ServerContext, ServerNames, covers
 
 SHIPPED = (Path(__file__).parent / "specs", Path(__file__).parent.parent / "specs")
 
@@ -60,7 +64,7 @@ class Plan:
     specs: dict[str, Spec] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)  # what of each spec, and of each party's certificates, was read: a digest
     outdated: list[str] = field(default_factory=list)  # specs whose file has another text than the one they were compiled from
-    server_tls: dict[str, ssl.SSLContext] = field(default_factory=dict)  # by listener
+    server_tls: dict[str, ServerContext] = field(default_factory=dict)  # by listener
     expires: dict[str, float] = field(default_factory=dict)  # own certificate's end, by listener, seconds since 1970
     client_tls: dict[str, ssl.SSLContext] = field(default_factory=dict)  # by service
     handlers: dict[str, Handler] = field(default_factory=dict)
@@ -248,14 +252,42 @@ class _Planner:
         where = f"listeners.{name}.tls"
 
         def load() -> None:
-            certificate, key = self._path(tls.certificate) or "", self._path(tls.key) or ""
-            self.plan.server_tls[name] = server_context(
-                certificate, key, self._path(tls.client_ca), tls.client_certificate, tls.profile, where=where
-            )
-            self.plan.expires[name] = certificate_facts(certificate, where=where).expires_at
-            self.plan.texts[where] = _digest([certificate, key, self._path(tls.client_ca)])
+            self.plan.server_tls[name] = self._context(where, tls, tls.profile)
+            self.plan.expires[name] = certificate_facts(self._path(tls.certificate) or "", where=where).expires_at
 
         self._gather(load)
+        named: dict[str, ServerContext] = {}
+        for place, table in enumerate(tls.names):
+            self._gather(lambda place=place, table=table: self._named(named, f"{where}.names[{place}]", table, tls.profile))  # type: ignore[misc]
+        default = self.plan.server_tls.get(name)
+        if (tls.names or tls.unknown_name == "refuse") and default is not None:
+            own = certificate_facts(self._path(tls.certificate) or "").dns_names
+            ServerNames(default, named, own=own, refuse_unknown=tls.unknown_name == "refuse")
+        every = [self._path(file) for table in (tls, *tls.names) for file in _files(table)]
+        self.plan.texts[where] = _digest(every)
+
+    def _named(self, named: dict[str, ServerContext], where: str, table: TlsName, profile: Literal["intermediate", "modern"]) -> None:
+        context = self._context(where, table, profile)
+        has = certificate_facts(self._path(table.certificate) or "", where=where).dns_names
+        for each in table.names:
+            if not covers(has, each):
+                what = f"the certificate is not for {each}: clients that ask for it would refuse it"
+                do = "name a certificate that has this name, or remove the name"
+                self.problems.append(ConfigProblem("E-CFG-07", self._path(table.certificate) or "", 0, f"{where}.names", what, "", do))
+            named[each] = context
+
+    def _context(self, where: str, table: CertificatePolicy, profile: Literal["intermediate", "modern"]) -> ServerContext:
+        return server_context(
+            self._path(table.certificate) or "",
+            self._path(table.key) or "",
+            self._path(table.client_ca),
+            table.client_certificate,
+            profile,
+            key_passphrase_file=self._path(table.key_passphrase_file),
+            crl=[str(self.plan.folder / each) for each in table.crl],
+            crl_check=table.crl_check,
+            where=where,
+        )
 
     def _owners(self, path: tuple[str, ...], owners: Iterable[str], spec: Spec) -> None:
         """An owner that the field cannot hold would never be met: all of its clients would be turned away."""
@@ -284,7 +316,11 @@ class _Planner:
                     self.report(
                         "E-CFG-06", ("limits", name, "key"), f"{spec.name} has no such header field", f"one of {', '.join(known)}{nearest}"
                     )
-            if "certificate" in limit.key and limit.on_missing_key == "deny" and (settings.tls is None or settings.tls.client_ca is None):
+            if (
+                "certificate" in limit.key
+                and limit.on_missing_key == "deny"
+                and (settings.tls is None or not settings.tls.asks_for_certificates)
+            ):
                 what = f"counts by certificates, and the listener {listener} asks for none: all its requests would be refused"
                 self.report("E-CFG-07", ("limits", name, "key"), what, do='give the listener a client_ca, or set on_missing_key = "pass"')
 
@@ -306,10 +342,11 @@ class _Planner:
         if tls is not None or (isinstance(service, HttpService) and service.url.scheme == "https"):
 
             def load() -> None:
-                ca, certificate, key = (tls.ca, tls.certificate, tls.key) if tls is not None else (None, None, None)
+                given = [tls.ca, tls.certificate, tls.key, tls.key_passphrase_file] if tls is not None else [None] * 4
+                ca, certificate, key, passphrase_file = map(self._path, given)
                 where = f"services.{name}.tls"
-                self.plan.client_tls[name] = client_context(self._path(ca), self._path(certificate), self._path(key), where=where)
-                self.plan.texts[where] = _digest([self._path(ca), self._path(certificate), self._path(key)])
+                self.plan.client_tls[name] = client_context(ca, certificate, key, key_passphrase_file=passphrase_file, where=where)
+                self.plan.texts[where] = _digest([ca, certificate, key, passphrase_file])
 
             self._gather(load)
         if isinstance(service, HttpService) and spec is not None and self._all_routes:
@@ -435,6 +472,10 @@ class _Planner:
         if isinstance(rule, Prefix):
             return BeginsWith(wire(rule.prefix))
         return Between(wire(rule.min).ljust(width), wire(rule.max).ljust(width))
+
+
+def _files(table: CertificatePolicy) -> tuple[str | None, ...]:
+    return (table.certificate, table.key, table.key_passphrase_file, table.client_ca, *table.crl)
 
 
 def _digest(files: Iterable[str | Path | None]) -> bytes:

@@ -58,6 +58,7 @@ FORMS = {
     "Match": "match",
     "NonEmpty": "text",
     "Name": "name",
+    "ServerName": "name",
     "Handler": "text",
     "Backends": "list of addresses or tables",
     "CountedBy": "text",
@@ -75,7 +76,7 @@ def form(annotation: str) -> str:
     """The kind of value, in the words of the page's section "Values"."""
     annotation = annotation.removesuffix(" | None")
     if inner := re.fullmatch(r"Listed\[(.*)\]", annotation):
-        return "list of tables" if inner[1] == "Route" else f"list of {PLURALS[form(inner[1])]}"
+        return "list of tables" if inner[1] in ("Route", "TlsName") else f"list of {PLURALS[form(inner[1])]}"
     if inner := re.fullmatch(r"OneOrMore\[(.*)\]", annotation):
         return f"{form(inner[1])}, or list of them"
     if annotation.startswith("Table[") or annotation in TABLE_FORMS:
@@ -111,6 +112,7 @@ HEADINGS = {
     "admin": "## `[admin]`",
     "listeners.NAME": "## `[listeners.NAME]`",
     "listeners.NAME.tls": "### `tls` of a listener",
+    "listeners.NAME.tls.names": "### `names` of a listener's `tls`",
     "services.NAME (telegram)": "### Telegram services",
     "services.NAME (http)": "### HTTP services",
     "services.NAME (handler)": "### Handler services",

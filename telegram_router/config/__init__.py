@@ -4,6 +4,7 @@ from telegram_router.config.model import (
     TABLES,
     Admin,
     AnyService,
+    CertificatePolicy,
     ClientTls,
     Config,
     HandlerService,
@@ -19,6 +20,7 @@ from telegram_router.config.model import (
     Service,
     Settings,
     TelegramService,
+    TlsName,
 )
 from telegram_router.config.reading import Draft, dotted, draft_config, parse_config
 from telegram_router.config.values import Address, Exact, Prefix, Range, Rule, Url
@@ -28,6 +30,7 @@ __all__ = [
     "Address",
     "Admin",
     "AnyService",
+    "CertificatePolicy",
     "ClientTls",
     "Config",
     "Draft",
@@ -48,6 +51,7 @@ __all__ = [
     "Service",
     "Settings",
     "TelegramService",
+    "TlsName",
     "Url",
     "dotted",
     "draft_config",

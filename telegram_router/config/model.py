@@ -32,6 +32,7 @@ from telegram_router.config.values import (
     Name,
     NonEmpty,
     OneOrMore,
+    ServerName,
     Share,
     Size,
     Table,
@@ -68,16 +69,47 @@ class Admin(Settings):
     )
 
 
-class ListenerTls(Settings):
+class CertificatePolicy(Settings):
+    """The router's certificate, and whose it asks for in return."""
+
     certificate: NonEmpty = Field(description="PEM file with the router's certificate and the chain below the root.")
-    key: NonEmpty = Field(description="PEM file with its key, unencrypted, readable by the router's user alone.")
+    key: NonEmpty = Field(description="PEM file with its key, readable by the router's user alone.")
+    key_passphrase_file: NonEmpty | None = _key(
+        None, "File with the passphrase of the key, if it is encrypted: one line, readable by the router's user alone."
+    )
     client_ca: NonEmpty | None = _key(None, "PEM file with the CAs whose client certificates are accepted.")
     client_certificate: Literal["required", "optional"] = _key(
         "required", "Whether clients must show a certificate. Only together with `client_ca`; without it none is asked for."
     )
+    crl: OneOrMore[NonEmpty] = _key(
+        (), "PEM file, or list of files, with the revocation lists (CRL) of these CAs. One that has expired lets no client in."
+    )
+    crl_check: Literal["leaf", "chain"] = _key(
+        "leaf", "Whether the client's certificate alone is looked up in the lists, or every one of its chain."
+    )
+
+
+class TlsName(CertificatePolicy):
+    """Another certificate, with a client policy of its own, for clients that ask for one of these names."""
+
+    names: OneOrMore[ServerName] = Field(
+        description="The DNS name, or list of names, that clients ask for (SNI). `*.bank.example` is every name with one label in its place."
+    )
+
+
+class ListenerTls(CertificatePolicy):
     profile: Literal["intermediate", "modern"] = _key(
         "intermediate", "`modern` is TLS 1.3 only; `intermediate` adds TLS 1.2 with forward-secret AEAD ciphers."
     )
+    names: Listed[TlsName] = _key((), "Other certificates, each for names that clients ask for, and each with its own client policy.")
+    unknown_name: Literal["default", "refuse"] = _key(
+        "default", "Clients that ask for no name or for one that no certificate here has: get this certificate, or are refused."
+    )
+
+    @property
+    def asks_for_certificates(self) -> bool:
+        """Whether clients of some name are asked for their certificates."""
+        return any(each.client_ca is not None for each in (self, *self.names))
 
 
 class Listener(Settings):
@@ -108,6 +140,9 @@ class ClientTls(Settings):
     server_name: NonEmpty | None = _key(None, "The name that the backend's certificate must hold. Default: the host of its address.")
     certificate: NonEmpty | None = _key(None, "PEM file with the router's own certificate, when the backend asks for one.")
     key: NonEmpty | None = _key(None, "PEM file with the key of that certificate.")
+    key_passphrase_file: NonEmpty | None = _key(
+        None, "File with the passphrase of the key, if it is encrypted: one line, readable by the router's user alone."
+    )
 
 
 class Backend(Settings):
@@ -378,6 +413,7 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "admin": Admin,
         "listeners.NAME": Listener,
         "listeners.NAME.tls": ListenerTls,
+        "listeners.NAME.tls.names": TlsName,
         "services.NAME (telegram)": TelegramService,
         "services.NAME (http)": HttpService,
         "services.NAME (handler)": HandlerService,

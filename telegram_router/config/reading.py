@@ -39,6 +39,7 @@ from telegram_router.config.model import (
     Route,
     Settings,
     TelegramService,
+    TlsName,
     kind_of,
     specs_by_party,
 )
@@ -199,11 +200,18 @@ class _Reading:
 
     def _check_listener_keys(self, path: Path, table: dict[str, Any]) -> None:
         tls = table.get("tls", {})
-        if isinstance(tls, dict) and "client_ca" not in tls:
-            if "client_certificate" in tls:
-                self.report("E-CFG-07", (*path, "tls", "client_certificate"), "cannot be checked without client_ca", do="add client_ca")
-            if "owners" in table:
-                self.report("E-CFG-07", (*path, "owners"), "needs client certificates", do="add tls with client_ca, or remove owners")
+        if not isinstance(tls, dict):
+            return
+        names = tls.get("names", [])
+        policies = [((*path, "tls"), tls), *_tables({"names": names}, "names", (*path, "tls"))]
+        for below, policy in policies:
+            for key in ("client_certificate", "crl"):
+                if key in policy and "client_ca" not in policy:
+                    self.report("E-CFG-07", (*below, key), "cannot be checked without client_ca", do="add client_ca")
+            if "crl_check" in policy and "crl" not in policy:
+                self.report("E-CFG-07", (*below, "crl_check"), "belongs to crl", do="add crl, or remove it")
+        if "owners" in table and not any("client_ca" in policy for _, policy in policies):
+            self.report("E-CFG-07", (*path, "owners"), "needs client certificates", do="add tls with client_ca, or remove owners")
 
     def _check_route_keys(self, path: Path, table: dict[str, Any]) -> None:
         given = {key for key, value in table.items() if value not in ({}, [], False)}
@@ -262,6 +270,9 @@ class _Reading:
             self.report(
                 "E-CFG-07", ("admin", "address"), "can be reached from other machines", do="use 127.0.0.1 or a socket, or add token_file"
             )
+        for name, listener in config.listeners.items():
+            if listener.tls is not None:
+                self._check_server_names(("listeners", name, "tls", "names"), listener.tls)
         for name, service in config.services.items():
             if isinstance(service, TelegramService) and service.reconnect_min > service.reconnect_max:
                 self.report(
@@ -277,6 +288,16 @@ class _Reading:
             if route.name in names:
                 self.report("E-CFG-07", (*path, "name"), "is the name of an earlier route too", do="give each route its own name")
             names |= {route.name} if route.name is not None else set()
+
+    def _check_server_names(self, path: Path, tls: ListenerTls) -> None:
+        known: set[str] = set()
+        for place, table in enumerate(tls.names):
+            for each in table.names:
+                if each in known:
+                    self.report(
+                        "E-CFG-07", (*path, place, "names"), "holds a name twice, or one of an earlier table", do="keep one of them"
+                    )
+                known.add(each)
 
     def _check_backends(self, path: Path, service: AnyService) -> None:
         if (service.balance == "hash") != (service.balance_field is not None):
@@ -397,7 +418,7 @@ def _kinds_named(table: object) -> list[str]:
     return kinds
 
 
-def _tables(raw: dict[str, Any], key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _tables(raw: dict[str, Any], key: str, above: Path = ()) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The tables below a key of the unread file, whatever else stands there."""
     below = raw.get(key)
     pairs: Iterable[tuple[Any, Any]] = ()
@@ -405,7 +426,7 @@ def _tables(raw: dict[str, Any], key: str) -> Iterator[tuple[Path, dict[str, Any
         pairs = below.items()
     elif isinstance(below, list):
         pairs = enumerate(below)
-    return (((key, name), table) for name, table in pairs if isinstance(table, dict))
+    return (((*above, key, name), table) for name, table in pairs if isinstance(table, dict))
 
 
 def _strings(value: object) -> list[str]:
@@ -442,6 +463,7 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
         ("admin", 1): Admin,
         ("listeners", 2): Listener,
         ("listeners", 3): ListenerTls,
+        ("listeners", 5): TlsName,
         ("limits", 2): Limit,
         ("routes", 2): Route,
     }

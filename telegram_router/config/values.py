@@ -17,6 +17,7 @@ _K = TypeVar("_K")
 _T = TypeVar("_T")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTES = {"B": 1, "KiB": 1024, "MiB": 1024 * 1024}
+_SERVER_NAME = re.compile(r"(?=.{1,253}\Z)(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z_]([a-z0-9_-]{0,61}[a-z0-9])?", re.IGNORECASE)
 _DURATION_FORM = 'a duration with its unit, such as "500ms", "10s", "5m" or "1h"'
 _SIZE_FORM = 'a size with its unit, such as "512B", "64KiB" or "1MiB"'
 COUNTED_BY = ("certificate", "address", "session", "service", "message")
@@ -190,6 +191,14 @@ def _read_range(low: str, high: str) -> Range:
     return Range(low, high)
 
 
+def _read_server_name(value: str) -> str:
+    if not _SERVER_NAME.fullmatch(value):
+        raise _wrong(
+            "is not a DNS name", 'a DNS name in ASCII, or "*." and one for every name with one label in front of it; no IP address'
+        )
+    return value.lower()
+
+
 def _read_name(value: str) -> str:
     if not _NAME.fullmatch(value):
         raise _wrong("is not a name", "1 to 64 letters A-Z a-z, digits, _ or -, since it becomes a label of metrics and logs")
@@ -250,6 +259,7 @@ ListenAddress = Annotated[Address, PlainValidator(_read_address)]
 TargetAddress = Annotated[Address, PlainValidator(_read_target_address)]
 NonEmpty = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, AfterValidator(_read_name)]
+ServerName = Annotated[str, AfterValidator(_read_server_name)]
 FieldPath = Annotated[str, AfterValidator(_read_dotted)]
 JsonPath = Annotated[str, AfterValidator(_read_dotted)]
 CountedBy = Annotated[str, AfterValidator(_read_counted_by)]

@@ -8,12 +8,14 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 import time
 from collections import deque
 from collections.abc import Callable
 
 from telegram_router.errors import CODES
+from telegram_router.wire.server_names import ServerContext, ServerNames, asked_name
 from telegram_router.wire.tls_errors import Side, TlsError, looks_like, refusal, tls_error
 
 # A MemoryBIO keeps the largest size it ever had, once per direction: with slices of 16 KiB an idle session costs 66 KiB
@@ -31,7 +33,8 @@ class TlsLayer:
     """
 
     __slots__ = (
-        "_clock", "_closed", "_drained", "_error", "_first", "_incoming", "_outgoing", "_server", "_ssl", "_waiting", "ready", "truncated",
+        "_clock", "_closed", "_drained", "_error", "_first", "_hello", "_hello_at", "_incoming", "_lists_end", "_names", "_outgoing", "_server", "_ssl",
+        "_waiting", "ready", "truncated",
     )  # fmt: skip
 
     def __init__(self, context: ssl.SSLContext, side: Side, server_name: str | None = None, clock: Callable[[], float] = time.time) -> None:
@@ -39,6 +42,10 @@ class TlsLayer:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._server = side == "server"
+        self._names: ServerNames | None = context.names if self._server and isinstance(context, ServerContext) else None
+        self._hello = bytearray()  # with several names: what came before one of them was chosen
+        self._hello_at = 0  # the size at which it is worth another look
+        self._lists_end = context.lists_end if isinstance(context, ServerContext) else math.inf
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=self._server, server_hostname=server_name)
         self._clock = clock
         self._waiting: deque[bytes] = deque()  # cipher bytes not yet in the MemoryBIO; at most what was fed and not read
@@ -57,7 +64,9 @@ class TlsLayer:
             return
         if not self.ready and len(self._first) < _FIRST:
             self._first += cipher[: _FIRST - len(self._first)]
-        if len(cipher) <= _SLICE:
+        if self._names is not None:
+            self._choose_name(self._names, cipher)
+        elif len(cipher) <= _SLICE:
             self._waiting.append(cipher)
         else:
             self._waiting.extend(cipher[start : start + _SLICE] for start in range(0, len(cipher), _SLICE))
@@ -181,6 +190,22 @@ class TlsLayer:
 
     # -- inside
 
+    def _choose_name(self, names: ServerNames, cipher: bytes) -> None:
+        """Hold what comes until the name is known that the client asks for; then begin with the context of that name."""
+        self._hello += cipher
+        if len(self._hello) < self._hello_at:
+            return
+        found = asked_name(bytes(self._hello))
+        if isinstance(found, int):
+            self._hello_at = found
+            return
+        context = names.begin(found)
+        self._lists_end = context.lists_end
+        self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._names = None
+        held, self._hello = bytes(self._hello), bytearray()
+        self.feed(held)
+
     def _fill(self) -> None:
         if self._waiting:
             self._incoming.write(self._waiting.popleft())
@@ -208,7 +233,9 @@ class TlsLayer:
         ends = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
         if ends <= self._clock():
             self._error = refusal("E-TLS-03", "the peer resumed a session whose certificate has expired since")
-            self._raise_again()
+        elif self._lists_end <= self._clock():
+            self._error = refusal("E-TLS-06", "the peer resumed a session, and the revocation list has expired since")
+        self._raise_again()
 
     def _close(self) -> None:
         self._closed = True
