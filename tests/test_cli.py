@@ -289,7 +289,7 @@ def test_lost_framing_ends_the_reading_and_says_where():
 
 @pytest.mark.parametrize(
     ("tail", "says"),
-    [(b"0300SETTLE", "the input ends inside a telegram, of which 10 bytes are there"), (b"\r\n", "only line ends, blanks or zero bytes")],
+    [(b"0300SETTLE", "the input ends inside a telegram, of which 10 bytes are there"), (b"\r\n", "behind the last telegram there are only line ends, blanks or zero bytes")],
 )
 def test_a_file_that_is_not_whole_or_was_edited_is_told_as_that(tail: bytes, says: str):
     result = call("decode", "--spec", "firmbanking", given=TRANSFER + tail)
@@ -357,6 +357,11 @@ def test_a_spec_that_does_not_load_is_told_with_every_problem(tmp_path: Path):
     result = call("spec", "show", broken)
     assert result.exit_code == 78 and len(result.stderr.splitlines()) > 20
     assert all(line.startswith("E-CFG-") for line in result.stderr.splitlines())
+
+
+def test_an_input_of_blanks_alone_is_not_said_to_stand_behind_a_telegram():
+    result = call("decode", "--spec", "firmbanking", given=b"\0" * 304)
+    assert result.exit_code == 1 and "in the input there are only line ends, blanks or zero bytes" in result.stderr
 
 
 def test_titles_cannot_steer_the_terminal(tmp_path: Path):

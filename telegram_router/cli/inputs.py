@@ -83,17 +83,18 @@ def _from_hex(pieces: Iterator[bytes]) -> Iterator[bytes]:
 def frames(framing: Framing, pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Whole frames. Raises FramingError once the framing is lost, or when the input ends inside a frame."""
     framer = Framer(framing, max_frame=MAX_FRAME)
-    tail = b""
+    tail, any_found = b"", False
     try:
         for piece in pieces:
             tail = (tail + piece)[-_TAIL:]
             framer.feed(piece)
             while found := framer.take(_AT_ONCE):
+                any_found = True
                 yield from found
         framer.end()
     except FramingError as error:
         if framer.pending <= len(tail) and not tail[-framer.pending :].strip(_PADDING):
-            raise _padded(error) from None
+            raise _padded(error, any_found) from None
         raise _cut_short(error, framer.pending) if error.code == "E-FRM-05" else error from None
 
 
@@ -102,9 +103,10 @@ def _cut_short(error: FramingError, left: int) -> FramingError:
     return FramingError(error.code, what, expected=error.expected, do="see whether the file is whole")
 
 
-def _padded(error: FramingError) -> FramingError:
+def _padded(error: FramingError, behind: bool) -> FramingError:
     do = "take them away: a text editor, or copying into a fixed size, may have added them"
-    return FramingError(error.code, "behind the last telegram there are only line ends, blanks or zero bytes", where=error.where, do=do)
+    where = "behind the last telegram" if behind else "in the input"
+    return FramingError(error.code, f"{where} there are only line ends, blanks or zero bytes", where=error.where, do=do)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ _SHAPES: Final[Mapping[type, Mapping[str, Shape]]] = {
         "title": _TEXT,
         "version": _TEXT,
         "encoding": _TEXT,
-        "framing": ("a Framing", _of(Framing)),
+        "framing": ("a Framing, like Framing(FixedSize(300))", _of(Framing)),
         "length": ("a whole number of bytes, or None", _of(int, type(None))),
         "key": _TEXTS,
         "correlation": _TEXTS,

@@ -80,6 +80,7 @@ CASES = {
         "E-CFG-20", "wide=True", "double-byte code pages, not for cp037",
     ),
     "a field's own encoding": ('"amount" / Digits(8)', '"amount" / Text(8, "nonsense")', "E-CFG-20", "Text(8", "'nonsense' is not known"),
+    "a size that stands in no Framing": ("Framing(LengthField())", "FixedSize(42)", "E-CFG-20", "spec = Family", "like Framing(FixedSize(300))"),
     "lengths one short": ("Filler(2)", "Filler(1)", "E-CFG-21", '"ask.request"', "header 22 + body 19 = 41 bytes, 1 fewer than 42"),
     "lengths too long": ("Filler(2)", "Filler(9)", "E-CFG-21", '"tell.request"', "7 more than 42"),
     "a message without its body": ('("0200", "AA"), BODY', '("0200", "AA")', "E-CFG-21", '"tell.request"', "20 fewer than 42"),
