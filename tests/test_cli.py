@@ -289,7 +289,10 @@ def test_lost_framing_ends_the_reading_and_says_where():
 
 @pytest.mark.parametrize(
     ("tail", "says"),
-    [(b"0300SETTLE", "the input ends inside a telegram, of which 10 bytes are there"), (b"\r\n", "behind the last telegram there are only line ends, blanks or zero bytes")],
+    [
+        (b"0300SETTLE", "the input ends inside a telegram, of which 10 bytes are there"),
+        (b"\r\n", "behind the last telegram there are only line ends, blanks or zero bytes"),
+    ],
 )
 def test_a_file_that_is_not_whole_or_was_edited_is_told_as_that(tail: bytes, says: str):
     result = call("decode", "--spec", "firmbanking", given=TRANSFER + tail)
