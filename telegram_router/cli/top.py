@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from telegram_router.cli.admin_client import Client, reach
 from telegram_router.cli.admin_options import Where
 from telegram_router.cli.rates import Rates, Row, rates, shortened
-from telegram_router.cli.shown import on_terminal, say, table
+from telegram_router.cli.shown import aligned, on_terminal, say, table
 from telegram_router.cli.steering import EXCHANGE_HEADINGS, STYLES, exchange_row, summary
 from telegram_router.errors import RouterError
 from telegram_router.ops import answers
+from telegram_router.telegrams.explain import display_width, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -129,15 +130,19 @@ def screen(look: Look, before: Look, height: int, lost: str = "") -> RenderableT
 
 
 def _drawn(headings: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str], numbers: range = range(0)) -> RenderableType:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    """Columns as they are, cut at the edge of the screen. A table of rich's, which weighs every cell, takes several times as long."""
+    from rich.text import Text
 
-    drawn = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    for at, heading in enumerate(headings):
-        drawn.add_column(heading, justify="right" if at in numbers else "left", no_wrap=True, overflow="ellipsis")
-    for row, style in zip(rows, styles, strict=True):
-        drawn.add_row(*row, style=style)
-    return drawn
+    cells = [[printable(cell) for cell in row] for row in [headings, *rows]]
+    for at in numbers:
+        width = max(len(row[at]) for row in cells)
+        for row in cells:
+            row[at] = row[at].rjust(width)
+    first, *others = aligned(cells)
+    rule = "─" * max(map(display_width, [first, *others]))
+    lines = [("\n", ""), (f"{first}\n", "bold"), (f"{rule}\n", "dim")]
+    lines += [(f"{line}\n", style) for line, style in zip(others, styles, strict=True)]
+    return Text.assemble(*lines, no_wrap=True, overflow="crop")
 
 
 @contextmanager
