@@ -223,7 +223,7 @@ class Reloader:
             await trio.sleep(STEP)
         await self._within(lambda _: self._retire(service))
         await self._part_with_links(list(service.leaving), max(0.0, due - self._router.hub.clock()))
-        await self._within(lambda _: serving.close())
+        await self._within(serving.close)
         await self._vanish(service)
 
     def _retire(self, service: Service) -> None:

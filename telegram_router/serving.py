@@ -60,7 +60,7 @@ class Serving:
     def end(self) -> None:
         """Begin nothing more; what is there may still be used."""
 
-    def close(self) -> None:
+    def close(self, now: float) -> None:
         """Nothing is there any more."""
 
 
@@ -84,9 +84,9 @@ class Handling(Serving):
             self.caller.start()
         return []
 
-    def close(self) -> None:
+    def close(self, now: float) -> None:
         if self.caller is not None:
-            self.caller.end()
+            self.caller.end(now)
 
 
 class _Probing(Serving):
@@ -158,7 +158,7 @@ class HttpServing(_Probing):
             self.pool.adopt(backend)
         return []
 
-    def close(self) -> None:
+    def close(self, now: float) -> None:
         if self.pool is not None:
             self.pool.end()
             self.around.hub.handlers.pop(self.service, None)

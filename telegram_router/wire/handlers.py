@@ -45,8 +45,10 @@ class HandlerCaller:
         self._hub.tasked.append(self._service)
         self._hub.switch.add_link(self._service, f"{self._service.name}#handler", "handler")
 
-    def end(self) -> None:
-        """The service is no more, and nobody waits for an answer of its handler."""
+    def end(self, now: float) -> None:
+        """The service is no more. Whoever still waits for an answer of its handler is told that nobody knows."""
+        for link in self._service.peers:
+            self._hub.switch.lose_link(link, now)
         self._hub.handlers.pop(self._service, None)
         self._hub.tasked.remove(self._service)
 

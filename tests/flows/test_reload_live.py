@@ -14,6 +14,7 @@ import trio
 import trustme
 
 from telegram_router.reloading import Report
+from telegram_router.routing.backends import Admin, Health
 from tests.flows.running_router import (
     ROOT,
     Client,
@@ -287,6 +288,127 @@ async def test_a_service_that_becomes_another_kind_is_replaced_under_its_name():
         await reload(router, listener(), service("core", core), route("core"))
         await router.linked("core")
         assert await client.asks(balance(3)) == answer_to(balance(3))
+
+
+async def test_an_http_service_that_stays_keeps_its_connections_and_one_with_other_messages_is_replaced():
+    async def rest(line: Line, _head: bytes) -> None:
+        await line.sends(http({}))
+
+    async with Rest(rest) as api:
+        kept = f'[services.api]\nurl = "http://{api.address}/x"\nresponse = {{}}\nset = {{ "header.response_code" = "0011" }}\n'
+        only = route("api", '{ message_type = "7000", business_code = "200" }')
+        async with running(text(listener(), kept, only)) as router:
+            client = await router.connect()
+            assert field(await client.asks(balance(1)), "response_code") == "0011"
+            before = router.switch.services["api"]
+            await reload(router, listener(), kept + 'timeout = "7s"\nconnections = 3\n', only)
+            assert router.switch.services["api"] is before
+            assert (before.policy.timeout, before.policy.max_links) == (7.0, 3)
+            assert field(await client.asks(balance(2)), "response_code") == "0011"
+            assert len(api.lines) == 1
+            await reload(router, listener(), kept, only, route("api", TRANSFERS))
+            assert router.switch.services["api"] is not before
+            assert field(await client.asks(transfer(3)), "response_code") == "0011"
+            assert len(api.lines) == 2
+            await router.until(lambda: not router.switch.parting, "the service that parts")
+            assert len(router.router.hub.growers) == len(router.router.hub.handlers) == 1
+
+
+HANDLERS = """
+import trio
+begun, go_on = [], trio.Event()
+
+async def slow(telegram):
+    begun.append(telegram)
+    await go_on.wait()
+    return telegram.reply(response_code="0001")
+
+async def quick(telegram):
+    return telegram.reply(response_code="0002")
+"""
+
+
+async def test_another_handler_takes_over_while_the_former_one_still_works(tmp_path: Path):
+    (tmp_path / "reload_handlers.py").write_text(HANDLERS)
+    slow, quick = (f'[services.own]\nhandler = "reload_handlers:{name}"\nspec = "firmbanking"\n' for name in ("slow", "quick"))
+    only = route("own", '{ message_type = "7000", business_code = "200" }')
+    async with running(text(listener(), slow, only), tmp_path) as router:
+        import reload_handlers  # type: ignore[import-not-found]
+
+        client = await router.connect()
+        await client.sends(balance(1))
+        await router.until(lambda: reload_handlers.begun, "the first call")
+        await reload(router, listener(), slow + "concurrency = 5\n", only)
+        assert [link.limit for link in router.switch.services["own"].links] == [5]
+        await reload(router, listener(), quick, only)
+        assert field(await client.asks(balance(2)), "response_code") == "0002"
+        reload_handlers.go_on.set()
+        assert field(await client.got(), "response_code") == "0001"
+        await router.until(lambda: not router.switch.parting, "the service that parts")
+        assert len(router.router.hub.tasked) == 1
+
+
+async def test_what_an_operator_ordered_stays_unless_the_file_says_otherwise():
+    def weighing(weight: int) -> str:
+        return f'[services.core]\n{QUICK}backends = [{{ address = "{core.address}", weight = {weight} }}]\n'
+
+    async with Host() as core, running(text(listener(), weighing(2), route("core"))) as router:
+        await router.linked("core")
+        backend = router.switch.services["core"].pool.backends[core.address]
+        backend.weight = 7
+        router.switch.order(router.switch.services["core"], core.address, Admin.DRAIN, 0.0)
+        await reload(router, listener(), weighing(2) + 'timeout = "4s"\n', route("core"))
+        assert (backend.weight, backend.admin) == (7, Admin.DRAIN)
+        await reload(router, listener(), weighing(3), route("core"))
+        assert (backend.weight, backend.admin) == (3, Admin.DRAIN)
+
+
+async def test_without_probes_nobody_stays_down_for_what_they_found():
+    probed = '[services.core.health]\ninterval = "100s"\n'
+    async with Host() as core, running(text(listener(), service("core", core), probed, route("core"))) as router:
+        await router.linked("core")
+        target = router.switch.services["core"]
+        router.switch.probed(target, core.address, Health.DOWN, 0.0)
+        assert not target.links
+        await reload(router, listener(), service("core", core, keys="in_flight = 9"), probed, route("core"))
+        assert not target.links
+        await reload(router, listener(), service("core", core), route("core"))
+        assert len(target.links) == 1
+        assert await (await router.connect()).asks(transfer()) == answer_to(transfer())
+
+
+async def test_limits_of_the_file_go_on_counting_and_new_ones_begin():
+    def limit(burst: int) -> str:
+        return f'[limits.each]\nkey = "session"\nrate = 2\nburst = {burst}\nper = "100s"\n'
+
+    async with Host() as core, running(text(listener(), service("core", core), limit(2), route("core"))) as router:
+        await router.linked("core")
+        client = await router.connect()
+        for number in (1, 2):
+            assert await client.asks(transfer(number)) == answer_to(transfer(number))
+        await reload(router, listener(), service("core", core), limit(3), route("core"))
+        assert await client.asks(transfer(3)) == answer_to(transfer(3))
+        await client.asks(transfer(4))
+        assert router.switch.listeners["companies"].refused == {"E-LIM-03": 1}
+        await reload(router, listener(), service("core", core), route("core"))
+        assert await client.asks(transfer(5)) == answer_to(transfer(5))
+
+
+async def test_many_reloads_leave_nothing_behind():
+    async with Host() as one, Host() as two, running(text(listener(), service("core", one), route("core"))) as router:
+        await router.linked("core")
+        client = await router.connect()
+        counts = []
+        for turn in range(12):
+            hosts = (one, two)[turn % 2]
+            extra = (listener("branches"), route("core", source="branches")) if turn % 2 else ()
+            await reload(router, listener(), service("core", hosts), route("core"), *extra)
+            assert await client.asks(transfer(turn + 1)) == answer_to(transfer(turn + 1))
+            await router.until(lambda: not router.switch.parting and not router.switch.services["core"].leaving, "those that part")
+            await router.until(lambda: len(router.router.hub.connections) == 2, "connections that part")
+            counts.append((trio.lowlevel.current_statistics().tasks_living, len(router.router.outcomes)))
+        assert max(counts[-4:]) <= (max(counts[:4])[0] + 2, 1)  # the hosts' own tasks end when they like
+        assert not router.switch.listeners["companies"].former_routes
 
 
 async def test_listeners_come_and_go_and_the_sessions_of_one_that_goes_end_with_their_answers():
