@@ -23,6 +23,7 @@ from telegram_router.plan import Plan
 from telegram_router.reloading import Reloader, Report
 from telegram_router.routing import Service
 from telegram_router.serving import Serving, Surroundings, work_for
+from telegram_router.wire.expiry import watch
 from telegram_router.wire.hub import Hub
 from telegram_router.wire.links import Outcomes
 from telegram_router.wire.listeners import Acceptor
@@ -97,6 +98,7 @@ class Router:
         cut = 0
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_log)
+            nursery.start_soon(watch, lambda: self.plan.ends, self.log)
             if config.metrics is not None:
                 from telegram_router.ops.endpoint import serve_metrics  # a web server, 15 MiB: not for those who want none
 
@@ -176,7 +178,7 @@ class Router:
 
     def collect(self) -> Iterator[Family]:
         """Every counter, read where it is kept."""
-        return families(self.switch, self.hub, self.acceptors, self.outcomes, self.plan.expires, self.log.dropped)
+        return families(self.switch, self.hub, self.acceptors, self.outcomes, self.plan.ends, self.log.dropped)
 
 
 async def serve(plan: Plan, log: logs.Log) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from telegram_router import __version__
 from telegram_router.ops.metrics import Family, Histogram, Sample
 from telegram_router.routing import Service, Switch
 from telegram_router.routing.backends import STATES
 from telegram_router.routing.routes import Origin
+from telegram_router.wire.expiry import Expiry
 from telegram_router.wire.hub import Hub
 from telegram_router.wire.links import Outcomes
 from telegram_router.wire.listeners import Acceptor
@@ -23,12 +24,12 @@ def families(
     hub: Hub,
     acceptors: Mapping[str, Acceptor],
     outcomes: Mapping[tuple[str, str], Outcomes],
-    expires: Mapping[str, float],
+    ends: Iterable[Expiry],
     log_lines_dropped: int,
 ) -> Iterator[Family]:
     """Every family of the table in ops.metrics. Services answer for both directions: a listener's sessions may answer too."""
     yield "build_info", [((__version__,), 1)]
-    yield from _connections(hub, acceptors, outcomes, expires)
+    yield from _connections(hub, acceptors, outcomes, ends)
     yield from _telegrams(switch, hub)
     yield from _requests(switch)
     yield from _backends(switch)
@@ -40,7 +41,7 @@ def families(
 
 
 def _connections(
-    hub: Hub, acceptors: Mapping[str, Acceptor], outcomes: Mapping[tuple[str, str], Outcomes], expires: Mapping[str, float]
+    hub: Hub, acceptors: Mapping[str, Acceptor], outcomes: Mapping[tuple[str, str], Outcomes], ends: Iterable[Expiry]
 ) -> Iterator[Family]:
     yield "sessions_active", [((name,), each.open) for name, each in acceptors.items()]
     yield "sessions_total", [((name,), each.total) for name, each in acceptors.items()]
@@ -55,7 +56,7 @@ def _connections(
     tried: list[Sample] = [((*key, "ok"), each.connected) for key, each in outcomes.items()]
     yield "connects_total", tried + [((*key, "E-BCK-10"), each.failed) for key, each in outcomes.items()]
     yield "handshake_failures_total", [(key, count) for key, count in hub.handshake_failures.items() if key[0] in acceptors]
-    yield "certificate_expiry_timestamp_seconds", [((name,), when) for name, when in expires.items()]
+    yield "certificate_expiry_timestamp_seconds", list({(each.used_by, each.kind, each.file): each.ends for each in ends}.items())
 
 
 def _limits(switch: Switch) -> Iterator[Family]:

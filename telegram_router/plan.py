@@ -19,6 +19,7 @@ from typing import Literal
 
 from telegram_router.config import (
     CertificatePolicy,
+    ClientTls,
     Config,
     Draft,
     Exact,
@@ -45,7 +46,9 @@ from telegram_router.routing import Prefix as BeginsWith
 from telegram_router.routing.routes import Test
 from telegram_router.telegrams import Digits, FieldFault, Spec, load_spec
 from telegram_router.telegrams.json_mapping import JsonMapping
-from telegram_router.wire.certificates import certificate_facts, client_context, server_context
+from telegram_router.wire.certificates import certificate_facts, client_context, first_end, server_context
+from telegram_router.wire.expiry import Expiry
+from telegram_router.wire.expiry import Kind as Ending
 from telegram_router.wire.handlers import Handler, is_handler, takes_a_telegram
 from telegram_router.wire.http import HttpRequestTemplate
 from telegram_router.wire.server_names import ServerContext, ServerNames, covers
@@ -66,6 +69,7 @@ class Plan:
     outdated: list[str] = field(default_factory=list)  # specs whose file has another text than the one they were compiled from
     server_tls: dict[str, ServerContext] = field(default_factory=dict)  # by listener
     expires: dict[str, float] = field(default_factory=dict)  # own certificate's end, by listener, seconds since 1970
+    ends: list[Expiry] = field(default_factory=list)  # of own certificates, CAs and revocation lists
     client_tls: dict[str, ssl.SSLContext] = field(default_factory=dict)  # by service
     handlers: dict[str, Handler] = field(default_factory=dict)
     mappings: dict[str, JsonMapping] = field(default_factory=dict)
@@ -254,6 +258,7 @@ class _Planner:
         def load() -> None:
             self.plan.server_tls[name] = self._context(where, tls, tls.profile)
             self.plan.expires[name] = certificate_facts(self._path(tls.certificate) or "", where=where).expires_at
+            self._ends_of(where, tls)
 
         self._gather(load)
         named: dict[str, ServerContext] = {}
@@ -275,6 +280,17 @@ class _Planner:
                 do = "name a certificate that has this name, or remove the name"
                 self.problems.append(ConfigProblem("E-CFG-07", self._path(table.certificate) or "", 0, f"{where}.names", what, "", do))
             named[each] = context
+        self._ends_of(where, table)
+
+    def _ends_of(self, where: str, table: CertificatePolicy | ClientTls) -> None:
+        """Remember when what a table names ends. What the system trusts is not the router's to renew."""
+        listed = table.crl if isinstance(table, CertificatePolicy) else ()
+        trusted = table.client_ca if isinstance(table, CertificatePolicy) else table.ca
+        files: list[tuple[Ending, str | None]] = [("certificate", table.certificate), ("ca", trusted), *(("crl", each) for each in listed)]
+        for kind, file in files:
+            end = first_end(str(self.plan.folder / file), kind, where=where) if file is not None else None
+            if file is not None and end is not None:
+                self.plan.ends.append(Expiry(where, kind, file, end))
 
     def _context(self, where: str, table: CertificatePolicy, profile: Literal["intermediate", "modern"]) -> ServerContext:
         return server_context(
@@ -347,6 +363,8 @@ class _Planner:
                 where = f"services.{name}.tls"
                 self.plan.client_tls[name] = client_context(ca, certificate, key, key_passphrase_file=passphrase_file, where=where)
                 self.plan.texts[where] = _digest([ca, certificate, key, passphrase_file])
+                if tls is not None:
+                    self._ends_of(where, tls)
 
             self._gather(load)
         if isinstance(service, HttpService) and spec is not None and self._all_routes:

@@ -68,7 +68,7 @@ def _table() -> dict[str, Described]:
         ("links_active", gauge, ("service", "backend"), "Links that are open and may carry requests."),
         ("connects_total", counter, ("service", "backend", "outcome"), "Attempts to connect to a backend: `ok`, or an error code."),
         ("handshake_failures_total", counter, ("listener", "code"), "TLS handshakes that failed."),
-        ("certificate_expiry_timestamp_seconds", gauge, ("listener",), "When the listener's own certificate ends, as Unix time."),
+        ("certificate_expiry_timestamp_seconds", gauge, ("used_by", "kind", "file"), "When the first `certificate` of a file, `ca` or `crl` ends, as Unix time."),
         # telegrams
         ("telegrams_received_total", counter, ("listener", "message"), "Telegrams that came from sessions; `_OTHER` is no message of the spec."),
         ("telegrams_sent_total", counter, ("listener",), "Telegrams sent to sessions."),

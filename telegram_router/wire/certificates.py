@@ -123,6 +123,17 @@ def certificate_facts(certificate: str, *, where: str = "tls") -> CertificateFac
     return CertificateFacts(own.not_valid_before_utc.timestamp(), own.not_valid_after_utc.timestamp(), _names_of(own), _dns_names_of(own))
 
 
+def first_end(path: str, key: str, *, where: str = "tls") -> float | None:
+    """When the first of the certificates or revocation lists in a file ends, as seconds since 1970. Raises ConfigError."""
+    files = _Files(where, 0.0)
+    if key == "crl":
+        found = [end for each in files.lists_of(path) if (end := end_of_list(each)) is not None]
+    else:
+        found = [each.not_valid_after_utc.timestamp() for each in files.certificates(path, key)]
+    files.raise_problems()
+    return min(found, default=None)
+
+
 def _harden(context: ssl.SSLContext, profile: Profile) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if profile == "modern" else ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
@@ -231,14 +242,14 @@ class _Files:
         """Every list of the files. Where OpenSSL would turn all clients of a CA away for the sake of a list, that is told now."""
         lists: list[x509.CertificateRevocationList] = []
         for path in paths:
-            for each in self._lists_of(path):
+            for each in self.lists_of(path):
                 lists.append(each)
                 self._check_list(each, trusted, path)
         if paths and not self._problems:
             self._check_covered(lists, trusted, check, paths[0])
         return lists
 
-    def _lists_of(self, path: str) -> list[x509.CertificateRevocationList]:
+    def lists_of(self, path: str) -> list[x509.CertificateRevocationList]:
         from cryptography import x509
 
         pem = self._read(path, "crl")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -203,3 +204,16 @@ crl = "{revoking}/crl.pem"
         assert out == b"" and b"certificate revoked" in said
         (line,) = await router.logged("E-TLS-06")
         assert line["event"] == "connection_failed" and len(core.frames) == 1
+
+
+async def test_every_file_that_ends_is_in_the_log_and_in_the_metrics(files: Files):
+    """Certificates of the tests last a day, their CAs for years."""
+    async with bank(files) as (router, _):
+        told = {(line["used_by"], line["kind"], line["file"], line["level"]) for line in router.log.named("certificate_expires")}
+        tls, own = "listeners.companies.tls", [files.open, files.lines, files.inner]
+        places = [tls, f"{tls}.names[0]", f"{tls}.names[1]"]
+        assert told == {(place, "certificate", each.certificate, "error") for place, each in zip(places, own, strict=True)}
+        shown = dict(next(samples for name, samples in router.router.collect() if name == "certificate_expiry_timestamp_seconds"))
+        cas = {(places[1], "ca", files.partners.file), (places[2], "ca", files.branches.file)}
+        assert set(shown) == {(place, "certificate", each.certificate) for place, each in zip(places, own, strict=True)} | cas
+        assert min(shown.values()) > time.time()
