@@ -36,8 +36,9 @@ from telegram_router.wire.parting import part
 from telegram_router.wire.telegram_connection import TelegramConnection
 
 STEP = 0.02  # between two looks at who is parting
+AT_ONCE = 4  # links that one such look closes
 REST = 0.25  # the same, once nothing is connected any more and only keys are reserved
-SLICE = 0.002  # of a step in which services adopt another plan
+SLICE = 0.001  # of a step in which services adopt another plan
 SHARE = 0.0002  # how long the checking thread may keep the interpreter from the hub
 
 
@@ -196,15 +197,20 @@ class Reloader:
 
     def _end_links(self, links: list[Peer], due: float, now: float) -> list[Peer]:
         """Returns those that still wait for an answer."""
-        left = []
+        left: list[Peer] = []
+        closed = 0
         for link in links:
             connection = self._router.hub.by_peer.get(link)
             if connection is None or connection.stage is not Stage.OPEN:
                 continue
-            if now >= due:
+            closed += 1
+            if closed > AT_ONCE:
+                left.append(link)
+            elif now >= due:
                 self._router.hub.drop(connection, REMOVED)
             elif link.load or link.open or link.outbox or connection.cipher:
                 left.append(link)
+                closed -= 1
             else:
                 self._close(connection, now)
         return left
