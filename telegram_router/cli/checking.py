@@ -66,7 +66,8 @@ def _listeners(plan: Plan) -> Iterator[dict[str, str]]:
 def _tls(tls: Any) -> str:
     if tls is None:
         return "no"
-    return f"client certificate {tls.client_certificate}" if tls.client_ca is not None else "yes, any client"
+    policy = f"client certificate {tls.client_certificate}" if tls.client_ca is not None else "yes, any client"
+    return policy + (f"; {len(tls.names)} more by name" if tls.names else "")
 
 
 def _day(when: float | None) -> str:

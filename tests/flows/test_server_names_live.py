@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import subprocess
 import sys
 import time
@@ -157,7 +158,13 @@ def revoking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def run(*command: str) -> None:
         subprocess.run(command, check=True, capture_output=True, cwd=folder)
 
-    for order in ("ca --output", "server router.example --ca", "client good.example --ca", "client lost.example --ca"):
+    for order in (
+        "ca --output",
+        "server router.example --ca",
+        "client good.example --ca",
+        "client lost.example --ca",
+        "client late.example --ca",
+    ):
         run(sys.executable, "-m", "telegram_router", "certs", *order.split(), ".")
     (folder / "ca.cnf").write_text(OPENSSL_CA.format(folder))
     (folder / "index.txt").touch()
@@ -204,6 +211,57 @@ crl = "{revoking}/crl.pem"
         assert out == b"" and b"certificate revoked" in said
         (line,) = await router.logged("E-TLS-06")
         assert line["event"] == "connection_failed" and len(core.frames) == 1
+
+
+def late_tls(folder: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    context.load_cert_chain(folder / "late.example.pem", folder / "late.example.key")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # whose sessions are resumed without another look at the certificate
+    context.check_hostname = False
+    return context
+
+
+async def test_a_client_that_is_revoked_by_a_reload_keeps_its_session_and_gets_no_other(revoking: Path, tmp_path: Path):
+    def revoke(*order: str) -> None:
+        subprocess.run(["openssl", "ca", "-config", "ca.cnf", *order], check=True, capture_output=True, cwd=revoking)
+
+    crl, session = tmp_path / "crl.pem", str(tmp_path / "session")
+    crl.write_bytes((revoking / "crl.pem").read_bytes())
+    pair = f'certificate = "{revoking}/router.example.pem", key = "{revoking}/router.example.key"'
+    tls = f'tls = {{ {pair}, client_ca = "{revoking}/ca.pem", crl = "{crl}" }}'
+    own = Pair(str(revoking / "late.example.pem"), str(revoking / "late.example.key"))
+    async with Host() as core, running(config(core, listener=tls), tmp_path) as router:
+        await router.linked("core")
+        host, port = router.address()
+        asked = [
+            "openssl",
+            "s_client",
+            "-connect",
+            f"{host}:{port}",
+            "-tls1_2",
+            "-ign_eof",
+            "-nocommands",
+            "-cert",
+            own.certificate,
+            "-key",
+            own.key,
+        ]
+        out, _ = await asks([*asked, "-sess_out", session])
+        assert answer_to(transfer(1)) in out
+        client = await router.connect(tls=late_tls(revoking))
+        assert await client.asks(transfer(2)) == answer_to(transfer(2))
+
+        await trio.to_thread.run_sync(revoke, "-revoke", "late.example.pem")
+        await trio.to_thread.run_sync(revoke, "-gencrl", "-out", str(crl))
+        report = await router.router.reload()
+        assert report.applied and list(report.differences.changed) == ["listeners.companies.tls, its files"]
+
+        assert await client.asks(transfer(3)) == answer_to(transfer(3))
+        for more in ([], ["-sess_in", session]):
+            out, said = await asks([*asked, *more], 4)
+            assert answer_to(transfer(4)) not in out and b"certificate revoked" in said
+        await router.logged("E-TLS-06", 2)
+    assert len(core.frames) == 3
 
 
 async def test_every_file_that_ends_is_in_the_log_and_in_the_metrics(files: Files):
