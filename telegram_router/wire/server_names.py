@@ -20,6 +20,11 @@ _SERVER_NAME = 0  # the extension, and the type of name within it (RFC 6066)
 _HANDSHAKE, _CLIENT_HELLO = 22, 1
 
 
+class UnreadableHello(Exception):
+    """Why the name that a ClientHello asks for is not read, though it may hold one. OpenSSL is not given such a hello: Python would
+    write a name that is not ASCII to stderr, past the log."""
+
+
 class ServerContext(ssl.SSLContext):
     """A listener's context, and what must be known beside it."""
 
@@ -67,14 +72,19 @@ def covers(names: Iterable[str], name: str) -> bool:
 
 
 def asked_name(first: bytes) -> str | int | None:
-    """The name that a ClientHello asks for, None when it asks for none or is none; a number: look again at so many bytes."""
+    """The name that a ClientHello asks for, None when it asks for none or is none; a number: look again at so many bytes.
+
+    Raises UnreadableHello.
+    """
     hello = _whole_hello(first)
     if isinstance(hello, int):
         return hello
     try:
         return _name_in(hello) if hello else None
-    except (IndexError, UnicodeDecodeError):
+    except IndexError:  # OpenSSL refuses it, too
         return None
+    except UnicodeDecodeError:
+        raise UnreadableHello("it is not ASCII") from None
 
 
 def _whole_hello(first: bytes) -> bytes | int:
@@ -84,15 +94,17 @@ def _whole_hello(first: bytes) -> bytes | int:
         if len(first) < at + 5:
             return b"" if first and first[0] != _HANDSHAKE else at + 5
         length = int.from_bytes(first[at + 3 : at + 5])
-        if first[at] != _HANDSHAKE or at + length > _LONGEST_HELLO:
+        if first[at] != _HANDSHAKE:
             return b""
+        if at + length > _LONGEST_HELLO:
+            raise UnreadableHello("the ClientHello is longer than 16 KiB")
         if len(first) < at + 5 + length:
             return at + 5 + length
         message += first[at + 5 : at + 5 + length]
         at += 5 + length
         if len(message) >= 4 and len(message) >= 4 + int.from_bytes(message[1:4]):
             return message if message[0] == _CLIENT_HELLO else b""
-    return b""
+    raise UnreadableHello(f"the ClientHello is cut into more than {_MOST_RECORDS} records")
 
 
 def _name_in(hello: bytes) -> str | None:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 
 from telegram_router.errors import CODES
-from telegram_router.wire.server_names import ServerContext, ServerNames, asked_name
+from telegram_router.wire.server_names import ServerContext, ServerNames, UnreadableHello, asked_name
 from telegram_router.wire.tls_errors import Side, TlsError, looks_like, refusal, tls_error
 
 # A MemoryBIO keeps the largest size it ever had, once per direction: with slices of 16 KiB an idle session costs 66 KiB
@@ -195,7 +195,11 @@ class TlsLayer:
         self._hello += cipher
         if len(self._hello) < self._hello_at:
             return
-        found = asked_name(bytes(self._hello))
+        try:
+            found = asked_name(bytes(self._hello))
+        except UnreadableHello as error:
+            self._error = refusal("E-TLS-11", f"the name that the peer asks for cannot be read: {error}")
+            return
         if isinstance(found, int):
             self._hello_at = found
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from tls_kit import BOTH_VERSIONS, TELEGRAM, TLS_1_2, TLS_1_3, Authority, Talk, one_by_one, only
 
 from telegram_router.wire.certificates import client_context, server_context
-from telegram_router.wire.server_names import ServerContext, ServerNames, asked_name, covers
+from telegram_router.wire.server_names import ServerContext, ServerNames, UnreadableHello, asked_name, covers
 from telegram_router.wire.tls import TlsLayer
 from telegram_router.wire.tls_errors import TlsError
 
@@ -212,20 +213,43 @@ def test_the_name_is_read_from_however_many_records_and_not_before_the_last(name
 def test_whatever_bytes_come_the_answer_is_a_name_none_or_a_size_within_bounds(noise: bytes, at: int, tls_like: bool) -> None:
     flight = hello("strict.example")
     mutated = flight[:at] + noise + flight[at + len(noise) :] if tls_like else noise
-    found = asked_name(mutated)
+    try:
+        found = asked_name(mutated)
+    except UnreadableHello:
+        return
     assert found is None or isinstance(found, str) or len(mutated) < found <= 16_384 + 5
 
 
 @pytest.mark.parametrize("split", [[1] * 12, [4] * 40], ids=["12 records", "40 records"])
 @pytest.mark.parametrize("name", ["strict.example", "other.example"])
-def test_a_hello_that_is_read_otherwise_here_than_by_openssl_gets_no_service(listener: Listener, name: str, split: list[int]) -> None:
-    """Cut into more records than are looked through, the name stays unread here; OpenSSL reads it all the same."""
-    flight = in_records(hello(name), split)
-    assert asked_name(flight) is None
+def test_a_hello_in_more_records_than_are_looked_through_gets_no_service(listener: Listener, name: str, split: list[int]) -> None:
+    """OpenSSL would read the name all the same."""
     server = TlsLayer(listener.default, "server")
-    server.feed(flight)
-    with pytest.raises(TlsError, match="not served here"):
+    server.feed(in_records(hello(name), split))
+    with pytest.raises(TlsError, match="cut into more than 8 records"):
         server.handshake()
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=60), st.integers(0, 320), st.sampled_from(["strict.example", "open.example", None]))
+def test_whatever_a_client_sends_only_a_tls_error_comes_out(listener: Listener, noise: bytes, at: int, name: str | None) -> None:
+    flight = hello(name)
+    server = TlsLayer(listener.default, "server")
+    server.feed(flight[:at] + noise + flight[at + len(noise) :])
+    with contextlib.suppress(TlsError):
+        assert not server.handshake()
+
+
+@pytest.mark.parametrize("asked", ["가.example".encode(), b"\xff" * 14, b"strict\x00xample"])
+def test_a_name_that_is_no_dns_name_is_refused_without_a_word_beside_the_log(
+    refusing: Listener, capfd: pytest.CaptureFixture[str], asked: bytes
+) -> None:
+    flight = hello("x" * len(asked)).replace(b"x" * len(asked), asked)
+    server = TlsLayer(refusing.default, "server")
+    server.feed(flight)
+    with pytest.raises(TlsError) as caught:
+        server.handshake()
+    assert caught.value.code in ("E-TLS-08", "E-TLS-11") and capfd.readouterr().err == ""
 
 
 def test_a_second_hello_with_another_name_ends_the_handshake(ours: Authority, strangers: Authority) -> None:
