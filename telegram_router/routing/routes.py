@@ -245,13 +245,13 @@ class Origin:
 
     def _keep_scores(self, routes: RouteTable) -> None:
         going_on = {id(route.score) for route in routes.routes}
-        referred = {id(entry.route) for entry in self._former}
+        referred = {id(entry.route.score) for entry in self._former if entry.route is not None}
         left = [route for route in (*self.former_routes, *self.routes.routes) if id(route.score) not in going_on]
         together: dict[tuple[str, str], Route] = {}
         for route in left:
-            if id(route) not in referred:
+            if id(route.score) not in referred:
                 together.setdefault(place_of(route.target), Route("", {}, route.target)).score.add(route.score)
-        self.former_routes = [*together.values(), *(route for route in left if id(route) in referred)]
+        self.former_routes = [*together.values(), *(route for route in left if id(route.score) in referred)]
 
     def forget(self, target: tuple[str, str]) -> None:
         """A target is no more: nobody asks what was counted for it."""

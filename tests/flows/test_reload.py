@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from telegram_router.routing import (
     Among,
     Audience,
@@ -53,7 +56,7 @@ class Reloaded:
 
     def score(self, route: Route) -> Score:
         known = self.listener.scores.get((route.name, ("Service", route.target.name)))
-        return known if known is not None else route.score
+        return known if known is not None else Score()
 
     def ok(self) -> int:
         self.listener.add_up()
@@ -282,3 +285,35 @@ def test_who_may_no_longer_speak_for_an_owner_does_not_though_it_did_before():
     assert not listener.by_owner
     with_two.bank.sends(transfer(2), at=2)
     assert listener.refused == {"E-RTE-04": 1}
+
+
+@given(
+    st.lists(st.sampled_from(["transfer", "credit", "core answers", "loans answer", "all to core", "all to loans", "both"]), max_size=40)
+)
+def test_reloads_at_any_time_lose_no_answer_and_no_count(steps: list[str]):
+    bed = Reloaded()
+    core, loans = bed.core, bed.loans
+    tables = {
+        "all to core": [bed.to("all", core)],
+        "all to loans": [bed.to("every", loans)],
+        "both": [bed.to("loans", loans, CREDIT), bed.to("all", core)],
+    }
+    asked: list[bytes] = []
+    heard: dict[str, list[bytes]] = {"core answers": [], "loans answer": []}
+    hosts = {"core answers": bed.host, "loans answer": bed.lender}
+    for step in [*steps, *["core answers", "loans answer"] * len(steps)]:
+        if step in tables:
+            bed.reload(*tables[step])
+        elif step in hosts:
+            heard[step] += hosts[step].got()
+            if heard[step]:
+                hosts[step].sends(reply_to(heard[step].pop()))
+        else:
+            asked.append((transfer if step == "transfer" else credit)(len(asked) + 1))
+            bed.bank.sends(asked[-1])
+    assert sorted(bed.bank.got()) == sorted(reply_to(each) for each in asked)
+    assert bed.ok() == len(asked)
+    assert not bed.talk.leftovers()
+    bed.reload(*tables["both"])
+    assert len(bed.peer.lanes) == 2
+    assert bed.ok() == len(asked)
