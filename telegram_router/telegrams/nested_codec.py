@@ -104,6 +104,8 @@ class NestedCodec(Codec):
         """Value of one field for the generated code. Raises NotAsUsual where there is a problem: then the telegram is read again."""
         planned = self.fields[number]
         part = raw[planned.offset + moved : None if planned.is_opaque else planned.end + moved]
+        if len(part) < planned.length:  # a count is beyond the bytes left
+            raise NotAsUsual
         try:
             value = planned.kind.read_in(part, len(raw))
         except FieldFault:

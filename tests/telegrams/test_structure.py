@@ -15,14 +15,18 @@ from telegram_router.telegrams import (
     Code,
     Date,
     Digits,
+    Edited,
     ErrorReply,
     Family,
     FieldFault,
     Filler,
     Fixed,
     FixedSize,
+    Flags,
+    Float,
     Framing,
     JsonMapping,
+    Kind,
     Length,
     LengthField,
     Message,
@@ -37,7 +41,9 @@ from telegram_router.telegrams import (
     Struct,
     Telegram,
     Text,
+    Time,
     Versions,
+    Zoned,
     between,
     compile_family,
     from_json,
@@ -816,3 +822,20 @@ def test_rows_of_a_service_are_checked_one_by_one(mapped: Spec, rows: Any, where
 def test_a_mapping_into_structure_that_cannot_be_is_told_before_it_is_used(mapped: Spec, tables: Any, key: tuple[str, ...], what: str):
     found = [problem for problem in JsonMapping(mapped, **tables).problems if problem.key == key]
     assert found and what in found[0].what, JsonMapping(mapped, **tables).problems
+
+
+CUT_KINDS = [Date(8), Time(6), Digits(4), Code(4, digits=True), Packed(5), Zoned(4), Float(4), Flags(1, {"urgent": 0x80}), Edited("Z9.99")]
+
+
+@pytest.mark.parametrize("kind", CUT_KINDS, ids=lambda kind: type(kind).__name__)
+def test_a_telegram_that_ends_in_the_midst_of_an_item_is_refused_whatever_the_item_is(kind: Kind):
+    table = Occurs(between(0, 9, depending="n", storage="shift"), Struct("value" / kind))
+    family = Family(
+        name="cut", header=Struct(), framing=Framing(LengthField()), key=(), correlation=(),
+        messages=[Message("cut", key=(), body=Struct("n" / Digits(1), "items" / table), kind="oneway")],
+    )  # fmt: skip
+    message = compile_family(family).messages["cut"]
+    for size in range(3 * kind.length):
+        with pytest.raises(FieldError) as error:
+            message.decode(b"3" + (b"20240101" * 9)[:size])
+        assert {problem.code for problem in error.value.problems} & {"E-FLD-08", "E-FLD-09"}, size
