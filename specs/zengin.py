@@ -53,8 +53,9 @@ TRANSFER = Struct(
             "customer_codes": Struct(
                 "first" / Code(10, log="clear") * "顧客コード1 first customer code",
                 "second" / Code(10, log="clear") * "顧客コード2 second customer code",
-            ),
-            "edi": Text(20),
+            )
+            * "顧客コード customer codes",
+            "edi": Text(20) * "EDI情報 EDI information",
         },
         when={"": "customer_codes", "Y": "edi"},
     ),

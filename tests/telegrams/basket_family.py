@@ -5,6 +5,7 @@ from telegram_router.telegrams import (
     Code,
     Date,
     Digits,
+    Edited,
     Family,
     Filler,
     Flags,
@@ -18,6 +19,7 @@ from telegram_router.telegrams import (
     Reply,
     Struct,
     Text,
+    Time,
     Versions,
     Zoned,
     between,
@@ -35,7 +37,13 @@ PARTY = Redefines(
     default="code",
 )
 ITEM = Struct("amount" / Packed(7, 2, log="clear"), "flags" / Flags(1, {"urgent": 0x80, "test": 0x01}), "lines" / Occurs(2, Text(4)))
-INNER = Struct("k" / Digits(1, blank="error", log="clear"), "sub" / Occurs(between(0, 2, depending="k", storage="shift"), Code(3)))
+INNER = Struct(
+    "k" / Digits(1, blank="error", log="clear"),
+    "sub" / Occurs(between(0, 2, depending="k", storage="shift"), Code(3)),
+    "day" / Date(log="clear"),
+    "at" / Time(log="clear"),
+    "share" / Edited("ZZ9.99", log="clear"),
+)
 
 BODY = Struct(
     "kind" / Code(1, {"1": "person", "2": "company", "9": "other"}, required=True, log="clear"),
