@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Target: TypeAlias = Service | Audience
 
 MEMO_LIMIT = 4096
+LOOK_CLOSER = object()  # equal to no message, and not to None either
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ class Entry:
     lane       index of the target among its origin's targets
     plain      a request that only needs to be passed to a telegram link and answered once
     calls      a request to a service whose links carry one at a time, of which every field is checked
+    answer     the message, for an answer that needs no closer look
     fails      an answer that says that the system behind it is in trouble
     limits     what its requests are counted against
     untracked  a one-way telegram to another telegram peer: no register knows it, nothing will answer it
@@ -140,6 +142,7 @@ class Entry:
     """
 
     __slots__ = (
+        "answer",
         "answers",
         "calls",
         "count",
@@ -161,6 +164,7 @@ class Entry:
     def __init__(self, message: MessageLayout, route: Route | None, lane: int, *, fails: bool = False) -> None:
         self.message = message
         self.fails = fails
+        self.answer: object = LOOK_CLOSER if fails else message
         self.low = message.min_frame
         self.high = message.max_frame
         self.route = route

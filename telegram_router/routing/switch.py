@@ -229,22 +229,23 @@ class Switch:
                 if (
                     exchange is None
                     or exchange.answerer is not peer
-                    or exchange.entry.reply is not entry.message
+                    or exchange.entry.reply is not entry.answer
                     or exchange.offset >= accepted
-                    or entry.fails
                     or (beside is not None and beside(frame) != beside(exchange.frame))
                 ):
                     self._receive_one(peer, frame, now)
                     continue
                 asked, asker, asked_at = exchange.entry, exchange.asker, exchange.at
                 if restores:
-                    frame = frame[front] + exchange.frame[carrier] + frame[back]
+                    # Where nothing stands beside it, the asker's own number is the whole key.
+                    own = exchange.key if beside is None else exchange.frame[carrier]
+                    frame = frame[front] + own + frame[back]  # type: ignore[operator]
                 if asked_at != met_at:  # requests that came in one turn took equally long
                     if target is not None:
                         self._count_answers(target, now - met_at, alike)
+                        good += alike
                     met_at, alike, target = asked_at, 0, asked.target
                 alike += 1
-                good += 1
                 entry.count += 1
                 del answers[exchange.ref]
                 del exchange.lane.open[exchange.key]
@@ -263,9 +264,11 @@ class Switch:
                         self.resumed.append(asker)
                 continue
             service = entry.target
-            if entry.calls and self._call(peer, frame, entry, now):
+            if not entry.plain:
+                if not (entry.calls and self._call(peer, frame, entry, now)):
+                    self._receive_one(peer, frame, now)
                 continue
-            if not entry.plain or service.waiting or (owner_place is not None and frame[owner_place] not in peer.owners):
+            if service.waiting or (owner_place is not None and frame[owner_place] not in peer.owners):
                 self._receive_one(peer, frame, now)
                 continue
             lane = lanes[entry.lane]
@@ -308,6 +311,7 @@ class Switch:
             link.queued = offset + len(sent)
         if target is not None:
             self._count_answers(target, now - met_at, alike)
+            good += alike
             if type(target) is Service and target.waiting:
                 self._feed(target)
         if good and peer.backend is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from conversation import Speaker, Talk, exactly, firm, reply_to, transfer
+from conversation import Speaker, Talk, ask, exactly, firm, listing, one_service, reply_to, small, transfer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -326,3 +326,18 @@ def test_whatever_happens_only_fit_backends_of_the_best_usable_priority_get_requ
         got += site.bank.got()
     assert sorted(frame[36:42] for frame in got) == sorted({frame[36:42] for frame in got}), "answered twice"
     assert len(got) == asked
+
+
+def test_an_answer_in_parts_that_tells_of_trouble_takes_the_general_way():
+    """Its request expects no single message: the quick way must not take it for one."""
+    talk = one_service(small(carrier=False), ejection=Ejection(), failure_when=exactly(code="SSSS"))
+    bank, host = talk.session(), talk.link(backend="a")
+    bank.sends(ask(7, kind="0300"))
+    host.got()
+    for part in (1, 2):
+        told = listing(7, part, 2)
+        told = told[:13] + b"SSSS" + told[17:]
+        host.sends(told)
+        assert bank.got() == [told]
+    assert talk.leftovers() == {}
+    assert talk.service().pool.backends["a"].failed == 1
