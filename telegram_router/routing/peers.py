@@ -156,7 +156,7 @@ class Service(Origin, Target):
 
     def choose(self, frame: bytes) -> Peer | None:
         """The link that gets the next request. None when none has room."""
-        if self.kind is Kind.HTTP:  # exclusive links have no request or one; that there may be many of them must cost nothing
+        if self.exclusive:  # such links have no request or one; that there may be many of them must cost nothing
             return self.free[-1] if self.free else None
         return self.balance.choose(self.links, frame)
 
@@ -166,14 +166,16 @@ class Service(Origin, Target):
         used = self.pool.used
         self.links = [link for backend in used for link in self._links_of(backend, now, alone=len(used) == 1)]
         least = min((link.had for link in self.links if link.used), default=0.0)
+        chosen = set(self.links)
         for backend in self.pool.backends.values():
             for link in backend.links:
-                if link in self.links and not link.used:
+                if link in chosen and not link.used:
                     link.had = least  # it does not catch up with what it was not there for
-                link.used = link in self.links
-        if self.kind is Kind.HTTP:
-            idle = {link for link in self.links if link.load == 0}
-            self.free = [*(link for link in self.free if link in idle), *(idle - set(self.free))]
+                link.used = link in chosen
+        if self.exclusive:
+            idle = [link for link in self.links if not link.load]
+            waited = [link for link in self.free if link.used and not link.load]
+            self.free = list(dict.fromkeys([*waited, *idle]))  # in the order in which they became free, new ones behind them
         return told
 
     def _links_of(self, backend: Backend, now: float, *, alone: bool) -> list[Peer]:
@@ -189,7 +191,7 @@ class Service(Origin, Target):
     @property
     def limit(self) -> int:
         """Open requests of one link."""
-        return 1 if self.kind is Kind.HTTP else self.policy.in_flight
+        return 1 if self.exclusive else self.policy.in_flight
 
     @property
     def in_flight(self) -> int:

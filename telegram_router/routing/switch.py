@@ -22,7 +22,7 @@ from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombst
 from telegram_router.routing.limits import check
 from telegram_router.routing.near_miss import nearest_miss
 from telegram_router.routing.orders import Call, Close, Event, Grow, Journal
-from telegram_router.routing.peers import LATENCY_BUCKETS, OWNERS_PER_SESSION, Audience, Kind, Listener, Peer, Service, Target
+from telegram_router.routing.peers import LATENCY_BUCKETS, OWNERS_PER_SESSION, Audience, Listener, Peer, Service, Target
 from telegram_router.routing.routes import Entry
 
 EVENTS_PER_FLUSH = 100
@@ -315,7 +315,7 @@ class Switch:
             if type(target) is Service and target.waiting:
                 self._feed(target)
         if good and peer.backend is not None:
-            self._speak_for(peer, good, now)
+            self._credit(peer, good, now)
 
     def _call(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> bool:
         """Give a usual request to a free link of an HTTP service. False when it is none, and then nothing has been changed."""
@@ -355,7 +355,7 @@ class Switch:
         self.commands.append(call)
         return True
 
-    def _speak_for(self, link: Peer, answers: int, now: float) -> None:
+    def _credit(self, link: Peer, answers: int, now: float) -> None:
         """A link's backend has given so many good answers."""
         backend, service = link.backend, link.group
         assert backend is not None and isinstance(service, Service)
@@ -365,7 +365,7 @@ class Switch:
             for event in service.pool.succeeded(backend, answers, now):
                 self._tell(event)
 
-    def _speak_against(self, link: Peer, now: float) -> None:
+    def _blame(self, link: Peer, now: float) -> None:
         """A link's backend has failed a request."""
         backend, service = link.backend, link.group
         if backend is None or not isinstance(service, Service):
@@ -525,9 +525,9 @@ class Switch:
         if rule.kind == "one" or self._is_last_part(exchange, frame):
             self._end(exchange, shown, register, took=now - exchange.at)
             if entry.fails:
-                self._speak_against(peer, now)
+                self._blame(peer, now)
             elif peer.backend is not None:
-                self._speak_for(peer, 1, now)
+                self._credit(peer, 1, now)
         else:
             self._put(exchange.asker, shown)
             # Each part starts the timeout anew: back to the young end of the queue.
@@ -588,7 +588,7 @@ class Switch:
         elif len(service.waiting) >= service.policy.pending:  # it filled while a journal held this one
             self._fail(exchange, "E-LIM-01" if service.links else "E-BCK-01", Delivery.NOT_SENT, exchange.at)
         else:
-            wanted = [Grow(service)] if service.kind is Kind.HTTP else []
+            wanted = [Grow(service)] if service.exclusive else []
             service.waiting.append((exchange.at, exchange))
             self.commands += wanted
 
@@ -609,7 +609,7 @@ class Switch:
             answerer.had += 1.0 / answerer.weight
         if call is not None:
             self.commands.append(call)
-            if target.kind is Kind.HTTP:
+            if target.exclusive:
                 target.free.pop()
             return
         if entry.untracked:
@@ -667,9 +667,9 @@ class Switch:
             self._end(exchange, frame, self._register_of(exchange), took=now - exchange.at)
         if link is not None and link.backend is not None:
             if link.group.trouble and link.group.tells_trouble(frame):
-                self._speak_against(link, now)
+                self._blame(link, now)
             else:
-                self._speak_for(link, 1, now)
+                self._credit(link, 1, now)
             if self._doubted:
                 self._settle_doubts(now)
 
@@ -713,7 +713,7 @@ class Switch:
                     answerer=exchange.answerer.name if exchange.answerer else None, message=entry.message.name,
                     after_ms=round((now - exchange.at) * 1000, 1), **more)  # fmt: skip
         if code in BLAMED and exchange.answerer is not None:
-            self._speak_against(exchange.answerer, now)
+            self._blame(exchange.answerer, now)
 
     def _end(
         self,
@@ -750,7 +750,7 @@ class Switch:
         if exchange.offset != NOT_YET and exchange.answerer is not None:
             answerer = exchange.answerer
             answerer.load -= 1
-            if type(entry.target) is Service and entry.target.kind is Kind.HTTP and answerer.used:
+            if type(entry.target) is Service and entry.target.exclusive and answerer.used:
                 entry.target.free.append(answerer)
         if tombstone is not None:
             register.tombstones[exchange.ref] = tombstone
@@ -806,7 +806,7 @@ class Switch:
     def _abandon(self, exchange: Exchange, unsent_code: str, now: float) -> None:
         """Wait no longer: it never left and never will, or nobody knows."""
         unsent, target = exchange.unsent, exchange.entry.target
-        dirty = exchange.answerer if type(target) is Service and target.kind is Kind.HTTP else None
+        dirty = exchange.answerer if type(target) is Service and target.exclusive else None
         if dirty is not None:
             self.retire(dirty)  # first: its next bytes would belong to the request given up, not to the next one
         if unsent:

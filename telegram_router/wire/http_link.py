@@ -22,7 +22,7 @@ import trio
 from telegram_router.errors import BackendError, Delivery, FieldError, RouterError
 from telegram_router.routing import Call, Exchange, Peer, Service
 from telegram_router.telegrams.json_mapping import JsonMapping
-from telegram_router.wire.connection import RECEIVE, Connection, Limits, Socket, Stage, reason_of
+from telegram_router.wire.connection import RECEIVE, Connection, Limits, Socket, Stage
 from telegram_router.wire.http import Heads, HttpReply, HttpRequestTemplate, status_error
 from telegram_router.wire.hub import Hub, Log
 from telegram_router.wire.links import REMOVED, Backend, Outcomes, Pauses, dial
@@ -107,27 +107,10 @@ class HttpConnection(Connection):
             self.ending = True
         super().ready(events, now)
 
-    def read(self, now: float) -> None:
-        if self.tls is not None or self.stage is not Stage.OPEN or not self.events & READ:
-            super().read(now)
-            return
-        # The usual case of `Connection.read`, in one piece: at one answer a read, calls show.
-        try:
-            data = self.recv(RECEIVE)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self.hub.drop(self, reason_of(error))
-            return
-        if not data:
-            self.ended(now)
-            return
-        self.emptied = len(data) < RECEIVE
-        self.arrived(data, now)
-
     def arrived(self, data: bytes, now: float) -> None:
         exchange = self.exchange
         self.heard_at = now
+        self.emptied = self.tls is None and len(data) < RECEIVE
         try:
             response = self.reply.feed(data)
         except BackendError as error:
