@@ -1,5 +1,6 @@
 """What to do with telegrams: switch, exchanges, routes. Pure: no socket, clock or file."""
 
+from telegram_router.routing.ended import Ended
 from telegram_router.routing.exchange import Exchange
 from telegram_router.routing.orders import Call, Close, Event, Grow, Journal
 from telegram_router.routing.peers import Audience, Kind, Listener, ListenerPolicy, Peer, Service, ServicePolicy, Target
@@ -12,6 +13,7 @@ __all__ = [
     "Between",
     "Call",
     "Close",
+    "Ended",
     "Event",
     "Exchange",
     "Grow",

@@ -31,6 +31,7 @@ class Exchange(msgspec.Struct, eq=False, gc=False):
     offset    where its first byte stands in the answerer's outgoing stream; meaningful once `answerer` is set
     telegram  the decoded request, where a converter needed it
     reply     the answer's frame while it waits to be released
+    attempts  links that it was given to, or is to be given to next
     """
 
     # A msgspec.Struct because one is made for every telegram: it is built in C, in a third of the time of a class with
@@ -48,6 +49,7 @@ class Exchange(msgspec.Struct, eq=False, gc=False):
     settled: bool = False
     telegram: Telegram | None = None
     reply: bytes | None = None
+    attempts: int = 1
 
     @property
     def unsent(self) -> bool:
@@ -136,8 +138,8 @@ class Register:
     """
 
     __slots__ = (
-        "_former", "_high", "_high_width", "_keep", "_low", "_lows", "_thousands", "answering", "carrier_width", "pending", "renumbers",
-        "space", "timeout", "tombstones",
+        "_former", "_high", "_high_width", "_keep", "_low", "_lows", "_thousands", "answering", "carrier_width", "delayed", "pending",
+        "renumbers", "space", "timeout", "tombstones",
     )  # fmt: skip
 
     def __init__(self, timeout: float, keep: float, cap: int, answering: str, *, renumbers: bool = False, carrier_width: int = 0) -> None:
@@ -146,6 +148,7 @@ class Register:
         self.answering = answering  # name of the service or listener, for the log
         self.pending: dict[Hashable, Exchange] = {}
         self.tombstones: dict[Hashable, Tombstone] = {}
+        self.delayed: dict[Exchange, float] = {}  # when those that had to wait were given to a link; a part of `pending`
         self.carrier_width = carrier_width
         self.space = self._space(cap)  # keys that may be open or reserved at a time
         self._keep = keep

@@ -112,12 +112,30 @@ class Peer:
         return self.queued - self.accepted
 
 
+class Phases:
+    """How long answered requests that had to wait did so, and then for their answer, beside how long that took together."""
+
+    __slots__ = ("answer", "queue", "queue_sum", "together")
+
+    def __init__(self) -> None:
+        self.queue = [0] * LATENCY_BUCKETS
+        self.answer = [0] * LATENCY_BUCKETS
+        self.together = [0] * LATENCY_BUCKETS
+        self.queue_sum = 0.0
+
+    def count(self, queue: float, answer: float, together: float) -> None:
+        for counts, took in ((self.queue, queue), (self.answer, answer), (self.together, together)):
+            counts[min(int(took * 1e6).bit_length(), LATENCY_BUCKETS - 1)] += 1
+        self.queue_sum += queue
+
+
 class Target:
     """What the targets of routes count. `latency[i]` holds answers that took less than 2**i microseconds."""
 
     def __init__(self) -> None:
         self.latency = [0] * LATENCY_BUCKETS
         self.latency_sum = 0.0
+        self.phases = Phases()  # of those that had to wait; most do not
         self.late = self.unmatched = self.duplicates = self.unknown = self.undelivered = 0
         self.overflow = 0  # requests refused because there was no room; those that waited in vain count as failed
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from telegram_router.errors import CODES, Delivery, FieldError
 from telegram_router.routing.backends import Admin, Health
+from telegram_router.routing.ended import ENDED_PER_FLUSH, Ended, result_of
 from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
 from telegram_router.routing.limits import check
 from telegram_router.routing.near_miss import nearest_miss
@@ -29,6 +30,7 @@ EVENTS_PER_FLUSH = 100
 PROBLEMS_TOLD = 16
 BLAMED = frozenset({"E-BCK-02", "E-BCK-03", "E-BCK-04", "E-BCK-05", "E-BCK-06"})  # what speaks against the backend that was asked
 NOTHING: dict[Hashable, Exchange] = {}
+NOBODY: dict[Exchange, float] = {}
 
 
 class Switch:
@@ -45,6 +47,9 @@ class Switch:
         self.commands: list[Call | Close | Grow] = []
         self.events: list[Event] = []
         self.events_dropped = 0
+        self.ended: list[Ended] | None = None  # a list once somebody listens; emptied once a turn by take_ended
+        self.ended_dropped = 0
+        self.now = 0.0  # of the last call that told the time
         self._refusals: dict[tuple[Peer, str, str], dict[str, Any]] = {}  # fields of the refusals among the events
         self._doubted: dict[Service, None] = {}  # services one of whose backends was ejected or returned in this step
         self._oneway: dict[Peer, None] = {}  # peers whose `oneway` is not empty
@@ -81,6 +86,7 @@ class Switch:
 
     def elect(self, service: Service, now: float) -> None:
         """Decide anew which links are given requests; those that wait go to them."""
+        self.now = now
         for event in service.elect(now):
             self._tell(event)
         self._feed(service)
@@ -98,6 +104,7 @@ class Switch:
 
     def lose_link(self, link: Peer, now: float) -> None:
         """A link is gone: what cannot have left goes elsewhere, everything else ended unknown."""
+        self.now = now
         self.retire(link)
         link.closed = True
         service = link.group
@@ -117,11 +124,13 @@ class Switch:
                 sent = unwritten[exchange.offset]
                 exchange.frame = self._restored(exchange, sent) if service.register.carrier_width else sent
             exchange.answerer, exchange.offset = None, NOT_YET
+            exchange.attempts += 1
             service.waiting.appendleft((now, exchange))  # beyond the bound of the queue by what one link may hold, never refused
         self.elect(service, now)
 
     def lose_session(self, session: Peer, now: float) -> None:
         """A session is gone. What it asked and was sent is let finish; what was not sent is withdrawn."""
+        self.now = now
         listener = session.group
         assert isinstance(listener, Listener)
         session.closed = True
@@ -143,7 +152,7 @@ class Switch:
             for exchange in list(lane.open.values()):
                 if exchange.unsent and not exchange.settled:
                     self._withdraw(exchange)
-                    self._end(exchange, None, self._register_of(exchange), result="withdrawn")
+                    self._end(exchange, None, self._register_of(exchange), result="withdrawn", delivery=Delivery.NOT_SENT)
 
     def _take_oneway(self, peer: Peer, now: float) -> list[Exchange]:
         """Settle the one-way telegrams of a lost peer. Those that cannot have left are the caller's."""
@@ -164,6 +173,7 @@ class Switch:
                 done.settled = True
                 done.entry.ok += 1
                 peer.load -= 1
+                self._record("ok", done, "", "sent")
             if not queue:
                 del self._oneway[peer]
             if isinstance(peer.group, Service) and peer.group.waiting:
@@ -175,6 +185,7 @@ class Switch:
         """Whole frames from one peer, oldest first, each at least as long as the spec's smallest frame."""
         if peer.closed:
             return
+        self.now = now
         if self._oneway:
             self._note_sent()
         if self.journal is None and not self.draining:
@@ -212,6 +223,11 @@ class Switch:
         lanes = peer.lanes
         mine = peer.register  # where the requests stand that this peer answers
         answers = mine.pending if mine is not None else NOTHING
+        delayed = mine.delayed if mine is not None else NOBODY
+        ended = self.ended
+        if ended is not None and len(ended) >= ENDED_PER_FLUSH:
+            ended = None
+        watched = ended is not None or bool(delayed)  # the answer to what is given to a link below cannot be in this batch
         accepted = peer.accepted
         restores = mine is not None and mine.carrier_width != 0
         if not restores:
@@ -252,6 +268,12 @@ class Switch:
                 exchange.settled = True
                 peer.load -= 1
                 asked.ok += 1
+                if watched:
+                    waited = self._count_wait(asked.target, exchange, delayed.pop(exchange), now) if exchange in delayed else 0.0
+                    if ended is not None:
+                        ended.append(
+                            ("client_closed" if asker.closed else "ok", now, exchange, asker, asked, frame, "", "answered", waited)
+                        )
                 if asker.closed:
                     asked.target.undelivered += 1
                 else:
@@ -314,6 +336,8 @@ class Switch:
             good += alike
             if type(target) is Service and target.waiting:
                 self._feed(target)
+        if good and ended is None and self.ended is not None:
+            self.ended_dropped += good
         if good and peer.backend is not None:
             self._credit(peer, good, now)
 
@@ -379,6 +403,13 @@ class Switch:
         while self._doubted:
             service, _ = self._doubted.popitem()
             self.elect(service, now)
+
+    @staticmethod
+    def _count_wait(target: Target, exchange: Exchange, given: float, now: float) -> float:
+        """An answered request had waited until it was given to a link. Returns how long."""
+        waited = given - exchange.at
+        target.phases.count(waited, now - given, now - exchange.at)
+        return waited
 
     @staticmethod
     def _count_answers(target: Target, took: float, count: int) -> None:
@@ -523,7 +554,7 @@ class Switch:
         register = self._register_of(exchange)
         shown = self._restored(exchange, frame) if register.carrier_width else frame
         if rule.kind == "one" or self._is_last_part(exchange, frame):
-            self._end(exchange, shown, register, took=now - exchange.at)
+            self._end(exchange, shown, register, took=now - exchange.at, trouble=entry.fails)
             if entry.fails:
                 self._blame(peer, now)
             elif peer.backend is not None:
@@ -595,6 +626,7 @@ class Switch:
     def _give(self, answerer: Peer, exchange: Exchange) -> None:
         entry, frame, call = exchange.entry, exchange.frame, None
         target = entry.target
+        delayed = self._register_of(exchange).delayed if self.now > exchange.at and not entry.untracked else None
         if type(target) is Service and not target.pipes:
             call = Call(exchange, answerer)
         elif exchange.ref is not exchange.key:
@@ -602,6 +634,8 @@ class Switch:
             assert place is not None and isinstance(exchange.ref, bytes)
             frame = frame[: place.start] + exchange.ref + frame[place.stop :]
         # From here on nothing of ours is called, so that it happens as a whole.
+        if delayed is not None:
+            delayed[exchange] = self.now
         exchange.answerer = answerer
         exchange.offset = answerer.queued
         answerer.load += 1
@@ -657,23 +691,26 @@ class Switch:
 
     def answer(self, exchange: Exchange, frame: bytes, now: float) -> None:
         """The whole answer frame of a handler or an HTTP service."""
+        self.now = now
         if exchange.settled:
             exchange.entry.target.late += 1
+            self._record("late_reply", exchange, "E-BCK-07", "", frame)
             return
         link = exchange.answerer
+        trouble = link is not None and bool(link.group.trouble) and link.group.tells_trouble(frame)
         if self.journal is None and exchange.entry.calls and link is not None and link.used and not exchange.asker.closed:
-            self._answered(exchange, link, frame, now)
+            self._answered(exchange, link, frame, now, trouble=trouble)
         else:
-            self._end(exchange, frame, self._register_of(exchange), took=now - exchange.at)
+            self._end(exchange, frame, self._register_of(exchange), took=now - exchange.at, trouble=trouble)
         if link is not None and link.backend is not None:
-            if link.group.trouble and link.group.tells_trouble(frame):
+            if trouble:
                 self._blame(link, now)
             else:
                 self._credit(link, 1, now)
             if self._doubted:
                 self._settle_doubts(now)
 
-    def _answered(self, exchange: Exchange, link: Peer, frame: bytes, now: float) -> None:
+    def _answered(self, exchange: Exchange, link: Peer, frame: bytes, now: float, *, trouble: bool) -> None:
         """As `_end`, written out for the answer of an HTTP service to an asker that is there."""
         entry, asker = exchange.entry, exchange.asker
         service: Service = entry.target
@@ -691,12 +728,16 @@ class Switch:
         if asker.paused:
             self.resumed.append(asker)
         self._count_answers(service, now - exchange.at, 1)
+        delayed = service.register.delayed
+        waited = self._count_wait(service, exchange, delayed.pop(exchange), now) if delayed and exchange in delayed else 0.0
+        self._record("backend_error" if trouble else "ok", exchange, "", "answered", frame, waited)
         if service.waiting:
             self._feed(service)
 
     def fail(self, exchange: Exchange, code: str, delivery: Delivery, now: float) -> None:
         """There is no usable answer, for the reason the code names."""
         if not exchange.settled:
+            self.now = now
             self._fail(exchange, code, delivery, now)
             self._settle_doubts(now)
 
@@ -706,7 +747,7 @@ class Switch:
         frame = exchange.asker.group.spec.error_reply(exchange.frame, code, delivery)
         unknown = delivery is Delivery.SENT_UNKNOWN
         tombstone = register.tombstone(exchange, now) if unknown and not entry.untracked else None
-        self._end(exchange, frame, register, result=code, tombstone=tombstone)
+        self._end(exchange, frame, register, result=code, delivery=delivery, tombstone=tombstone)
         entry.target.unknown += unknown
         self._event("failed", code=code, delivery=delivery.value, service=entry.target.name, asker=exchange.asker.name,
                     telegram=exchange.asker.group.names(exchange.frame),
@@ -723,6 +764,8 @@ class Switch:
         *,
         took: float | None = None,
         result: str = "",
+        delivery: Delivery = Delivery.ANSWERED,
+        trouble: bool = False,
         tombstone: Tombstone | None = None,
     ) -> None:
         """The exchange is over: nothing pairs with it any more, and its answerer has room for another.
@@ -730,6 +773,8 @@ class Switch:
         frame      what its asker gets
         took       seconds to its answer
         result     how it ended when it was not answered: a code, or "withdrawn"
+        delivery   whether it may have been executed
+        trouble    its answer says that the system behind it is in trouble
         tombstone  reserves its keys
         """
         entry, lane = exchange.entry, exchange.lane
@@ -763,8 +808,15 @@ class Switch:
         if told and self.journal is not None:
             self.journal.answer(exchange)
         # Whatever is left out from here on makes nothing wrong.
+        waited = 0.0
         if took is not None:
             self._count_answers(target, took, 1)
+        if exchange in register.delayed:
+            given = register.delayed.pop(exchange)
+            waited = self._count_wait(target, exchange, given, self.now) if took is not None else given - exchange.at
+        if self.ended is not None:
+            word = "backend_error" if trouble else "client_closed" if not result and exchange.asker.closed else result_of(result)
+            self._record(word, exchange, "" if result == "withdrawn" else result, delivery.value, frame or b"", waited)
         if type(target) is Service and target.waiting:
             self._feed(target)
 
@@ -780,6 +832,7 @@ class Switch:
 
     def tick(self, now: float) -> None:
         """Let time pass: reply timeouts, requests that waited too long, keys whose reservation ends."""
+        self.now = now
         self._note_sent()
         for party in self.parties():
             self._expire(party.register, now)
@@ -819,6 +872,7 @@ class Switch:
 
     def give_up(self, now: float) -> None:
         """The router stops: tell every asker that still waits what is known of its request."""
+        self.now = now
         open_ = [exchange for register in self.registers for exchange in register.pending.values()]
         # What has not left first: the end of one that has would make room for it, and it would be sent after all.
         for exchange in sorted(open_, key=lambda each: not each.unsent):
@@ -892,6 +946,7 @@ class Switch:
         if answer is not None:
             self._put(peer, answer)
         group.refused[code] = group.refused.get(code, 0) + 1
+        self._record_frame(peer, frame, code, "not_sent", known=bool(message))
         # Who floods is refused thousands of times a second: told once a turn, and how often.
         alike = (peer, code, message)
         told = self._refusals.get(alike)
@@ -913,6 +968,7 @@ class Switch:
         """A host asks and no route takes it. It is not answered: a line that expects only answers might misread ours."""
         group = peer.group
         group.refused["E-TXN-02"] = group.refused.get("E-TXN-02", 0) + 1
+        self._record_frame(peer, frame, "E-TXN-02", "not_sent", known=bool(message))
         self._event("dead_letter", code="E-TXN-02", peer=peer.name, origin=group.name, message=message, size=len(frame))
 
     def _unasked(self, peer: Peer, entry: Entry) -> None:
@@ -939,12 +995,14 @@ class Switch:
         register, spec = peer.register, peer.group.spec
         if register is None:
             self._unasked(peer, entry)
+            self._record_frame(peer, frame, "E-TXN-01", "")
             return
         ref = frame[spec.carrier] if register.carrier_width and spec.carrier is not None else spec.correlate(frame)
         group = peer.group
         buried = register.tombstones.get(ref)
         stats = group if isinstance(group, Service) else group.audience
         assert stats is not None
+        self._record_frame(peer, frame, "E-BCK-07", "", "late_reply" if buried is not None else "unmatched_reply")
         if buried is not None:
             stats.late += 1
             self._event(
@@ -990,6 +1048,35 @@ class Switch:
         if owner not in peer.owners and isinstance(listener, Listener):
             peer.owners.add(owner)
             listener.by_owner.setdefault(owner, {})[peer] = None
+
+    # --- for whoever listens ------------------------------------------------------------------------------------
+
+    def _record(self, result: str, exchange: Exchange, code: str, delivery: str, frame: bytes = b"", waited: float = 0.0) -> None:
+        """An exchange is over, or an answer came for one that was."""
+        ended = self.ended
+        if ended is None:
+            return
+        if len(ended) < ENDED_PER_FLUSH:
+            ended.append((result, self.now, exchange, exchange.asker, exchange.entry, frame, code, delivery, waited))
+        else:
+            self.ended_dropped += 1
+
+    def _record_frame(self, peer: Peer, frame: bytes, code: str, delivery: str, result: str = "", *, known: bool = True) -> None:
+        """A telegram never became an exchange. `known`: its header says which message it is."""
+        ended = self.ended
+        if ended is None:
+            return
+        if len(ended) < ENDED_PER_FLUSH:
+            entry = peer.group.memo.get(peer.group.head(frame)) if known else None
+            ended.append((result or result_of(code), self.now, None, peer, entry, frame, code, delivery, 0.0))
+        else:
+            self.ended_dropped += 1
+
+    def take_ended(self) -> tuple[list[Ended], int]:
+        """What has ended since this was last asked, and how much there was no room for. For whoever has set `ended`."""
+        taken = self.ended or [], self.ended_dropped
+        self.ended, self.ended_dropped = [], 0
+        return taken
 
     # --- for the log --------------------------------------------------------------------------------------------
 

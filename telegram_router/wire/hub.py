@@ -23,7 +23,7 @@ from typing import Protocol
 import trio
 
 from telegram_router.errors import Delivery, FramingError, RouterError, places
-from telegram_router.routing import Call, Close, Grow, Listener, Peer, Service, Switch
+from telegram_router.routing import Call, Close, Ended, Grow, Listener, Peer, Service, Switch
 from telegram_router.wire.connection import HANDSHAKE_IN_ALL, Connection, Stage
 from telegram_router.wire.poller import READ, WRITE, Poller
 from telegram_router.wire.telegram_connection import TelegramConnection
@@ -53,6 +53,9 @@ class Log(Protocol):
     def error(self, event: str, **fields: object) -> None: ...
 
 
+ReadEnded = Callable[[list[Ended], int], None]  # what ended in a turn, and how much more did that there was no room for
+
+
 class Hub:
     """Owns the sockets. Everything it needs from outside, poller, clock and log, comes in as an argument."""
 
@@ -66,6 +69,7 @@ class Hub:
         self.handlers: dict[Service, Callable[[Call], None]] = {}
         self.tasked: list[Service] = []  # services that are answered by trio tasks: handlers
         self.growers: dict[Service, Callable[[], None]] = {}
+        self._readers: list[ReadEnded] = []  # of what ended in a turn
         self.polled_at = 0.0
         self.frames = 0  # cut so far, from sessions and links
         self.pauses = 0
@@ -225,6 +229,8 @@ class Hub:
             except Exception:
                 pass  # as above
         self._tell()
+        if self.switch.ended:
+            self._tell_ended()
 
     def stop(self) -> None:
         self._stopping = True
@@ -317,6 +323,28 @@ class Hub:
                     self._failed(connection, error)
         if switch.events:
             self._tell()
+        if switch.ended:
+            self._tell_ended()
+
+    def read_ended(self, read: ReadEnded) -> None:
+        """From now on `read` is called at the end of each turn in which something ended. It must not wait."""
+        self._readers.append(read)
+        if self.switch.ended is None:
+            self.switch.ended = []
+
+    def read_ended_no_more(self, read: ReadEnded) -> None:
+        """Takes back `read_ended`."""
+        self._readers.remove(read)
+        if not self._readers:
+            self.switch.ended = None
+
+    def _tell_ended(self) -> None:
+        ended, dropped = self.switch.take_ended()
+        for read in self._readers:
+            try:
+                read(ended, dropped)
+            except Exception as error:
+                self._failed(None, error)
 
     def _obey(self, command: Call | Close | Grow, now: float) -> None:
         if isinstance(command, Call):

@@ -312,6 +312,7 @@ class Talk:
             "reserved": sum(len(lane.reserved) for speaker in self.speakers for lane in speaker.peer.lanes),
             "open": self.open,
             "load": sum(speaker.peer.load for speaker in self.speakers if not speaker.peer.closed),
+            "delayed": sum(len(each.register.delayed) for each in [*switch.services.values(), *switch.listeners.values()]),
             "one-way": len(switch._oneway) + sum(len(speaker.peer.oneway) for speaker in self.speakers),
             "gates": sum(_in_gates(speaker.peer) for speaker in self.speakers),
         }

@@ -23,7 +23,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from telegram_router.errors import Delivery
-from telegram_router.routing import Audience, Call, Kind, Listener, ListenerPolicy, Route, RouteTable, Switch
+from telegram_router.routing import Audience, Call, Ended, Kind, Listener, ListenerPolicy, Route, RouteTable, Switch
 from telegram_router.routing.exchange import Exchange, Lane, Register
 from telegram_router.routing.limits import Limit, part
 
@@ -57,6 +57,7 @@ class Played:
     def __init__(self, journal: ImmediateJournal | None, carrier: bool, refusal: bool, in_flight: int, pending: int) -> None:
         spec = small(WIDTH, carrier=carrier, owner=True, refusal=refusal)
         switch = Switch(journal)
+        switch.ended = []
         if journal is not None:
             journal.switch = switch
         policy: dict[str, Any] = {"in_flight": in_flight, "pending": pending, "timeout": 5.0, "tombstone": 20.0}
@@ -140,10 +141,19 @@ class Played:
             "limited": [limit.refused for limit in switch.listeners["branches"].limits],
             "counts": [(t.latency, t.late, t.unmatched, t.duplicates, t.unknown, t.undelivered) for t in targets],
             "seconds": [round(t.latency_sum, 6) for t in targets],
+            "phases": [(t.phases.queue, t.phases.answer, t.phases.together, round(t.phases.queue_sum, 6)) for t in targets],
+            "delayed": [len(group.register.delayed) for group in groups],
+            "told": [told(each) for each in switch.ended or ()],
             "events": [(event.name, event.fields) for event in switch.events],
             "dirty": {peer.name for peer in switch.dirty},
             "deadline": switch.next_deadline(),
         }
+
+
+def told(ended: Ended) -> tuple[Any, ...]:
+    result, at, exchange, peer, entry, frame, code, delivery, waited = ended
+    asked = exchange and (exchange.key, kept(exchange), exchange.at, exchange.answerer and exchange.answerer.name, exchange.attempts)
+    return result, at, asked, peer.name, entry and entry.message.name, frame, code, delivery, round(waited, 6)
 
 
 def peer_state(speaker: Speaker) -> tuple[Any, ...]:
@@ -256,6 +266,7 @@ class PlayedRest(Played):
         spec = small(WIDTH, carrier=carrier, owner=True, refusal=refusal)
         policy: dict[str, Any] = {"pending": pending, "timeout": 5.0, "tombstone": 20.0, "tombstones": 3}
         self.talk = one_service(spec, journal, Kind.HTTP, full=True, sessions={"open_exchanges": open_exchanges}, **policy)
+        self.talk.switch.ended = []
         if journal is not None:
             journal.switch = self.talk.switch
         Audience(self.talk.listener())

@@ -583,3 +583,39 @@ async def test_a_drain_does_not_wait_for_a_client_that_never_closes(make_world: 
         assert await world.hub.drain(30) == 0
         assert trio.current_time() - began <= 1.5
         assert client.far.closed
+
+
+# -- whoever reads what has ended
+
+
+def test_what_ended_in_a_turn_is_read_once_at_its_end(world: World) -> None:
+    heard: list[tuple[list[str], int]] = []
+    read = lambda ended, dropped: heard.append(([each[0] for each in ended], dropped))  # noqa: E731
+    world.hub.read_ended(read)
+    host, client = world.host(), world.client()
+    client.sends(requests(1, 2))
+    host.got()
+    assert heard == []
+    host.sends(replies(1, 2))
+    assert heard == [(["ok", "ok"], 0)] and world.hub.switch.ended == []
+    world.hub.read_ended_no_more(read)
+    assert world.hub.switch.ended is None
+    client.sends(requests(3))
+    host.sends(replies(3))
+    assert len(heard) == 1
+
+
+def test_a_reader_that_fails_costs_neither_the_others_nor_a_connection(world: World) -> None:
+    heard: list[int] = []
+
+    def fails(_ended: object, _dropped: int) -> None:
+        raise ValueError("a bug")
+
+    world.hub.read_ended(fails)
+    world.hub.read_ended(lambda ended, dropped: heard.append(len(ended)))
+    host, client = world.host(), world.client()
+    client.sends(requests(1))
+    host.got()
+    host.sends(replies(1))
+    assert heard == [1] and client.got() == answered(1) and world.hub.containments == 1
+    assert [each["type"] for each in world.bugs] == ["ValueError"]
