@@ -6,12 +6,14 @@ A switch at work becomes what another plan describes by the same way: `prepare` 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from telegram_router import plan as planning
 from telegram_router.config import HandlerService, Health, HttpService, Limit, Settings, TelegramService
 from telegram_router.config import Listener as ListenerSettings
+from telegram_router.config import Route as RouteSettings
 from telegram_router.plan import Plan
 from telegram_router.routing import Audience, Kind, Listener, ListenerPolicy, Route, RouteTable, Service, ServicePolicy, Switch
 from telegram_router.routing.backends import Ejection, Failover
@@ -19,7 +21,7 @@ from telegram_router.routing.balance import Balance, First, HashRing, LeastOutst
 from telegram_router.routing.changing import Change, ServiceTerms, carry_out
 from telegram_router.routing.limits import Limit as Counted
 from telegram_router.routing.limits import part
-from telegram_router.routing.routes import Score, Test, place_of
+from telegram_router.routing.routes import BodyTest, Score, Test, place_of
 from telegram_router.telegrams import Spec
 from telegram_router.wire.http_link import HttpPolicy
 from telegram_router.wire.probes import ProbePolicy
@@ -181,18 +183,35 @@ def _tables(
     scores: dict[Service | Listener, dict[tuple[str, tuple[str, str]], Score]] = {}
     routes: dict[Service | Listener, list[Route]] = {}
     for place, route in enumerate(plan.config.routes):
-        party = parties[route.target]
-        target = party.audience if isinstance(party, Listener) else party
-        assert target is not None
-        full = route.validation == "full" or (isinstance(target, Service) and target.kind is not Kind.TELEGRAM)
         name = route.name or f"routes.{place}"
         for source in route.sources:
             origin = parties[source]
             if origin not in scores:
                 scores[origin] = origin.scores if former.get(source) is origin else {}
-            score = scores[origin].get((name, place_of(target)))
-            routes.setdefault(origin, []).append(Route(name, plan.tests.get(place, {}), target, full, score or Score()))
+            for made in _rules(plan, place, route, name, parties):
+                score = scores[origin].setdefault((name, place_of(made.target)), made.score)
+                routes.setdefault(origin, []).append(replace(made, score=score))
     return {origin: RouteTable(origin.spec, built) for origin, built in routes.items()}
+
+
+def _rules(
+    plan: Plan, place: int, route: RouteSettings, name: str, parties: Mapping[tuple[str, str], Service | Listener]
+) -> Iterator[Route]:
+    """A route of the file as the rules that it stands for: one, or one for each value of the field that chooses the service."""
+    tests, body = plan.tests.get(place, {}), plan.body_tests.get(place, ())
+
+    def rule(party: Service | Listener, more: tuple[BodyTest, ...] = (), *, closed: bool = False) -> Route:
+        target = party.audience if isinstance(party, Listener) else party
+        assert target is not None
+        full = route.validation == "full" or (isinstance(target, Service) and target.kind is not Kind.TELEGRAM)
+        return Route(name, tests, target, full, body=(*body, *more), closed=closed)
+
+    if route.service_by is None:
+        yield rule(parties[route.targets[0]])
+        return
+    last = list(route.service_by.services)[-1]
+    for value, service in route.service_by.services.items():
+        yield rule(parties["service", service], (plan.choices[place][value],), closed=value == last)
 
 
 # --- limits -------------------------------------------------------------------------------------------------------------

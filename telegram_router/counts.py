@@ -103,7 +103,7 @@ def _requests(switch: Switch) -> Iterator[Family]:
     overflow: dict[str, int] = {}
     for name, origin in [*switch.listeners.items(), *switch.services.items()]:
         origin.add_up()
-        for route in (*origin.routes.routes, *origin.former_routes):
+        for route in (*origin.routes.counted, *origin.former_routes):
             results = {"ok": route.score.ok, **_zeros(origin, ended=True), **route.score.failed}
             overflow[route.target.name] = overflow.get(route.target.name, 0) + results.get("E-LIM-01", 0)
             for result, count in results.items():

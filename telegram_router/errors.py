@@ -215,6 +215,7 @@ def _rows() -> dict[str, Code]:
         ("E-ENC-05", "part of a character that composes to none of the encoding", telegram, no, "send whole characters, as NFC has them"),
         # routing and protocol
         ("E-RTE-01", "no route for this telegram", telegram, no, "check its type and business codes, or add a route"),
+        ("E-RTE-02", "the telegram names a service that its route does not list", telegram, no, "check the field that names it, or add it to `service_by`"),
         ("E-RTE-04", "this client may not speak for the owner the telegram names", telegram, no, "check `owners` of the listener, or the client"),
         ("E-RTE-05", "nobody is connected for this telegram's owner", telegram, no, "wait for the client to connect, or check the owner field"),
         ("E-TXN-01", "a reply came where only requests are expected", telegram, no, "look at the peer: it answers a question nobody asked"),

@@ -11,7 +11,7 @@ import hashlib
 import importlib
 import ssl
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -43,15 +43,18 @@ from telegram_router.errors import ConfigError, ConfigProblem, ConfigWarning, pl
 from telegram_router.ops.tokens import read_token
 from telegram_router.routing import Among, Between
 from telegram_router.routing import Prefix as BeginsWith
-from telegram_router.routing.routes import Test
-from telegram_router.telegrams import Digits, FieldFault, Spec, load_spec
+from telegram_router.routing.routes import BodyTest, Test
+from telegram_router.telegrams import Code, Digits, FieldFault, MessageLayout, Spec, Text, load_spec
 from telegram_router.telegrams.json_mapping import JsonMapping
+from telegram_router.telegrams.single_field import SingleField
 from telegram_router.wire.certificates import certificate_facts, client_context, first_end, server_context
 from telegram_router.wire.expiry import Expiry
 from telegram_router.wire.expiry import Kind as Ending
 from telegram_router.wire.handlers import Handler, is_handler, takes_a_telegram
 from telegram_router.wire.http import HttpRequestTemplate
 from telegram_router.wire.server_names import ServerContext, ServerNames, covers
+
+Place = tuple[str | int, ...]  # of a key in the file
 
 SHIPPED = (Path(__file__).parent / "specs", Path(__file__).parent.parent / "specs")
 
@@ -73,7 +76,9 @@ class Plan:
     client_tls: dict[str, ssl.SSLContext] = field(default_factory=dict)  # by service
     handlers: dict[str, Handler] = field(default_factory=dict)
     mappings: dict[str, JsonMapping] = field(default_factory=dict)
-    tests: dict[int, Mapping[str, Test]] = field(default_factory=dict)  # by place of the route in the file
+    tests: dict[int, Mapping[str, Test]] = field(default_factory=dict)  # of headers, by place of the route in the file
+    body_tests: dict[int, tuple[BodyTest, ...]] = field(default_factory=dict)  # likewise
+    choices: dict[int, dict[str, BodyTest]] = field(default_factory=dict)  # likewise: by the value that chooses the service
     warnings: list[ConfigWarning] = field(default_factory=list)
     admin_token: str | None = field(default=None, repr=False)
     trouble: dict[str, Mapping[str, Test]] = field(default_factory=dict)  # of answers that count against a backend, by service
@@ -437,7 +442,8 @@ class _Planner:
 
     def _messages_for(self, service: str, spec: Spec) -> list[str]:
         """Messages that some route may lead to this service, by the key values that its matches allow."""
-        taken = {name for route in self.plan.config.routes if route.service == service for name in _taken(route.match, spec)}
+        party: Party = ("service", service)
+        taken = {name for route in self.plan.config.routes if party in route.targets for name in _taken(route.match, spec)}
         return [name for name in spec.messages if name in taken]
 
     # --- routes -----------------------------------------------------------------------------------------------------
@@ -452,10 +458,45 @@ class _Planner:
                 continue
             if route.to_listener is not None and spec.owner is None:
                 self.report("E-CFG-07", (*path, "to_listener"), "the spec names no owner field, so no session can be chosen")
-            tests = {key: self._test((*path, "match", key), key, rule, spec) for key, rule in route.match.items()}
+            tests = {key: self._test((*path, "match", key), key, rule, spec) for key, rule in route.header_match.items()}
             self.plan.tests[place] = {key: test for key, test in tests.items() if test is not None}
             sound = sound and None not in tests.values() and self._reaches((*path, "match"), route.match, spec)
+            if sound and route.deep:
+                self._deep_rules(path, place, route, spec)
         return sound
+
+    def _deep_rules(self, path: tuple[str | int, ...], place: int, route: Route, spec: Spec) -> None:
+        """What a route asks of more than the header, as tests of values."""
+        messages = [spec.messages[name] for name in _taken(route.match, spec)]
+        rules = [self._body_test((*path, "match", key), key, rule, messages) for key, rule in route.body_match.items()]
+        self.plan.body_tests[place] = tuple(test for test in rules if test is not None)
+        if route.service_by is not None:
+            below = (*path, "service_by")
+            chosen = route.service_by.field
+            tests = {
+                value: self._body_test((*below, "services", value), chosen, Exact((value,)), messages, (*below, "field"))
+                for value in route.service_by.services
+            }
+            self.plan.choices[place] = {value: test for value, test in tests.items() if test is not None}
+
+    def _body_test(
+        self, path: Place, field: str, rule: Rule, messages: Sequence[MessageLayout], named_at: Place | None = None
+    ) -> BodyTest | None:
+        """None when no message has the field, or it cannot have what the rule asks for."""
+        found = {message.name: planned for message in messages if (planned := message.field(field)) and planned.path == field}
+        if not found:
+            known = sorted({each.path for message in messages for each in message.fields if each.name})
+            what = f"no telegram that this route takes has a field {field}"
+            do = f"compare with `telegram-router spec show {messages[0].spec.name}`" if messages else ""
+            self.report("E-CFG-06", named_at or path, what + _nearest(field, known), do=do)
+            return None
+        fields = {message.name: SingleField(message, found[message.name]) for message in messages if message.name in found}
+        try:
+            tests = {name: _value_test(rule, each) for name, each in fields.items()}
+        except FieldFault as fault:
+            self.report("E-CFG-04", path, f"the field cannot hold it: {fault.what}", fault.expected)
+            return None
+        return BodyTest(field, fields, tests)
 
     def _reaches(self, path: tuple[str | int, ...], match: Mapping[str, Rule], spec: Spec) -> bool:
         """False for what no message of the spec can have, which is a slip of the pen: the route would never take a telegram."""
@@ -517,6 +558,23 @@ def _where(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f" at {Path(error.filename or '').name}:{error.lineno}"
     return f" at {places(error)[-1]}"
+
+
+def _value_test(rule: Rule, field: SingleField) -> Test:
+    """A rule as a test of the field's values. Raises FieldFault where the field cannot have them."""
+    if isinstance(rule, Exact):
+        values = [field.value_of(text) for text in rule.values]
+        if any(isinstance(value, Hashable) is False for value in values):
+            raise FieldFault("E-CFG-04", "its values are lists", "a field with one value")
+        return Among(frozenset(values))
+    if isinstance(rule, Prefix):
+        if not isinstance(field.planned.kind, Text | Code):
+            raise FieldFault("E-CFG-04", "only texts and codes begin with something", "a list of values, or a range")
+        return BeginsWith(rule.prefix)
+    low, high = field.value_of(rule.min), field.value_of(rule.max)
+    if low > high:
+        raise FieldFault("E-CFG-04", "min is above max", "the smaller value first")
+    return Between(low, high)
 
 
 def _taken(match: Mapping[str, Rule], spec: Spec) -> list[str]:

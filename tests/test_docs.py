@@ -69,7 +69,7 @@ FORMS = {
     "bool": "`true` or `false`",
 }
 PLURALS = {"address": "addresses", "number": "numbers", "text": "texts"}
-TABLE_FORMS = ("Log", "Metrics", "Admin", "ListenerTls", "ClientTls", "Health", "Ejection", "Failover")
+TABLE_FORMS = ("Log", "Metrics", "Admin", "ListenerTls", "ClientTls", "Health", "Ejection", "Failover", "ServiceBy")
 
 
 def form(annotation: str) -> str:
@@ -123,6 +123,7 @@ HEADINGS = {
     "services.NAME.failover": "### `failover` of a service",
     "limits.NAME": "## `[limits.NAME]`",
     "routes": "## `[[routes]]`",
+    "routes.service_by": "### `service_by` of a route",
 }
 HEAD = ["key", "value", "default", "meaning"]
 

@@ -95,13 +95,20 @@ def _routes(config: Config) -> Iterator[dict[str, str]]:
             "route": route.name or f"routes.{place}",
             "from": ", ".join(name if kind == "listener" else f"hosts of {name}" for kind, name in route.sources),
             "match": match_text(route),
-            "to": route.service or f"sessions of {route.to_listener}",
-            "tried": "first" if route.exact else "last" if route.default else "in file order",
+            "to": ", ".join(name if kind == "service" else f"sessions of {name}" for kind, name in route.targets)
+            + (f" by {route.service_by.field}" if route.service_by is not None else ""),
+            "tried": _turn(route),
         }
 
 
+def _turn(route: Route) -> str:
+    if route.deep:
+        return "before all, in file order"
+    return "first" if route.exact else "last" if route.default else "in file order"
+
+
 def match_text(route: Route) -> str:
-    """What a route asks of the header, in one line."""
+    """What a route asks of a telegram, in one line."""
     return "; ".join(f"{name} {_rule_text(rule)}" for name, rule in route.match.items()) or "whatever else"
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from telegram_router.config import HandlerService, HttpService
-from telegram_router.errors import CODES, Delivery
+from telegram_router.errors import CODES, Delivery, FieldError
 from telegram_router.plan import Plan, backends_of
 from telegram_router.routing import Among, Audience, Listener, Prefix, Route, Service
-from telegram_router.routing.routes import Test
+from telegram_router.routing.routes import BodyTest, Test
 from telegram_router.telegrams import MessageLayout, Spec
 from telegram_router.telegrams.explain import Explanation, printable
 
@@ -35,7 +35,7 @@ class Tried:
     """One route, held against the telegram."""
 
     name: str
-    kind: str  # "exact", "in order" or "default"
+    kind: str  # "by body", "exact", "in order" or "default"
     target: str
     tests: tuple[Checked, ...]
 
@@ -130,9 +130,19 @@ class _Guide:
             return self.refused(wrong_size.code, wrong_size.what)
         if message.kind == "reply":
             return Way(self.name, "reply", f"{message.name} is a reply: it goes to whoever asked, found by {self.pairing()}")
-        route = self.origin.routes.find(frame)
+        routes = self.origin.routes
+        for deep in routes.deep(frame, message):
+            try:
+                if deep.takes(frame, message):
+                    return self.routed(message, deep)
+                listed = not deep.refuses(frame, message)
+            except FieldError as error:
+                return self.refused(error.code, "a field that a rule looks at cannot be read", self.tried(message), deep.name)
+            if not listed:
+                return self.unlisted(message, deep)
+        route = routes.find(frame)
         if route is None:
-            return self.unrouted()
+            return self.unrouted(message)
         return self.routed(message, route)
 
     def pairing(self) -> str:
@@ -170,22 +180,36 @@ class _Guide:
             else self.refused("E-RTE-01", f"no message of {self.spec.name} has {key}")
         )
 
-    def unrouted(self) -> Way:
+    def unrouted(self, message: MessageLayout) -> Way:
         if isinstance(self.origin, Service):
-            return self.dead("E-TXN-02")
-        return self.refused("E-RTE-01", "no route takes it", self.tried())
+            return self.dead("E-TXN-02", message)
+        return self.refused("E-RTE-01", "no route takes it", self.tried(message))
 
-    def dead(self, code: str) -> Way:
-        return Way(self.name, "lost", f"{CODES[code].title} ({code}): logged, counted, not answered", code, tried=self.tried())
+    def unlisted(self, message: MessageLayout, route: Route) -> Way:
+        if isinstance(self.origin, Service):
+            return self.dead("E-TXN-02", message)
+        return self.refused("E-RTE-02", f"{route.name} lists no service for it", self.tried(message), route.name)
+
+    def dead(self, code: str, message: MessageLayout | None = None) -> Way:
+        return Way(self.name, "lost", f"{CODES[code].title} ({code}): logged, counted, not answered", code, tried=self.tried(message))
 
     # --- routes
 
     def routed(self, message: MessageLayout, route: Route) -> Way:
-        tried = tuple(each for each in self.tried() if each.name == route.name or (not each.fits and each.kind != "default"))
+        tried = tuple(
+            each
+            for each in self.tried(message)
+            if (each.name == route.name and (each.fits or not route.body)) or (not each.fits and each.kind != "default")
+        )
         if route.full and self.told.problems:
             why = f"{_described(route.target)} gets only telegrams of which every field is right"
             return self.refused(self.told.problems[0].code, why, tried, route.name)
-        place = {"exact": "exact match", "in order": "first rule in file order that fits", "default": "default route"}[_kind(route)]
+        place = {
+            "by body": "rule on the body",
+            "exact": "exact match",
+            "in order": "first rule in file order that fits",
+            "default": "default route",
+        }[_kind(route)]
         summary = f"{message.name} goes to {_described(route.target)} by {route.name} ({place})"
         return Way(self.name, "routed", summary, "", route.name, _described(route.target), tried, tuple(self.notes(message, route)))
 
@@ -229,24 +253,43 @@ class _Guide:
             return f"HTTP POST to {configured.url}"
         return "the link with the fewest open requests to " + " or ".join(f"{host}:{port}" for host, port in backends_of(configured))
 
-    def tried(self) -> tuple[Tried, ...]:
+    def tried(self, message: MessageLayout | None) -> tuple[Tried, ...]:
         """Every route of the origin in the order in which the router tries them."""
-        order = {"exact": 0, "in order": 1, "default": 2}
+        order = {"by body": 0, "exact": 1, "in order": 2, "default": 3}
         routes = sorted(self.origin.routes.routes, key=lambda route: order[_kind(route)])
-        return tuple(Tried(route.name, _kind(route), _described(route.target), self.checked(route)) for route in routes)
+        return tuple(Tried(route.name, _kind(route), _described(route.target), tuple(self.checked(route, message))) for route in routes)
 
-    def checked(self, route: Route) -> tuple[Checked, ...]:
-        return tuple(
-            Checked(name, self.wanted(test), self.value(name), test.holds(self.frame[self.spec.header_slice(name)]))
-            for name, test in route.tests.items()
-        )
+    def checked(self, route: Route, message: MessageLayout | None) -> Iterator[Checked]:
+        for name, test in route.tests.items():
+            yield Checked(name, self.wanted(test), self.value(name), test.holds(self.frame[self.spec.header_slice(name)]))
+        for inside in route.body:
+            yield self.looked_inside(inside, message)
+
+    def looked_inside(self, test: BodyTest, message: MessageLayout | None) -> Checked:
+        """A test of a field's value. What the rule asks for stands in the configuration; what the telegram has may be a secret."""
+        if message is None or message.name not in test.readers:
+            return Checked(test.path, "", "missing", holds=False)
+        wants = self.wanted(test.tests[message.name])
+        planned = message.field(test.path)
+        assert planned is not None
+        try:
+            value = test.readers[message.name](self.frame)
+            holds = test.holds(self.frame, message.name)
+        except FieldError as error:
+            return Checked(test.path, wants, f"unreadable ({error.code})", holds=False)
+        told = self.show or planned.log == "clear"
+        return Checked(test.path, wants, self.shown(value) if told else f"[{planned.length} bytes]", holds)
 
     def wanted(self, test: Test) -> str:
         if isinstance(test, Among):
-            return " or ".join(sorted(map(self.text, test.values)))
+            return " or ".join(sorted(map(self.shown, test.values)))
         if isinstance(test, Prefix):
-            return f"{self.text(test.prefix)}…"
-        return f"{self.text(test.low)} to {self.text(test.high)}"
+            return f"{self.shown(test.prefix)}…"
+        return f"{self.shown(test.low)} to {self.shown(test.high)}"
+
+    def shown(self, value: Any) -> str:
+        """Bytes of a header field, or a value of one in the body."""
+        return self.text(value) if isinstance(value, bytes) else printable(str(value)) or "blank"
 
     def value(self, name: str) -> str:
         raw = self.frame[self.spec.header_slice(name)]
@@ -257,6 +300,8 @@ class _Guide:
 
 
 def _kind(route: Route) -> str:
+    if route.body:
+        return "by body"
     return "exact" if route.exact else "in order" if route.tests else "default"
 
 

@@ -1,6 +1,7 @@
 """The configuration file as frozen data, checked whole: every problem at once, each with its file, line and key."""
 
 from telegram_router.config.model import (
+    IN_BODY,
     TABLES,
     Admin,
     AnyService,
@@ -18,6 +19,7 @@ from telegram_router.config.model import (
     Party,
     Route,
     Service,
+    ServiceBy,
     Settings,
     TelegramService,
     TlsName,
@@ -26,6 +28,7 @@ from telegram_router.config.reading import Draft, dotted, draft_config, parse_co
 from telegram_router.config.values import Address, Exact, Prefix, Range, Rule, Url
 
 __all__ = [
+    "IN_BODY",
     "TABLES",
     "Address",
     "Admin",
@@ -49,6 +52,7 @@ __all__ = [
     "Route",
     "Rule",
     "Service",
+    "ServiceBy",
     "Settings",
     "TelegramService",
     "TlsName",

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -32,6 +33,7 @@ from telegram_router.config.values import (
     Name,
     NonEmpty,
     OneOrMore,
+    Rule,
     ServerName,
     Share,
     Size,
@@ -308,6 +310,16 @@ _ServiceByKind = Annotated[
 
 
 Party = tuple[Literal["listener", "service"], str]
+IN_BODY = "body."
+
+
+class ServiceBy(Settings):
+    """The services among which a field of the telegram chooses."""
+
+    field: NonEmpty = Field(description="The field that names the service, as `body.FIELD` or `header.FIELD`.")
+    services: Table[NonEmpty, Name] = Field(
+        description="The service for each value of the field. A telegram with any other value is refused with E-RTE-02."
+    )
 
 
 class Route(Settings):
@@ -318,11 +330,13 @@ class Route(Settings):
     from_service: str | None = _key(None, "Instead of `listener`: the service whose hosts' own telegrams this route takes.")
     match: Table[NonEmpty, Match] = _key(
         {},
-        'Header fields that must all agree, each with `"v"`, `["v", "w"]`, `{ prefix = "v" }` or `{ min = "v", max = "w" }`.',
+        'Header fields that must all agree, each with `"v"`, `["v", "w"]`, `{ prefix = "v" }` or `{ min = "v", max = "w" }`; fields of the '
+        "body likewise, as `body.FIELD`.",
     )
     default: bool = _key(False, "Instead of `match`: takes what no other route of its source takes.")
     service: str | None = _key(None, "The service that answers.")
     to_listener: str | None = _key(None, "Instead of `service`: the listener whose session owns the telegram and answers it.")
+    service_by: ServiceBy | None = _key(None, "Instead of `service`: the services among which a field of the telegram chooses.")
     validation: Literal["header", "full"] = _key(
         "header",
         "`header` checks framing, key and length; `full` every field, of the request and of its answer. HTTP services and handlers are always `full`.",
@@ -332,7 +346,22 @@ class Route(Settings):
     @property
     def exact(self) -> bool:
         """True when this route belongs into the table that is tried before the ordered rules."""
-        return bool(self.match) and all(isinstance(rule, Exact) for rule in self.match.values())
+        return bool(self.match) and not self.deep and all(isinstance(rule, Exact) for rule in self.match.values())
+
+    @property
+    def deep(self) -> bool:
+        """True when more than the header decides: such rules are tried first of all."""
+        return self.service_by is not None or any(name.startswith(IN_BODY) for name in self.match)
+
+    @property
+    def header_match(self) -> dict[str, Rule]:
+        """What the header must be like."""
+        return {name: rule for name, rule in self.match.items() if not name.startswith(IN_BODY)}
+
+    @property
+    def body_match(self) -> dict[str, Rule]:
+        """What the body must be like, by the fields' paths."""
+        return {name: rule for name, rule in self.match.items() if name.startswith(IN_BODY)}
 
     @property
     def sources(self) -> tuple[Party, ...]:
@@ -342,9 +371,11 @@ class Route(Settings):
         return tuple(("listener", name) for name in self.listener)
 
     @property
-    def target(self) -> Party:
-        """Where the telegrams go to."""
-        return ("service", self.service) if self.service is not None else ("listener", self.to_listener or "")
+    def targets(self) -> tuple[Party, ...]:
+        """Where the telegrams may go to, each once."""
+        if self.service_by is not None:
+            return tuple(dict.fromkeys(("service", name) for name in self.service_by.services.values()))
+        return (("service", self.service) if self.service is not None else ("listener", self.to_listener or ""),)
 
 
 class Limit(Settings):
@@ -394,7 +425,12 @@ def specs_by_party(config: Config) -> dict[Party, set[str]]:
     known: dict[Party, set[str]] = {("listener", name): {listener.spec} for name, listener in config.listeners.items()}
     fixed = set(known) | {("service", name) for name, service in config.services.items() if service.spec is not None}
     known.update({("service", name): {service.spec} if service.spec else set() for name, service in config.services.items()})
-    joined = [(source, route.target) for route in config.routes for source in route.sources if source in known and route.target in known]
+    joined = [
+        (source, target)
+        for route in config.routes
+        for source, target in product(route.sources, route.targets)
+        if source in known and target in known
+    ]
     joined = list(dict.fromkeys(joined))
     size = -1
     while size != (size := sum(map(len, known.values()))):
@@ -424,5 +460,6 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "services.NAME.failover": Failover,
         "limits.NAME": Limit,
         "routes": Route,
+        "routes.service_by": ServiceBy,
     }
 )

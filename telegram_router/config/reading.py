@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, combinations_with_replacement, product
 from typing import Any, NamedTuple
 
@@ -37,13 +37,14 @@ from telegram_router.config.model import (
     Log,
     Metrics,
     Route,
+    ServiceBy,
     Settings,
     TelegramService,
     TlsName,
     kind_of,
     specs_by_party,
 )
-from telegram_router.config.values import Address, Exact
+from telegram_router.config.values import Address, Exact, Range, Rule
 from telegram_router.errors import ConfigError, ConfigProblem
 
 
@@ -215,7 +216,12 @@ class _Reading:
 
     def _check_route_keys(self, path: Path, table: dict[str, Any]) -> None:
         given = {key for key, value in table.items() if value not in ({}, [], False)}
-        for one, other in (("listener", "from_service"), ("match", "default"), ("service", "to_listener")):
+        answering = [key for key in ("service", "to_listener", "service_by") if key in given]
+        if len(answering) > 1:
+            self.report("E-CFG-07", path, f"has {' and '.join(answering)}", do="keep one of them")
+        elif not answering:
+            self.report("E-CFG-04", path, "has neither service nor to_listener nor service_by", "one of them")
+        for one, other in (("listener", "from_service"), ("match", "default")):
             if one in given and other in given:
                 self.report("E-CFG-07", path, f"has {one} and {other}", do="keep one of them")
             elif one not in given and other not in given:
@@ -235,16 +241,20 @@ class _Reading:
                 ("from_service", "services"),
                 ("service", "services"),
             ):
-                for name in _strings(table.get(key)):
-                    if name not in names[kind]:
-                        do = _suggestion(name, names[kind]) or f"define [{kind}.{name}]"
-                        self.report("E-CFG-06", (*path, key), f'there is no {kind[:-1]} "{name}"', do=do)
+                self._check_name((*path, key), table.get(key), kind, names)
+            by = table.get("service_by")
+            chosen = by.get("services") if isinstance(by, dict) else None
+            for value, name in chosen.items() if isinstance(chosen, dict) else ():
+                self._check_name((*path, "service_by", "services", value), name, "services", names)
         for path, table in _tables(self._raw, "limits"):
             for key, kind in (("listener", "listeners"), ("service", "services")):
-                for name in _strings(table.get(key)):
-                    if name not in names[kind]:
-                        do = _suggestion(name, names[kind]) or f"define [{kind}.{name}]"
-                        self.report("E-CFG-06", (*path, key), f'there is no {kind[:-1]} "{name}"', do=do)
+                self._check_name((*path, key), table.get(key), kind, names)
+
+    def _check_name(self, path: Path, given: object, kind: str, names: dict[str, list[str]]) -> None:
+        for name in _strings(given):
+            if name not in names[kind]:
+                do = _suggestion(name, names[kind]) or f"define [{kind}.{name}]"
+                self.report("E-CFG-06", path, f'there is no {kind[:-1]} "{name}"', do=do)
 
     def _routes(self, config: Config) -> list[tuple[Path, Route]]:
         return [(("routes", place), route) for place, route in zip(self._places, config.routes, strict=True)]
@@ -279,6 +289,8 @@ class _Reading:
                     "E-CFG-07", ("services", name, "reconnect_min"), "is above reconnect_max", do="lower it, or raise reconnect_max"
                 )
             self._check_backends(("services", name), service)
+            if service.ejection is not None:
+                self._check_ranges(("services", name, "ejection", "failure_when"), service.ejection.failure_when)
             if isinstance(service, HttpService):
                 self._check_http(("services", name), service)
         for path, route in self._routes(config):
@@ -323,17 +335,25 @@ class _Reading:
         for field in sorted(service.set.keys() & service.response.keys()):
             self.report("E-CFG-07", (*path, "set", field), "is taken from the response as well", do="keep one of them")
 
+    def _check_ranges(self, path: Path, match: Mapping[str, Rule]) -> None:
+        """Header fields are compared as bytes."""
+        for field, rule in match.items():
+            if isinstance(rule, Range) and (len(rule.min) != len(rule.max) or rule.min > rule.max):
+                self.report("E-CFG-04", (*path, field), "is an empty range", "min and max of the same length, min not above max")
+
     def _check_route(self, path: Path, route: Route, config: Config) -> None:
+        self._check_ranges((*path, "match"), route.header_match)
         source = config.services.get(route.from_service or "")
         if source is not None and not isinstance(source, TelegramService):
             what = f"is a {source.kind} service, which sends nothing of its own"
             self.report("E-CFG-07", (*path, "from_service"), what, do="name a telegram service")
-        if route.from_service is not None and route.from_service == route.service:
+        if route.from_service is not None and ("service", route.from_service) in route.targets:
             self.report("E-CFG-07", (*path, "service"), "is where the telegrams come from", do="name another service, or a to_listener")
-        target = config.services.get(route.service or "")
-        if isinstance(target, HttpService | HandlerService) and "validation" in route.model_fields_set and route.validation != "full":
-            what = f'is always "full" for a {target.kind} service, which needs every field'
-            self.report("E-CFG-07", (*path, "validate"), what, do="remove it")
+        for kind, name in route.targets:
+            target = config.services.get(name) if kind == "service" else None
+            if isinstance(target, HttpService | HandlerService) and "validation" in route.model_fields_set and route.validation != "full":
+                what = f'is always "full" for a {target.kind} service, which needs every field'
+                self.report("E-CFG-07", (*path, "validate"), what, do="remove it")
 
     def _check_addresses(self, config: Config) -> None:
         bound: list[tuple[Path, Address]] = [(("listeners", name, "address"), each.address) for name, each in config.listeners.items()]
@@ -361,8 +381,8 @@ class _Reading:
                 what = f"is reached from listeners of the specs {' and '.join(found)}"
                 self.report("E-CFG-07", ("services", name), what, do="use one service for each spec")
         for path, route in self._routes(config):
-            for source in route.sources:
-                one, other = specs.get(source, set()), specs.get(route.target, set())
+            for source, target in product(route.sources, route.targets):
+                one, other = specs.get(source, set()), specs.get(target, set())
                 if len(one) == len(other) == 1 and one != other:
                     what = f"leads from spec {min(one)} to spec {min(other)}"
                     self.report("E-CFG-07", path, what, do="route to a service of the same spec")
@@ -466,6 +486,7 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
         ("listeners", 5): TlsName,
         ("limits", 2): Limit,
         ("routes", 2): Route,
+        ("routes", 3): ServiceBy,
     }
     if not path:
         return Config

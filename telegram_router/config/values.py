@@ -80,7 +80,7 @@ class Prefix:
 
 @dataclass(frozen=True)
 class Range:
-    """The header field lies between these two of equal length, both included, compared byte by byte."""
+    """The field lies between these two, both included. Those of header fields are of equal length and compared byte by byte."""
 
     min: str
     max: str
@@ -180,15 +180,9 @@ def _read_rule(value: object) -> Rule:
         if value.keys() == {"prefix"}:
             return Prefix(value["prefix"])
         if value.keys() == {"min", "max"}:
-            return _read_range(value["min"], value["max"])
+            return Range(value["min"], value["max"])
     forms = '"v", ["v", "w"], { prefix = "v" } or { min = "v", max = "w" }, always in quotes, so that codes keep their zeros'
     raise _wrong("is not a match", forms)
-
-
-def _read_range(low: str, high: str) -> Range:
-    if len(low) != len(high) or low > high:
-        raise _wrong("is an empty range", "min and max of the same length, min not above max")
-    return Range(low, high)
 
 
 def _read_server_name(value: str) -> str:

@@ -79,7 +79,7 @@ async def status(subject: Subject) -> answers.Status:
     for origin in origins:
         origin.add_up()
     sources = {id(origin): _party(origin) for origin in origins}
-    rows = [(sources[id(origin)], route) for origin in origins for route in origin.routes.routes]
+    rows = [(sources[id(origin)], route) for origin in origins for route in origin.routes.counted]
     routes = await _each(rows, _route)
     failed: dict[str, int] = {}
     for route in routes:
@@ -188,7 +188,9 @@ def _service(service: Service, backends: list[answers.BackendSeen], failed: int)
 def _route(row: tuple[str, Route]) -> answers.RouteSeen:
     source, route = row
     target = f"service.{route.target.name}" if isinstance(route.target, Service) else f"listener.{route.target.name}"
-    return answers.RouteSeen(route.name, source, target, list(route.tests), route.score.ok, dict(route.score.failed))
+    return answers.RouteSeen(
+        route.name, source, target, [*route.tests, *(test.path for test in route.body)], route.score.ok, dict(route.score.failed)
+    )
 
 
 # --- connections

@@ -2,8 +2,10 @@
 
 # Rules this file keeps:
 #
-# 1. A route looks at header fields only, as bytes at fixed places of the frame.
+# 1. A route looks at header fields, as bytes at fixed places of the frame; at fields of the body, as values, only where the
+#    header leaves such a rule possible. A body that cannot be read fits no rule and is not given to the next: it is refused.
 # 2. What a header's bytes lead to is worked out once and remembered; the memory is bounded and may be dropped at any time.
+# 3. What stands in a telegram only ever selects one of the targets that the configuration names.
 
 from __future__ import annotations
 
@@ -28,11 +30,11 @@ LOOK_CLOSER = object()  # equal to no message, and not to None either
 
 @dataclass(frozen=True)
 class Among:
-    """The field is one of these values."""
+    """The field is one of these values: bytes of a header field, values of one in the body."""
 
-    values: frozenset[bytes]
+    values: frozenset[Any]
 
-    def holds(self, value: bytes) -> bool:
+    def holds(self, value: Any) -> bool:
         return value in self.values
 
 
@@ -40,24 +42,37 @@ class Among:
 class Prefix:
     """The field begins so."""
 
-    prefix: bytes
+    prefix: Any
 
-    def holds(self, value: bytes) -> bool:
-        return value.startswith(self.prefix)
+    def holds(self, value: Any) -> bool:
+        return bool(value.startswith(self.prefix))
 
 
 @dataclass(frozen=True)
 class Between:
-    """The field lies between both, ends included, compared byte by byte: right for zero-filled digits."""
+    """The field lies between both, ends included. Header fields are compared byte by byte: right for zero-filled digits."""
 
-    low: bytes
-    high: bytes
+    low: Any
+    high: Any
 
-    def holds(self, value: bytes) -> bool:
-        return self.low <= value <= self.high
+    def holds(self, value: Any) -> bool:
+        return bool(self.low <= value <= self.high)
 
 
 Test = Among | Prefix | Between
+
+
+@dataclass(frozen=True)
+class BodyTest:
+    """A test of a field by its value. Each message has the field at its own place and in its own form, or has none."""
+
+    path: str
+    readers: Mapping[str, Callable[[bytes], Any]]  # by message; they raise FieldError
+    tests: Mapping[str, Test]  # by message
+
+    def holds(self, frame: bytes, message: str) -> bool:
+        value = self.readers[message](frame)
+        return value is not None and self.tests[message].holds(value)
 
 
 class Score:
@@ -77,17 +92,31 @@ class Score:
 
 @dataclass(frozen=True)
 class Route:
-    """One rule of one origin. `tests` maps header fields to tests; an empty mapping is the default route."""
+    """One rule of one origin. `tests` maps header fields to tests; one without any test is the default route."""
 
     name: str
     tests: Mapping[str, Test]
     target: Target
     full: bool = False  # decode and check every field before anything is sent
     score: Score = field(default_factory=Score, compare=False)
+    body: tuple[BodyTest, ...] = ()
+    closed: bool = False  # whether a telegram that only the last test keeps away is refused rather than given to the next rule
 
     @property
     def exact(self) -> bool:
-        return bool(self.tests) and all(isinstance(test, Among) for test in self.tests.values())
+        return bool(self.tests) and not self.body and all(isinstance(test, Among) for test in self.tests.values())
+
+    def may_take(self, message: MessageLayout) -> bool:
+        """Whether the message has every field that the rule looks at."""
+        return all(message.name in test.readers for test in self.body)
+
+    def takes(self, frame: bytes, message: MessageLayout) -> bool:
+        """Whether the body is as the rule asks. Raises FieldError where it cannot be read."""
+        return all(test.holds(frame, message.name) for test in self.body)
+
+    def refuses(self, frame: bytes, message: MessageLayout) -> bool:
+        """Whether a telegram that it does not take is nobody else's either. Raises FieldError."""
+        return self.closed and all(test.holds(frame, message.name) for test in self.body[:-1])
 
 
 class RouteTable:
@@ -95,12 +124,10 @@ class RouteTable:
 
     def __init__(self, spec: Spec, routes: Sequence[Route]) -> None:
         self.routes = tuple(routes)
-        self._default = next((route for route in routes if not route.tests), None)
-        self._ordered = [
-            (route, [(spec.header_slice(name), test) for name, test in route.tests.items()])
-            for route in routes
-            if route.tests and not route.exact
-        ]
+        self._default = next((route for route in routes if not route.tests and not route.body), None)
+        placed = [(route, [(spec.header_slice(name), test) for name, test in route.tests.items()]) for route in routes]
+        self._ordered = [(route, tests) for route, tests in placed if tests and not route.exact and not route.body]
+        self._deep = [(route, tests) for route, tests in placed if route.body]
         shapes: dict[tuple[str, ...], dict[Hashable, Route]] = {}
         for route in routes:
             if route.exact:
@@ -109,8 +136,19 @@ class RouteTable:
         self.fields = sorted({name for route in routes for name in route.tests})
         self.targets: list[Target] = list(dict.fromkeys(route.target for route in routes))
 
+    @property
+    def counted(self) -> list[Route]:
+        """One route for each score: several rules may be one route of the configuration."""
+        return list({id(route.score): route for route in self.routes}.values())
+
+    def deep(self, frame: bytes, message: MessageLayout) -> tuple[Route, ...]:
+        """The rules on bodies that this header leaves possible, in their order. They are tried before all others."""
+        return tuple(
+            route for route, tests in self._deep if route.may_take(message) and all(test.holds(frame[place]) for place, test in tests)
+        )
+
     def find(self, frame: bytes) -> Route | None:
-        """The route of a frame that is at least as long as the header."""
+        """The route of a frame that is at least as long as the header, where no rule on bodies takes it."""
         for getter, table in self._exact:
             route = table.get(getter(frame))
             if route is not None:
@@ -138,6 +176,7 @@ class Entry:
     fails      an answer that says that the system behind it is in trouble
     limits     what its requests are counted against
     untracked  a one-way telegram to another telegram peer: no register knows it, nothing will answer it
+    deep       rules on bodies that come before its route: which entry it really has, its body says (`Origin.look_inside`)
     count, ok  telegrams met and exchanges answered since the origin last added them up
     """
 
@@ -146,6 +185,7 @@ class Entry:
         "answers",
         "calls",
         "count",
+        "deep",
         "fails",
         "full",
         "high",
@@ -161,9 +201,12 @@ class Entry:
         "untracked",
     )
 
-    def __init__(self, message: MessageLayout, route: Route | None, lane: int, *, fails: bool = False) -> None:
+    def __init__(
+        self, message: MessageLayout, route: Route | None, lane: int, *, fails: bool = False, deep: tuple[Route, ...] = ()
+    ) -> None:
         self.message = message
         self.fails = fails
+        self.deep = deep
         self.answer: object = LOOK_CLOSER if fails else message
         self.low = message.min_frame
         self.high = message.max_frame
@@ -174,8 +217,9 @@ class Entry:
         self.full = bool(route and route.full)
         single = message.reply is not None and message.reply.kind == "one" and not self.full
         self.reply = message.reply.message if single else None
-        self.plain = message.kind == "request" and self.reply is not None and getattr(self.target, "pipes", False)
-        self.calls = message.kind == "request" and self.full and getattr(self.target, "exclusive", False)
+        usual = message.kind == "request" and not deep
+        self.plain = usual and self.reply is not None and getattr(self.target, "pipes", False)
+        self.calls = usual and self.full and getattr(self.target, "exclusive", False)
         self.untracked = message.kind == "oneway" and getattr(self.target, "pipes", True)
         self.limits: Sequence[Limit] = ()
         self.count = 0
@@ -207,7 +251,7 @@ class Origin:
         self.routes = routes
         self.former_routes: list[Route] = []  # whose counts go on counting; those that nothing refers to as one for each target
         self._former: list[Entry] = []  # of tables before this one, which open exchanges refer to
-        self._entries: dict[tuple[str, int, bool], Entry] = {}  # by message and route; what the memo's many headers lead to
+        self._entries: dict[Hashable, Entry] = {}  # by message and routes; what the memo's many headers lead to
         self._received = dict.fromkeys(spec.messages, 0)
         self.set_routes(routes)
         clear = _clear_names(spec)
@@ -250,7 +294,7 @@ class Origin:
     def _keep_scores(self, routes: RouteTable) -> None:
         going_on = {id(route.score) for route in routes.routes}
         referred = {id(entry.route.score) for entry in self._former if entry.route is not None}
-        left = [route for route in (*self.former_routes, *self.routes.routes) if id(route.score) not in going_on]
+        left = [route for route in (*self.former_routes, *self.routes.counted) if id(route.score) not in going_on]
         together: dict[tuple[str, str], Route] = {}
         for route in left:
             if id(route.score) not in referred:
@@ -274,18 +318,36 @@ class Origin:
         if message is None:
             self.strangers += 1
             return None
-        route = self.routes.find(frame) if message.kind != "reply" else None
-        fails = message.kind == "reply" and self.tells_trouble(frame)
-        entry = self._entries.get((message.name, id(route), fails))
-        if entry is None:
-            entry = Entry(message, route, self.routes.targets.index(route.target) if route else 0, fails=fails)
-            if route is not None:
-                entry.limits = tuple(each for each in self.limits if not each.services or route.target.name in each.services)
-            self._entries[message.name, id(route), fails] = entry
+        if message.kind == "reply":
+            entry = self._entry(message, None, fails=self.tells_trouble(frame))
+        else:
+            entry = self._entry(message, self.routes.find(frame), deep=self.routes.deep(frame, message))
         head = self.head(frame)
         if len(self.memo) >= MEMO_LIMIT:
             self.memo.clear()
         self.memo[head] = entry
+        return entry
+
+    def look_inside(self, frame: bytes, entry: Entry) -> Entry | None:
+        """The entry of a telegram that a rule on bodies may take; None when its body names nobody whom the rule lists.
+
+        Raises FieldError where a field that a rule looks at cannot be read.
+        """
+        for route in entry.deep:
+            if route.takes(frame, entry.message):
+                return self._entry(entry.message, route)
+            if route.refuses(frame, entry.message):
+                return None
+        return self._entry(entry.message, entry.route)
+
+    def _entry(self, message: MessageLayout, route: Route | None, *, fails: bool = False, deep: tuple[Route, ...] = ()) -> Entry:
+        key = (message.name, id(route), fails, *map(id, deep))
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = Entry(message, route, self.routes.targets.index(route.target) if route else 0, fails=fails, deep=deep)
+            if route is not None:
+                entry.limits = tuple(each for each in self.limits if not each.services or route.target.name in each.services)
+            self._entries[key] = entry
         return entry
 
     def tells_trouble(self, frame: bytes) -> bool:

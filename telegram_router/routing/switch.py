@@ -450,6 +450,11 @@ class Switch:
             self._odd_reply(peer, frame, entry)
 
     def _request(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
+        if entry.deep:
+            chosen = self._look_inside(peer, frame, entry)
+            if chosen is None:
+                return
+            entry = chosen
         target = entry.target
         group = peer.group
         spec = group.spec
@@ -510,6 +515,20 @@ class Switch:
             register.pending[ref] = exchange
         if self.journal is not None:
             self.journal.request(exchange)
+
+    def _look_inside(self, peer: Peer, frame: bytes, entry: Entry) -> Entry | None:
+        """What a telegram leads to where its body decides. None when it has been dealt with."""
+        group = peer.group
+        try:
+            chosen = group.look_inside(frame, entry)
+        except FieldError as error:
+            self._invalid(peer, frame, entry, error)
+            return None
+        if chosen is None and isinstance(group, Service):
+            self._strange(peer, frame, entry.message.name)
+        elif chosen is None:
+            self._refuse(peer, frame, "E-RTE-02", entry.message.name)
+        return chosen
 
     def _over(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> bool:
         """Count a request against its limits. True when one of them refuses it, which it has been told then."""

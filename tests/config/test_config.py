@@ -157,8 +157,8 @@ def test_every_key_is_read_into_its_own_type():
     assert ordered.match == {"message_type": Prefix("6"), "business_code": Range("100", "199")}
     assert [route.exact for route in config.routes] == [True, False, False, True]
     assert default.default and default.validation == "full"
-    assert exact.sources == (("listener", "branches"),) and exact.target == ("service", "transfer")
-    assert notice.sources == (("service", "transfer"),) and notice.target == ("listener", "branches")
+    assert exact.sources == (("listener", "branches"),) and exact.targets == (("service", "transfer"),)
+    assert notice.sources == (("service", "transfer"),) and notice.targets == (("listener", "branches"),)
 
 
 def test_a_service_speaks_the_spec_of_its_listeners_unless_it_names_one():

@@ -246,3 +246,24 @@ async def test_a_listener_that_leads_nowhere_is_told_of_at_start():
     async with running(config()) as router:
         (warning,) = router.log.named("config_warning")
         assert warning["key"] == "listeners.companies" and "no route" in warning["what"]
+
+
+ELSEWHERE = ["http://1.2.3.4", "//evil", "../admin", "core@host", "%63ore", "2130706433", "core.", "CORE", "", "\ucf54\uc5b4", "core\x00"]
+
+
+@pytest.mark.parametrize("named", ELSEWHERE, ids=ascii)
+async def test_a_body_selects_a_service_that_its_route_lists_or_none(named: str):
+    """Row 45: a name, an address or a path that is not in the table leads nowhere, whatever it looks like."""
+    by = 'service_by = { field = "body.memo", services = { core = "core" } }\n'
+    listed = f'[[routes]]\nlistener = "companies"\nmatch = {{ message_type = "2000", business_code = "100" }}\n{by}'
+    async with Host() as core, Host() as steady, running(config(core, steady) + listed) as router, good_neighbour(router):
+        await router.linked("core")
+        client = await router.connect()
+        asked = transfer(1, memo=named.encode("cp949"))
+        refused = await client.asks(asked)
+        assert refused != answer_to(asked) and field(refused, "response_code").startswith("SB")
+        code = "E-ENC-04" if "\x00" in named else "E-RTE-02"
+        (line,) = router.log.of(code)
+        assert not named or named not in str(line)
+        assert await client.asks(transfer(2, memo="core")) == answer_to(transfer(2, memo="core"))
+    assert core.frames == [transfer(2, memo="core")]
