@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import resource
 import signal
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +29,31 @@ from telegram_router.wire.expiry import watch
 from telegram_router.wire.hub import Hub
 from telegram_router.wire.links import Outcomes
 from telegram_router.wire.listeners import Acceptor
+from telegram_router.wire.notify import Notifier, keep_alive
+from telegram_router.wire.parting import part, part_with_old
 from telegram_router.wire.poller import EpollPoller, Poller
 from telegram_router.wire.slow_steps import SlowSteps
 
 EXIT_OK, EXIT_CUT, EXIT_CANNOT_BIND, EXIT_BUG, EXIT_CONFIG = 0, 1, 69, 70, 78
 LOG_TICK = 1.0
+LAST = 5.0  # seconds that the end itself may take: the last answers are written, links are closed
 GC_THRESHOLD = 50_000  # an exchange holds no cycle, so the collector finds nothing on the hot path
 
 
 class Router:
     """A router built from a plan. `run` serves until it is told to stop and returns the exit code."""
 
-    def __init__(self, plan: Plan, log: logs.Log, poller: Poller | None = None, clock: Callable[[], float] = trio.current_time) -> None:
+    def __init__(
+        self, plan: Plan, log: logs.Log, poller: Poller | None = None, clock: Callable[[], float] = trio.current_time,
+        *, notifier: Notifier | None = None, inherited: Mapping[str, socket.socket] | None = None,
+    ) -> None:  # fmt: skip
+        """`inherited`: by listener, sockets that are open already."""
         self.plan = plan
         self.log = log
         self.switch = build_switch(plan)
         self.hub = Hub(self.switch, poller or EpollPoller(), clock, log)
-        self.doors = Doors(self.hub, log)
+        self.notifier = notifier or Notifier()
+        self.doors = Doors(self.hub, log, inherited)
         self.servings: dict[Service, Serving] = {}
         self.around: Surroundings
         self.outcomes: dict[tuple[str, str], Outcomes] = {}
@@ -52,6 +62,7 @@ class Router:
         self.started = trio.Event()
         self._stop = trio.Event()
         self._stop_now = trio.Event()
+        self._gently = False
         self._reloader: Reloader | None = None
 
     @property
@@ -63,10 +74,11 @@ class Router:
         """Where each listener really listens; known once `run` has started."""
         return {name: acceptor.address for name, acceptor in self.acceptors.items()}
 
-    def stop(self) -> None:
-        """Drain and end. Called again it ends at once."""
+    def stop(self, *, gently: bool = False) -> None:
+        """Drain and end. Called again it ends at once. `gently`: others are given `drain_delay` and `spread` to get used to it first."""
         if self._stop.is_set():
             self._stop_now.set()
+        self._gently = gently
         self._stop.set()
 
     @property
@@ -91,6 +103,7 @@ class Router:
         finally:
             self.doors.close()
             self.hub.poller.close()
+            self.notifier.close()
         (self.log.warning if cut else self.log.info)("stopped", cut=cut)
         return EXIT_CUT if cut else EXIT_OK
 
@@ -126,16 +139,66 @@ class Router:
                     version=__version__,
                 )
                 self.started.set()
+                self.notifier.ready(self.standing())
+                nursery.start_soon(keep_alive, self.notifier, self.hub)
+                nursery.start_soon(part_with_old, self.hub, self._ages, lambda: self.plan.config.drain)
                 task_status.started()
                 await self._stop.wait()
+                await self._let_others_look_elsewhere()
                 doors.cancel_scope.cancel()
             self.doors.close()
-            patience = self.plan.config.drain
-            self.log.info("draining", patience_s=patience)
+            patience = await self._spread_out()
+            self.log.info("draining", patience_s=round(patience, 3))
             cut = await self._drain(patience)
             self.hub.stop()
             nursery.cancel_scope.cancel()
         return cut
+
+    async def _let_others_look_elsewhere(self) -> None:
+        """The first part of a stop: doors are open still, and who asks whether clients should come here is told no."""
+        config = self.plan.config
+        delay, spread = (config.drain_delay, config.spread) if self._gently else (0.0, 0.0)
+        self.notifier.stopping("stopping: parts with its clients", delay + spread + config.drain + LAST)
+        self.hub.leaving = True
+        if delay or spread:
+            self.log.info("leaving", delay_s=delay, spread_s=spread)
+            await self._unless_hurried(partial(trio.sleep, delay))
+
+    async def _spread_out(self) -> float:
+        """The second part: nobody comes in any more, and sessions leave one by one. Returns how long what is open then may take."""
+        config = self.plan.config
+        if not (self._gently and config.spread):
+            return config.drain
+        due = self.hub.clock() + config.spread + config.drain
+        await self._unless_hurried(partial(self._part_with_all, config.spread, config.drain))
+        return max(0.0, due - self.hub.clock())
+
+    async def _part_with_all(self, over: float, patience: float) -> None:
+        async with trio.open_nursery() as nursery:
+            for listener in self.switch.listeners.values():
+                nursery.start_soon(part, self.hub, listener, over, patience, "stopped")
+
+    async def _unless_hurried(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have it done, or given up when the router is told to stop again."""
+        async with trio.open_nursery() as nursery:
+
+            async def hurry() -> None:
+                await self._stop_now.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(hurry)
+            await work()
+            nursery.cancel_scope.cancel()
+
+    def _ages(self) -> dict[str, float]:
+        listeners = self.plan.config.listeners.items()
+        return {name: each.max_session_age for name, each in listeners if each.max_session_age is not None}
+
+    def standing(self) -> str:
+        """In one line, for the service manager."""
+        return (
+            f"serving: {len(self.switch.listeners)} listeners, {len(self.switch.services)} services, {len(self.plan.config.routes)} routes"
+        )
 
     async def _open_admin(self, settings: Admin, nursery: trio.Nursery) -> None:
         from telegram_router.ops.admin import serve_admin  # as above
@@ -158,17 +221,13 @@ class Router:
             self.log.tick()
 
     async def _drain(self, patience: float) -> int:
-        cut = -1
-        async with trio.open_nursery() as nursery:
+        cuts: list[int] = []
 
-            async def hurry() -> None:
-                await self._stop_now.wait()
-                nursery.cancel_scope.cancel()
+        async def drain() -> None:
+            cuts.append(await self.hub.drain(patience))
 
-            nursery.start_soon(hurry)
-            cut = await self.hub.drain(patience)
-            nursery.cancel_scope.cancel()
-        return cut if cut >= 0 else self.hub.unanswered
+        await self._unless_hurried(drain)
+        return cuts[0] if cuts else self.hub.unanswered
 
     def shortest_time(self) -> float:
         """No deadline can come up sooner than this after the ticker has looked."""
@@ -181,11 +240,16 @@ class Router:
         return families(self.switch, self.hub, self.acceptors, self.outcomes, self.plan.ends, self.log.dropped)
 
 
-async def serve(plan: Plan, log: logs.Log) -> int:
-    """Run a router until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads its file. Returns the exit code."""
+async def serve(
+    plan: Plan, log: logs.Log, notifier: Notifier | None = None, inherited: Mapping[str, socket.socket] | None = None
+) -> int:  # fmt: skip
+    """Run a router until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads its file. Returns the exit code.
+
+    SIGTERM comes from whoever runs services: the clients are parted with gently. SIGINT is a person at the terminal, who waits.
+    """
     _allow_many_files()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        router = Router(plan, log)
+        router = Router(plan, log, notifier=notifier, inherited=inherited)
         async with trio.open_nursery() as nursery:
 
             async def listen() -> None:
@@ -194,7 +258,7 @@ async def serve(plan: Plan, log: logs.Log) -> int:
                     if number == signal.SIGHUP:
                         nursery.start_soon(router.reload)
                     else:
-                        router.stop()
+                        router.stop(gently=number == signal.SIGTERM)
 
             async def settle() -> None:
                 await router.started.wait()

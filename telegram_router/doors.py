@@ -22,8 +22,10 @@ Bound = dict[str, socket.socket | str]  # by listener: a new socket, or the name
 class Doors:
     """Where clients come in."""
 
-    def __init__(self, hub: Hub, log: Log) -> None:
+    def __init__(self, hub: Hub, log: Log, inherited: Mapping[str, socket.socket] | None = None) -> None:
+        """`inherited`: by listener, sockets that somebody else has opened and keeps open."""
         self.acceptors: dict[str, Acceptor] = {}
+        self._inherited = dict(inherited or {})
         self._hub = hub
         self._log = log
         self._nursery: trio.Nursery | None = None
@@ -38,7 +40,8 @@ class Doors:
                 lost = name in self.acceptors and not keeps_listener(before, plan, name) and not self.acceptors[name].accepting
                 if old is None or old.address != settings.address or lost:
                     heir = self._left_behind(settings, plan.config.listeners, listeners)
-                    bound[name] = heir if heir is not None else bind(settings.address.host, settings.address.port)
+                    own = self._inherited.pop(name, None) if before is None else None
+                    bound[name] = heir or own or bind(settings.address.host, settings.address.port)
         except RouterError:
             release(bound)
             raise

@@ -32,6 +32,7 @@ from telegram_router.serving import Serving, Surroundings, work_for
 from telegram_router.wire.connection import Connection, Stage
 from telegram_router.wire.hub import Hub
 from telegram_router.wire.links import REMOVED
+from telegram_router.wire.notify import Notifier
 from telegram_router.wire.parting import part
 from telegram_router.wire.telegram_connection import TelegramConnection
 
@@ -73,6 +74,9 @@ class Running(Protocol):
     doors: Doors
     servings: dict[Service, Serving]
     around: Surroundings
+    notifier: Notifier
+
+    def standing(self) -> str: ...
 
     @property
     def stopping(self) -> bool: ...
@@ -92,7 +96,12 @@ class Reloader:
         """Take over a file (the one that the router runs by, unless another is given) or a plan that has been checked."""
         async with self._turn:
             began = self._router.hub.clock()
+            if not dry_run:
+                self._router.notifier.reloading()
             report = await self._try(source, dry_run)
+            if not dry_run:
+                standing = self._router.standing()
+                self._router.notifier.ready(standing if report.sound else f"{standing}; the last reload was refused, see the log")
             report = Report(**{**vars(report), "dry_run": dry_run, "seconds": self._router.hub.clock() - began})
         self._tell(report)
         return report
@@ -239,7 +248,7 @@ class Reloader:
     async def _part_with_listener(self, listener: Listener, patience: float) -> None:
         """Its sessions end one after the other between two telegrams, so that they do not all come back at once."""
         while listener.sessions:
-            await part(self._router.hub, listener, patience, patience, REMOVED)
+            await part(self._router.hub, listener, self._router.plan.config.spread or patience, patience, REMOVED)
             await trio.sleep(STEP)
         await self._vanish(listener)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -11,15 +13,20 @@ from telegram_router import app, plan
 from telegram_router.cli import EXIT_BUG, EXIT_CANNOT_BIND, tell
 from telegram_router.errors import RouterError
 from telegram_router.ops import logs
+from telegram_router.wire.inherited import inherited, sockets_of
+from telegram_router.wire.notify import Notifier
 
 
 def run_router(config: Path) -> int:
     """Serve until told to stop. Raises ConfigError when the configuration is not sound."""
+    passed = inherited(os.environ, os.getpid())
+    notifier = Notifier.from_environment(os.environ)
     made = plan.read_plan(config)
+    sockets = sockets_of(passed, {name: each.address for name, each in made.config.listeners.items()}, str(config))
     log = logs.open_log(made.config.log.level, sys.stderr)
     logs.adopt_library_lines(log)
     try:
-        return trio.run(app.serve, made, log)
+        return trio.run(partial(app.serve, made, log, notifier, sockets))
     except BaseException as error:
         found = list(logs.leaves(error))
         if all(isinstance(each, KeyboardInterrupt) for each in found):  # before the signals were taken over

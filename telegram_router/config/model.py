@@ -130,6 +130,9 @@ class Listener(Settings):
         "5s", "How long a client may keep the TLS handshake waiting, in all; with our own work it ends after four times that."
     )
     timeout: Duration = _key("30s", "How long a session may take to answer a telegram that a host sent it.")
+    max_session_age: Duration | None = _key(
+        None, "Sessions older than this, give or take a tenth, are parted with between two telegrams, as when the router stops."
+    )
     owners: Table[NonEmpty, Listed[NonEmpty]] = _key(
         {},
         "Who may speak for an owner value of the spec, such as a company number: the names (SAN) of their client certificates. "
@@ -400,6 +403,15 @@ class Config(Settings):
 
     specs: OneOrMore[NonEmpty] = _key((), "Folders of specs, seen from this file; looked into before the specs that ship with the router.")
     drain: DurationOrZero = _key("30s", "How long SIGTERM waits for open exchanges before the router ends.")
+    drain_delay: DurationOrZero = _key(
+        "0s", "How long the router still accepts clients after SIGTERM, with `/readyz` saying no, so that balancers look elsewhere first."
+    )
+    spread: DurationOrZero = _key(
+        "0s",
+        "Then, before `drain`: over what time sessions are parted with, one after the other between two telegrams, so that they do not all "
+        "come to the next router at once.",
+    )
+    watch: bool = _key(False, "Reload by itself when this file, a spec, a certificate, key, revocation list or token has changed.")
     log: Log = _key({}, "What is written to stderr.")
     metrics: Metrics | None = _key(None, "The Prometheus endpoint.")
     admin: Admin | None = _key(None, "The admin API, which `telegram-router status` and an operator's other commands use.")

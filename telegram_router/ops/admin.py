@@ -166,7 +166,7 @@ class Api:
         return answers.Condition(started, "it has started" if started else "it is starting")
 
     async def readyz(self, _: Request) -> answers.Condition:
-        if self._subject.switch.draining:
+        if self._subject.switch.draining or self._subject.hub.leaving:
             return answers.Condition(False, "it drains")
         started = self._subject.started()
         return answers.Condition(started, "it takes sessions" if started else "it is starting")

@@ -57,7 +57,7 @@ class Subject:
 
     @property
     def ready(self) -> bool:
-        return self.started() and not self.switch.draining
+        return self.started() and not (self.switch.draining or self.hub.leaving)
 
 
 async def _each(things: Sequence[T], make: Callable[[T], Made | None]) -> list[Made]:
@@ -96,7 +96,7 @@ async def status(subject: Subject) -> answers.Status:
         started_at=_moment(subject.began),
         uptime_s=round(time.time() - subject.began, 3),
         ready=subject.ready,
-        draining=switch.draining,
+        draining=switch.draining or subject.hub.leaving,
         open_exchanges=hub.unanswered,
         containments=hub.containments,
         slow_steps=hub.slow_steps,

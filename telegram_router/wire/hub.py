@@ -72,6 +72,7 @@ class Hub:
         self._readers: list[ReadEnded] = []  # of what ended in a turn
         self.polled_at = 0.0
         self.frames = 0  # cut so far, from sessions and links
+        self.leaving = False  # it will stop: nobody new should come, whoever is there is served as ever
         self.pauses = 0
         self.containments = 0
         self.slow_steps = 0
@@ -448,10 +449,14 @@ class Hub:
 
     def _part(self, now: float) -> None:
         for connection in self._sessions():
-            if connection.stage is Stage.OPEN:
-                connection.finish("stopped", now)
-            elif connection.stage is Stage.HANDSHAKE:
-                self.drop(connection, "stopped")
+            self.part_with(connection, "stopped", now)
+
+    def part_with(self, session: Connection, reason: str, now: float) -> None:
+        """Read it no more and close it when its answers are out; one whose handshake is not done has none."""
+        if session.stage is Stage.OPEN:
+            session.finish(reason, now)
+        elif session.stage is Stage.HANDSHAKE:
+            self.drop(session, reason)
 
     @staticmethod
     def _is_session(connection: Connection) -> bool:

@@ -23,6 +23,7 @@ ACCEPT_AT_ONCE = 16  # a new TLS session costs a tenth of a millisecond, and the
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 PAUSE_WHEN_OUT_OF_FILES = 0.1
 REFUSALS_BETWEEN_LINES = 1.0
+IPV4_IN_IPV6 = "::ffff:"
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -153,8 +154,9 @@ class Acceptor:
         tls = TlsLayer(self._tls, "server") if self._tls is not None else None
         name = f"{self.listener.name}#{next(self.numbers)}"
         session = TelegramConnection(sock, name, self._limits, self._reader, is_session=True, tls=tls)
-        told = {"connection": name, "peer": f"{address[0]}:{address[1]}"}
-        session.on_open = partial(self._opened, told, address[0])
+        host = address[0].removeprefix(IPV4_IN_IPV6)  # a door of both kinds, as systemd opens it: who comes is the same
+        told = {"connection": name, "peer": f"{host}:{address[1]}"}
+        session.on_open = partial(self._opened, told, host)
         session.on_closed = partial(self._closed, told)
         self._hub.enter(lambda now: self._hub.add(session, now))
 

@@ -5,10 +5,13 @@
 # 1. A session ends when nothing of it is open: no request, no answer, no half of a telegram.
 # 2. One that never comes to that is ended when its patience is over: it is read no more, and its answers still go out.
 # 3. Sessions leave one after the other, so that they do not all come back to the next router in the same second.
+# 4. Whoever parts with a session does so by `Hub.part_with`, the one place where it may be told goodbye.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
+from zlib import crc32
 
 import trio
 
@@ -18,8 +21,11 @@ from telegram_router.wire.hub import Hub
 from telegram_router.wire.telegram_connection import TelegramConnection
 
 REASON = "drained"
+AGED = "max_session_age"
 LOOK = 0.05  # seconds between two looks for sessions that may leave
 AT_ONCE = 64  # sessions in one step of the hub
+LOOK_FOR_OLD = 1.0
+JITTER = 0.1  # of the age at which a session leaves
 
 
 def sessions_of(hub: Hub, listener: str | Listener) -> list[TelegramConnection]:
@@ -69,7 +75,21 @@ def _turns(sessions: list[TelegramConnection], began: float, over: float) -> lis
 
 def _end(hub: Hub, sessions: list[TelegramConnection], reason: str, now: float) -> None:
     for session in sessions:
-        if session.stage is Stage.OPEN:
-            session.finish(reason, now)
-        elif session.stage is Stage.HANDSHAKE:
-            hub.drop(session, reason)
+        hub.part_with(session, reason, now)
+
+
+async def part_with_old(hub: Hub, ages: Callable[[], Mapping[str, float]], patience: Callable[[], float]) -> None:
+    """For ever, part with sessions that are older than their listener allows. `ages`: by listener; `patience`: for those that are busy."""
+    while True:
+        await trio.sleep(LOOK_FOR_OLD)
+        now = hub.clock()
+        for name, age in ages().items():
+            overdue = [(each, now - each.opened_at - age * _jitter(each.name)) for each in sessions_of(hub, name) if each.peer is not None]
+            leaving = [each for each, over in overdue if over >= patience() or (over >= 0 and is_idle(each))][:AT_ONCE]
+            if leaving:
+                hub.enter(partial(_end, hub, leaving, AGED))
+
+
+def _jitter(name: str) -> float:
+    """Its own for each session, always the same one: sessions that came together do not leave together."""
+    return 1.0 + JITTER * (2.0 * crc32(name.encode()) / 0xFFFFFFFF - 1.0)
