@@ -563,7 +563,7 @@ def test_an_exception_that_escapes_is_one_bug_line_and_exit_code_70(config: Path
 import sys
 from telegram_router import app
 from telegram_router.cli import main
-async def broken(plan, log):
+async def broken(plan, log, notifier, inherited):
     raise ValueError("110123456789")
 app.serve = broken
 main(["run", {str(config)!r}])
