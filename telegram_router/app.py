@@ -209,10 +209,10 @@ class Router:
 
         subject = Subject(
             self.switch, self.hub, lambda: self.plan.config, lambda: self.acceptors, lambda: self.plan.expires,
-            lambda: self.log.dropped, self.started.is_set, reload,
+            lambda: self.log.dropped, self.started.is_set, reload, lambda name: self.doors.reopen(name, self.plan),
         )  # fmt: skip
         place = settings.address or self.plan.folder / (settings.socket or "")
-        self.admin_place = await nursery.start(serve_admin, place, subject, lambda: self.plan.admin_token, self.log)
+        self.admin_place = await nursery.start(serve_admin, place, subject, lambda: self.plan.admin_access, self.log)
 
     async def _keep_log(self) -> None:
         """Lines that were dropped are told of, and lines that wait are written, though nothing else happens."""

@@ -101,6 +101,13 @@ class Doors:
         for door in doors:
             self._nursery.start_soon(door.run)
 
+    def reopen(self, name: str, plan: Plan) -> None:
+        """Let clients in again at a door that was given away. Raises RouterError E-CFG-09 when its address is taken by now."""
+        door = self.acceptors[name]
+        wanted = plan.config.listeners[name].address
+        door.move(bind(wanted.host, wanted.port or door.address[1])).close()
+        self.open_these([door])
+
     def close(self) -> None:
         for door in self.acceptors.values():
             door.close()

@@ -218,6 +218,7 @@ def _rows() -> dict[str, Code]:
         ("E-RTE-02", "the telegram names a service that its route does not list", telegram, no, "check the field that names it, or add it to `service_by`"),
         ("E-RTE-04", "this client may not speak for the owner the telegram names", telegram, no, "check `owners` of the listener, or the client"),
         ("E-RTE-05", "nobody is connected for this telegram's owner", telegram, no, "wait for the client to connect, or check the owner field"),
+        ("E-RTE-06", "an operator has switched this message off", telegram, no, "send again when it is switched on; nothing was sent"),
         ("E-TXN-01", "a reply came where only requests are expected", telegram, no, "look at the peer: it answers a question nobody asked"),
         ("E-TXN-02", "a request came on a backend link and no route takes it", telegram, no, "add a route from this service, or look at the host"),
         ("E-DUP-01", "same correlation key as a request that is open or reserved", telegram, no, "use a new number; ask for the result of the first"),
@@ -282,6 +283,7 @@ def _rows() -> dict[str, Code]:
         ("E-ADM-05", "order cannot be carried out now", "order", None, "see the message"),
         ("E-ADM-06", "no router answers", "order", None, "start it, or check address, socket and permissions"),
         ("E-ADM-07", "answer is not one of this router's admin API", "order", None, "check the address, and that both are of one version"),
+        ("E-ADM-08", "viewer may not give orders", "order", None, "use the token or the certificate of an operator"),
         # importing layouts: `spec import` only
         ("E-IMP-01", "layout cannot be read", start, None, "mend it at the place given"),
         ("E-IMP-02", "copied text is missing", start, None, "put the text that COPY names beside the copybook, or name its folder"),

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from telegram_router.config import (
+    Admin,
     CertificatePolicy,
     ClientTls,
     Config,
@@ -40,6 +41,7 @@ from telegram_router.config import (
 from telegram_router.config.lines import line_of
 from telegram_router.config.model import specs_by_party
 from telegram_router.errors import ConfigError, ConfigProblem, ConfigWarning, places
+from telegram_router.ops.access import Access
 from telegram_router.ops.tokens import read_token
 from telegram_router.routing import Among, Between
 from telegram_router.routing import Prefix as BeginsWith
@@ -80,7 +82,7 @@ class Plan:
     body_tests: dict[int, tuple[BodyTest, ...]] = field(default_factory=dict)  # likewise
     choices: dict[int, dict[str, BodyTest]] = field(default_factory=dict)  # likewise: by the value that chooses the service
     warnings: list[ConfigWarning] = field(default_factory=list)
-    admin_token: str | None = field(default=None, repr=False)
+    admin_access: Access = field(default_factory=Access)
     trouble: dict[str, Mapping[str, Test]] = field(default_factory=dict)  # of answers that count against a backend, by service
 
 
@@ -163,13 +165,25 @@ class _Planner:
             self._service(name, service)
         for name, limit in config.limits.items():
             self._limit(name, limit)
-        if config.admin is not None and config.admin.token_file is not None:
-            self._gather(partial(self._token, self.plan.folder / config.admin.token_file))
+        if config.admin is not None:
+            self._gather(partial(self._admin, config.admin))
         for name in config.listeners:
             self._doubt(name)
 
-    def _token(self, path: Path) -> None:
-        self.plan.admin_token = read_token(path)
+    def _admin(self, admin: Admin) -> None:
+        tls = admin.tls
+        context = self._context("admin.tls", tls, tls.profile) if tls is not None else None
+        if tls is not None:
+            self._ends_of("admin.tls", tls)
+            self.plan.texts["admin.tls"] = _digest(map(self._path, _files(tls)))
+        token, viewers_token = (
+            read_token(self.plan.folder / file, f"admin.{key}") if file is not None else None
+            for key, file in (("token_file", admin.token_file), ("viewer_token_file", admin.viewer_token_file))
+        )
+        if token is not None and token == viewers_token:
+            what = "holds the token of token_file: viewers would be operators"
+            self.report("E-CFG-07", ("admin", "viewer_token_file"), what, do="make another token")
+        self.plan.admin_access = Access(token, viewers_token, frozenset(admin.operators), frozenset(admin.viewers), context)
 
     def _doubt(self, listener: str) -> None:
         """What a listener may be without, but is so by a slip most of the time."""

@@ -69,7 +69,7 @@ FORMS = {
     "bool": "`true` or `false`",
 }
 PLURALS = {"address": "addresses", "number": "numbers", "text": "texts"}
-TABLE_FORMS = ("Log", "Metrics", "Admin", "ListenerTls", "ClientTls", "Health", "Ejection", "Failover", "ServiceBy")
+TABLE_FORMS = ("Log", "Metrics", "Admin", "AdminTls", "ListenerTls", "ClientTls", "Health", "Ejection", "Failover", "ServiceBy")
 
 
 def form(annotation: str) -> str:
@@ -110,6 +110,7 @@ HEADINGS = {
     "log": "## `[log]`",
     "metrics": "## `[metrics]`",
     "admin": "## `[admin]`",
+    "admin.tls": "### `tls` of the admin API",
     "listeners.NAME": "## `[listeners.NAME]`",
     "listeners.NAME.tls": "### `tls` of a listener",
     "listeners.NAME.tls.names": "### `names` of a listener's `tls`",

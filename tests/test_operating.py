@@ -330,15 +330,15 @@ async def test_top_redraws_the_screen_until_it_is_left(way: str, tmp_path: Path)
 
 
 def status(answered: int = 0, received: int = 0, uptime: float = 0.0, pid: int = 1, states: tuple[str, ...] = ("up",)) -> answers.Status:
-    listener = answers.ListenerSeen("l", "a:1", "s", False, True, 1, 1, 1, 0, received, 0, 0, 0, {})
+    listener = answers.ListenerSeen("l", "a:1", "s", False, True, 1, 1, 1, 0, received, 0, 0, 0, {}, [], [])
     backends = [
         answers.BackendSeen(f"b{at}", state, "ready", "up", state == "up", 1, 0, 1, 2, answered, 0, [])  # type: ignore[arg-type]
         for at, state in enumerate(states)
     ]
     counts = [0] * 32
     counts[10] = answered
-    service = answers.ServiceSeen("core", "telegram", "s", 0, "auto", 2, 3, answered, answered // 10, 0, 0, 0, 0.0, counts, backends)
-    return answers.Status("1", pid, "then", uptime, True, False, 0, 0, 0, 0, [listener], [service], [])
+    service = answers.ServiceSeen("core", "telegram", "s", 0, "auto", 2, 3, answered, answered // 10, 0, 0, 0, 0.0, counts, [], backends)
+    return answers.Status("1", pid, "then", uptime, True, False, 0, 0, 0, 0, [listener], [service], [], [])
 
 
 def test_rates_are_differences_over_the_time_between():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from telegram_router.config import Address, Admin, draft_config
 from telegram_router.errors import CODES, ConfigError, ConfigProblem, RouterError
 from telegram_router.ops import answers
 from telegram_router.ops.tokens import read_token
+from telegram_router.wire.tls_errors import openssl_reason
 
 if TYPE_CHECKING:
     from telegram_router.cli.admin_options import Where
@@ -27,10 +29,11 @@ T = TypeVar("T")
 
 
 class Reach(NamedTuple):
-    """Where the admin API is, and with which token."""
+    """Where the admin API is, with which token, and inside which TLS."""
 
     place: Address | Path
     token: str | None = None
+    tls: ssl.SSLContext | None = None
 
 
 def reach(where: Where) -> Reach:
@@ -39,7 +42,7 @@ def reach(where: Where) -> Reach:
     if where.socket is not None:
         return Reach(where.socket)
     if where.address is not None:
-        return Reach(_address(where.address), token)
+        return Reach(_address(where.address), token, _tls(where) if where.ca is not None or where.certificate is not None else None)
     admin = _settings(where.config)
     if admin.socket is not None:
         return Reach(where.config.parent / admin.socket)
@@ -48,7 +51,28 @@ def reach(where: Where) -> Reach:
         raise click.UsageError(f"{where.config} leaves the port of the admin API to the system: give --address, as the log names it.")
     if token is None and admin.token_file is not None:
         token = read_token(where.config.parent / admin.token_file)
-    return Reach(Address(LOOPBACK.get(admin.address.host, admin.address.host), admin.address.port), token)
+    tls = _tls(where, where.config.parent / admin.tls.certificate) if admin.tls is not None else None
+    return Reach(Address(LOOPBACK.get(admin.address.host, admin.address.host), admin.address.port), token, tls)
+
+
+def _tls(where: Where, own: Path | None = None) -> ssl.SSLContext:
+    """What the router's certificate must be. `own`: its file, where the configuration is at hand; then it is that one or none,
+    by whatever name it is reached."""
+    try:
+        trusted = where.ca or own
+        context = ssl.create_default_context(cafile=str(trusted) if trusted is not None else None)
+        if where.ca is None and own is not None:
+            context.check_hostname = False
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        if where.certificate is not None:
+            context.load_cert_chain(where.certificate, where.key, password=_no_passphrase)
+    except OSError as error:  # ssl.SSLError is one
+        raise click.UsageError(f"--ca, --certificate, --key: {error.strerror or 'the files cannot be used'}.") from None
+    return context
+
+
+def _no_passphrase() -> str:
+    raise click.UsageError("--key: the key is encrypted; give one that is not.")
 
 
 def _address(text: str) -> Address:
@@ -110,6 +134,12 @@ class Client:
     def drain_listener(self, listener: str, order: answers.ListenerOrder) -> answers.ListenerDrained:
         return self._ask("POST", f"/listeners/{quote(listener, safe='')}/drain", answers.ListenerDrained, _said(order))
 
+    def open_listener(self, listener: str) -> answers.ListenerOpened:
+        return self._ask("POST", f"/listeners/{quote(listener, safe='')}/open", answers.ListenerOpened, {})
+
+    def switch_message(self, message: str, order: answers.MessageOrder) -> answers.MessageSwitched:
+        return self._ask("POST", f"/messages/{quote(message, safe='')}", answers.MessageSwitched, _said(order))
+
     def reload(self, order: answers.ReloadOrder) -> answers.Reloaded:
         return self._ask("POST", "/reload", answers.Reloaded, _said(order))
 
@@ -120,6 +150,8 @@ class Client:
             raise self._unanswered(f"there is no answer within {PATIENCE:g} s") from None
         except http.client.HTTPException:
             raise self._not_ours("this is no HTTP") from None
+        except ssl.SSLError as error:
+            raise self._unanswered(f"TLS ends with: {openssl_reason(error)}") from None
         except OSError as error:
             raise self._unanswered(error.strerror or type(error).__name__) from None
         try:
@@ -131,10 +163,8 @@ class Client:
         raise RouterError(refused.code, refused.what, do=refused.do)
 
     def _exchange(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, bytes]:
-        place, token = self._where
-        connection = (
-            http.client.HTTPConnection(place.host, place.port, timeout=PATIENCE) if isinstance(place, Address) else _UnixConnection(place)
-        )
+        connection = self._connection()
+        token = self._where.token
         headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -144,6 +174,14 @@ class Client:
             return response.status, response.read(LARGEST)
         finally:
             connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        place, _, tls = self._where
+        if isinstance(place, Path):
+            return _UnixConnection(place)
+        if tls is not None:
+            return http.client.HTTPSConnection(place.host, place.port, timeout=PATIENCE, context=tls)
+        return http.client.HTTPConnection(place.host, place.port, timeout=PATIENCE)
 
     def _unanswered(self, why: str) -> RouterError:
         return RouterError("E-ADM-06", f"no router answers: {why}", where=str(self._where.place), do=CODES["E-ADM-06"].do)

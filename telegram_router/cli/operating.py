@@ -120,11 +120,47 @@ def backend(service: str, backend: str, state: str | None, weight: int | None, w
 def drain(listener: str, over: float, patience: float | None, as_json: bool, **options: Any) -> int:
     """Accept no more sessions at a LISTENER, and part with those that are open, each when nothing of it is open.
 
-    Its address is free at once; other listeners and all links go on. There is no way back but to start the router anew.
+    Its address is free at once; other listeners and all links go on. `telegram-router open` lets clients in again.
     """
     from telegram_router.cli.steering import drain_listener
 
     return drain_listener(where_of(options), listener, over, patience, as_json)
+
+
+@click.command("open", epilog=_example("telegram-router open branches"))
+@click.argument("listener")
+@_asks
+@AS_JSON
+def open_(listener: str, as_json: bool, **options: Any) -> int:
+    """Accept sessions again at a LISTENER that was drained. Sessions that were to leave and are still there stay.
+
+    Exit code 1 if it accepts already, or if somebody else has its address by now.
+    """
+    from telegram_router.cli.steering import open_listener
+
+    return open_listener(where_of(options), listener, as_json)
+
+
+@click.command(
+    epilog=_example(
+        "telegram-router message off transfer.request --service transfer",
+        "telegram-router message on transfer.request --service transfer",
+    )
+)
+@click.argument("state", type=click.Choice(["off", "on"]))
+@click.argument("message")
+@_asks
+@click.option("--listener", metavar="NAME", help="Only what comes from this listener's sessions, or would go to them.")
+@click.option("--service", metavar="NAME", help="Only what would go to this service, or comes from its hosts.")
+@AS_JSON
+def message(state: str, message: str, listener: str | None, service: str | None, as_json: bool, **options: Any) -> int:
+    """Switch a MESSAGE off, so that its requests are refused with E-RTE-06 and not sent, or on again.
+
+    Without --listener and --service: everywhere. It stays off until it is switched on or the router ends, over reloads too.
+    """
+    from telegram_router.cli.steering import switch_message
+
+    return switch_message(where_of(options), state, message, listener, service, as_json)
 
 
 @click.command(epilog=_example("telegram-router failback transfer"))
@@ -156,4 +192,4 @@ def reload(dry_run: bool, as_json: bool, **options: Any) -> int:
     return reload_config(where_of(options), dry_run, as_json)
 
 
-COMMANDS = (status, top, exchanges, backend, failback, drain, reload)
+COMMANDS = (status, top, exchanges, backend, failback, drain, open_, message, reload)

@@ -53,7 +53,9 @@ def _again(show: Callable[[], None], every: float | None) -> int:
 
 def _print_status(status: answers.Status) -> None:
     say(summary(status), bold=True)
-    for title, headings, rows, styles in (_listeners(status), _services(status), _routes(status)):
+    for title, headings, rows, styles in (_listeners(status), _services(status), _routes(status), _halted(status)):
+        if not rows and title == "switched off":
+            continue
         say()
         say(title, bold=True)
         table(headings, rows, styles=styles)
@@ -79,15 +81,22 @@ def lasting(seconds: float) -> str:
     return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2])
 
 
+def _place(listener: str | None, service: str | None) -> str:
+    if listener is not None:
+        return f"listener {listener}"
+    return f"service {service}" if service is not None else "everywhere"
+
+
 Shown = tuple[str, tuple[str, ...], list[list[str]], dict[int, str]]  # title, headings, rows, styles by row
 
 
 def _listeners(status: answers.Status) -> Shown:
-    headings = ("listener", "address", "spec", "TLS", "sessions", "received", "sent", "refused", "turned away")
+    headings = ("listener", "address", "spec", "TLS", "sessions", "received", "sent", "refused", "turned away", "changed")
     rows = [
         [
             each.name, each.address, each.spec, "yes" if each.tls else "no", f"{each.sessions:,} of {each.max_sessions:,}",
             f"{each.telegrams_received:,}", f"{each.telegrams_sent:,}", f"{sum(each.refused.values()):,}", f"{each.turned_away:,}",
+            ", ".join(each.changed),
         ]
         for each in status.listeners
     ]  # fmt: skip
@@ -128,6 +137,11 @@ def _routes(status: answers.Status) -> Shown:
         for each in status.routes
     ]
     return "routes", headings, rows, {}
+
+
+def _halted(status: answers.Status) -> Shown:
+    rows = [[each.message, _place(each.listener, each.service)] for each in status.halted]
+    return "switched off", ("message", "at"), rows, dict.fromkeys(range(len(rows)), "cyan")
 
 
 # --- exchanges
@@ -209,6 +223,29 @@ def drain_listener(where: Where, listener: str, over: float, patience: float | N
         say(
             f"{listener}: accepts no more; {drained.sessions:,} sessions leave within {drained.over_s:g} s, busy ones {drained.patience_s:g} s later"
         )
+    return 0
+
+
+def open_listener(where: Where, listener: str, as_json: bool) -> int:
+    """Let clients in again."""
+    opened = Client(reach(where)).open_listener(listener)
+    if as_json:
+        say_json(msgspec.to_builtins(opened))
+    else:
+        say(f"{listener}: accepts sessions at {opened.address}; {opened.sessions:,} of before stay")
+    return 0
+
+
+def switch_message(where: Where, state: str, message: str, listener: str | None, service: str | None, as_json: bool) -> int:
+    """Switch a message off or on."""
+    if listener is not None and service is not None:
+        raise click.UsageError("--listener and --service: give one of them, or none for everywhere.")
+    ordered: Any = state
+    switched = Client(reach(where)).switch_message(message, answers.MessageOrder(ordered, listener, service))
+    if as_json:
+        say_json(msgspec.to_builtins(switched))
+    else:
+        say(f"{message}: {switched.state} {_place(listener, service)}" + (" already" if switched.before == switched.state else ""))
     return 0
 
 

@@ -63,14 +63,6 @@ class Metrics(Settings):
     insecure_public: bool = _key(False, "Allows an address that other machines can reach; nobody is asked for a password there.")
 
 
-class Admin(Settings):
-    address: ListenAddress | None = _key(None, "Where the admin API listens for HTTP. One other than loopback needs `token_file`.")
-    socket: NonEmpty | None = _key(None, "Instead of `address`: path of a Unix socket that the router's own user and root alone may use.")
-    token_file: NonEmpty | None = _key(
-        None, "File with the token that requests to `address` must carry: at least 16 characters, readable by the router's user alone."
-    )
-
-
 class CertificatePolicy(Settings):
     """The router's certificate, and whose it asks for in return."""
 
@@ -88,6 +80,31 @@ class CertificatePolicy(Settings):
     )
     crl_check: Literal["leaf", "chain"] = _key(
         "leaf", "Whether the client's certificate alone is looked up in the lists, or every one of its chain."
+    )
+
+
+class AdminTls(CertificatePolicy):
+    profile: Literal["intermediate", "modern"] = _key(
+        "intermediate", "`modern` is TLS 1.3 only; `intermediate` adds TLS 1.2 with forward-secret AEAD ciphers."
+    )
+
+
+class Admin(Settings):
+    address: ListenAddress | None = _key(
+        None, "Where the admin API and its page listen. One other than loopback needs `tls`, and a token or client certificates."
+    )
+    socket: NonEmpty | None = _key(None, "Instead of `address`: path of a Unix socket that the router's own user and root alone may use.")
+    token_file: NonEmpty | None = _key(
+        None, "File with the token of operators, for requests to `address`: at least 16 characters, readable by the router's user alone."
+    )
+    viewer_token_file: NonEmpty | None = _key(None, "The same for viewers, who see everything and give no orders.")
+    tls: AdminTls | None = _key(None, "Certificate and client policy of `address`, which then speaks HTTPS alone.")
+    operators: OneOrMore[NonEmpty] = _key(
+        (), "DNS or URI name, or list of them, of the client certificates that may give orders. Needs `client_ca` in `tls`."
+    )
+    viewers: OneOrMore[NonEmpty] = _key((), "The same for those that may look only.")
+    plain_http: bool = _key(
+        False, "Allow an address other than loopback without `tls`: whoever is on the way reads the token and may use it."
     )
 
 
@@ -459,6 +476,7 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "log": Log,
         "metrics": Metrics,
         "admin": Admin,
+        "admin.tls": AdminTls,
         "listeners.NAME": Listener,
         "listeners.NAME.tls": ListenerTls,
         "listeners.NAME.tls.names": TlsName,

@@ -22,6 +22,7 @@ from telegram_router.config.lines import Path, key_lines, line_of
 from telegram_router.config.model import (
     KINDS,
     Admin,
+    AdminTls,
     AnyService,
     Backend,
     ClientTls,
@@ -194,10 +195,17 @@ class _Reading:
             self.report("E-CFG-07", ("admin",), "has address and socket", do="keep one of them")
         elif "address" not in table and "socket" not in table:
             self.report("E-CFG-04", ("admin",), "has neither address nor socket", "one of them")
-        elif "socket" in table and "token_file" in table:
-            self.report(
-                "E-CFG-07", ("admin", "token_file"), "belongs to address: whoever may open the socket needs no token", do="remove it"
-            )
+        elif "socket" in table:
+            for key in ("token_file", "viewer_token_file", "tls", "operators", "viewers", "plain_http"):
+                if key in table:
+                    what = "belongs to address: whoever may open the socket needs no token"
+                    self.report("E-CFG-07", ("admin", key), what, do="remove it")
+        tls = table.get("tls", {})
+        for key in ("operators", "viewers"):
+            if key in table and "socket" not in table and not (isinstance(tls, dict) and "client_ca" in tls):
+                self.report("E-CFG-07", ("admin", key), "needs client certificates", do="add tls with client_ca, or remove it")
+        if isinstance(tls, dict):
+            self._check_policy_keys(("admin", "tls"), tls)
 
     def _check_listener_keys(self, path: Path, table: dict[str, Any]) -> None:
         tls = table.get("tls", {})
@@ -206,13 +214,16 @@ class _Reading:
         names = tls.get("names", [])
         policies = [((*path, "tls"), tls), *_tables({"names": names}, "names", (*path, "tls"))]
         for below, policy in policies:
-            for key in ("client_certificate", "crl"):
-                if key in policy and "client_ca" not in policy:
-                    self.report("E-CFG-07", (*below, key), "cannot be checked without client_ca", do="add client_ca")
-            if "crl_check" in policy and "crl" not in policy:
-                self.report("E-CFG-07", (*below, "crl_check"), "belongs to crl", do="add crl, or remove it")
+            self._check_policy_keys(below, policy)
         if "owners" in table and not any("client_ca" in policy for _, policy in policies):
             self.report("E-CFG-07", (*path, "owners"), "needs client certificates", do="add tls with client_ca, or remove owners")
+
+    def _check_policy_keys(self, path: Path, policy: dict[str, Any]) -> None:
+        for key in ("client_certificate", "crl"):
+            if key in policy and "client_ca" not in policy:
+                self.report("E-CFG-07", (*path, key), "cannot be checked without client_ca", do="add client_ca")
+        if "crl_check" in policy and "crl" not in policy:
+            self.report("E-CFG-07", (*path, "crl_check"), "belongs to crl", do="add crl, or remove it")
 
     def _check_route_keys(self, path: Path, table: dict[str, Any]) -> None:
         given = {key for key, value in table.items() if value not in ({}, [], False)}
@@ -259,6 +270,15 @@ class _Reading:
     def _routes(self, config: Config) -> list[tuple[Path, Route]]:
         return [(("routes", place), route) for place, route in zip(self._places, config.routes, strict=True)]
 
+    def _check_admin_from_afar(self, admin: Admin) -> None:
+        what = "can be reached from other machines"
+        if admin.tls is None and not admin.plain_http:
+            do = "add tls, use 127.0.0.1 or a socket, or say plain_http = true where something else encrypts"
+            self.report("E-CFG-07", ("admin", "address"), f"{what} without TLS", do=do)
+        if not (admin.token_file or admin.viewer_token_file or admin.operators or admin.viewers):
+            do = "use 127.0.0.1 or a socket, or add token_file, or operators by their certificates"
+            self.report("E-CFG-07", ("admin", "address"), f"{what} by anybody", do=do)
+
     def _check_overlaps(self, config: Config) -> None:
         routes = self._routes(config)
         for first_place, second_place in _meeting(config.routes):
@@ -275,11 +295,8 @@ class _Reading:
             self.report(
                 "E-CFG-07", ("metrics", "address"), "can be reached from other machines", do="use 127.0.0.1, or insecure_public = true"
             )
-        admin = config.admin
-        if admin is not None and admin.address is not None and not admin.address.loopback and admin.token_file is None:
-            self.report(
-                "E-CFG-07", ("admin", "address"), "can be reached from other machines", do="use 127.0.0.1 or a socket, or add token_file"
-            )
+        if config.admin is not None and config.admin.address is not None and not config.admin.address.loopback:
+            self._check_admin_from_afar(config.admin)
         for name, listener in config.listeners.items():
             if listener.tls is not None:
                 self._check_server_names(("listeners", name, "tls", "names"), listener.tls)
@@ -481,6 +498,7 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
         ("log", 1): Log,
         ("metrics", 1): Metrics,
         ("admin", 1): Admin,
+        ("admin", 2): AdminTls,
         ("listeners", 2): Listener,
         ("listeners", 3): ListenerTls,
         ("listeners", 5): TlsName,

@@ -28,19 +28,21 @@ from starlette.routing import Route
 from telegram_router.config import Address
 from telegram_router.errors import CODES, RouterError
 from telegram_router.ops import answers, operations, survey
+from telegram_router.ops.access import Access, Known
 from telegram_router.ops.logs import Log
 from telegram_router.ops.operations import LARGEST_BODY, OPERATIONS, Operation
-from telegram_router.ops.server import Caller, admit, listening, listening_at, remove
+from telegram_router.ops.server import Caller, Door, admit, listening, listening_at, remove
 from telegram_router.ops.shown_config import shown
 from telegram_router.ops.survey import Subject
-from telegram_router.ops.tokens import is_token
-from telegram_router.routing import Service
+from telegram_router.routing import Listener, Service, halting
 from telegram_router.routing.backends import Admin, Backend
 from telegram_router.wire import parting
+from telegram_router.wire.listeners import Acceptor
+from telegram_router.wire.tls_errors import TlsError
 
 WRITE_TIMEOUT_MS = 10_000
 READ_ON = 4 * 1024 * 1024  # of a body that is too large: who still sends does not read the refusal
-STATUS = {"E-ADM-01": 404, "E-ADM-02": 400, "E-ADM-03": 401, "E-ADM-04": 403, "E-ADM-05": 409}
+STATUS = {"E-ADM-01": 404, "E-ADM-02": 400, "E-ADM-03": 401, "E-ADM-04": 403, "E-ADM-05": 409, "E-ADM-08": 403}
 
 T = TypeVar("T")
 
@@ -56,7 +58,7 @@ class Refusal(RouterError):
 async def serve_admin(
     place: Address | Path,
     subject: Subject,
-    token: Callable[[], str | None],
+    access: Callable[[], Access],
     log: Log,
     *,
     task_status: trio.TaskStatus[Address | Path] = trio.TASK_STATUS_IGNORED,
@@ -65,32 +67,37 @@ async def serve_admin(
     if isinstance(place, Address):
         with await listening(place, "the admin address", WRITE_TIMEOUT_MS) as sock:
             task_status.started(Address(*sock.getsockname()[:2]))
-            await _serve(sock, subject, token, log, place.host)
+            await _serve(sock, subject, access, log, place.host)
     else:
         with listening_at(place) as sock:
             inode = os.stat(place).st_ino
             try:
                 task_status.started(place)
-                await _serve(sock, subject, token, log, "")
+                await _serve(sock, subject, access, log, "")
             finally:
                 remove(place, inode)
 
 
-async def _serve(sock: socket.socket, subject: Subject, token: Callable[[], str | None], log: Log, host: str) -> None:
+async def _serve(sock: socket.socket, subject: Subject, access: Callable[[], Access], log: Log, host: str) -> None:
+    def failed(caller: str, error: TlsError) -> None:
+        log.warning("connection_failed", code=error.code, connection="admin", peer=caller, **error.parts())
+
     async with trio.open_nursery() as nursery:  # of orders that take their time
-        await admit(sock, Api(subject, token, log, nursery, host).application(), log.bug)
+        door = Door(log.bug, lambda: access().tls, failed)
+        await admit(sock, Api(subject, access, log, nursery, host).application(), door)
 
 
 class Api:
     """The operations of the table, each as a method of its name."""
 
-    def __init__(self, subject: Subject, token: Callable[[], str | None], log: Log, nursery: trio.Nursery, host: str = "") -> None:
+    def __init__(self, subject: Subject, access: Callable[[], Access], log: Log, nursery: trio.Nursery, host: str = "") -> None:
         self._subject = subject
-        self._token = token
+        self._access = access
         self._log = log
         self._nursery = nursery
         self._reading = trio.Lock()  # one list at a time: the steps of many would follow each other without a turn of the hub between
         self._host = host
+        self._parting: dict[str, trio.CancelScope] = {}  # listeners whose sessions leave
 
     def application(self) -> Starlette:
         routes = [Route(row.path, partial(self._answer, row), methods=[row.method]) for row in OPERATIONS]
@@ -104,7 +111,7 @@ class Api:
         except ClientDisconnect:
             return Response(status_code=400)  # that nobody reads
         except Refusal as refusal:
-            self._log.warning("operator_refused", code=refusal.code, who=request.scope["caller"].name, operation=row.name)
+            self._log.warning("operator_refused", code=refusal.code, who=self._who(request), operation=row.name)
             return _refusal(refusal)
         well = not isinstance(carried_out, answers.Condition) or carried_out.ok
         return _json(carried_out, 200 if well else 503)
@@ -120,17 +127,27 @@ class Api:
 
     def _admit(self, row: Operation, request: Request) -> None:
         caller: Caller = request.scope["caller"]
-        if caller.local or row.public:
+        if row.public:
             return
-        if not _names_this_host(request.headers.get("host", ""), self._host):
+        if not caller.local and not caller.tls and not _names_this_host(request.headers.get("host", ""), self._host):
             raise Refusal("E-ADM-04", "the request names another host, as that of a web page would")
-        token = self._token()
-        if token is not None and not is_token(token, request.headers.get("authorization", "")):
+        if row.order and not _same_origin(request):
+            raise Refusal("E-ADM-04", "the order comes from the page of another site")
+        known = self._known(request)
+        if known is None:
             raise Refusal("E-ADM-03", "the token is missing or wrong")
+        if row.order and known.role != "operator":
+            raise Refusal("E-ADM-08", f"{known.who} may look, and give no orders")
+
+    def _known(self, request: Request) -> Known | None:
+        caller: Caller = request.scope["caller"]
+        if caller.local:
+            return Known("operator", caller.name)
+        return self._access().known(caller.name, caller.certificate, request.headers.get("authorization", ""))
 
     def _who(self, request: Request) -> str:
-        caller: Caller = request.scope["caller"]
-        return caller.name if caller.local or self._token() is None else f"token from {caller.name}"
+        known = self._known(request)
+        return known.who if known is not None else request.scope["caller"].name
 
     # --- what is asked
 
@@ -209,22 +226,79 @@ class Api:
         return answers.Returned(service.name, before, after)
 
     async def drain_listener(self, request: Request, order: answers.ListenerOrder) -> answers.ListenerDrained:
-        name = request.path_params["listener"]
-        door = self._subject.acceptors().get(name)
-        if door is None:
-            raise Refusal("E-ADM-01", "there is no listener of this name", do=_known(self._subject.acceptors()))
+        name, door = self._door(request)
         if not door.accepting:
             raise Refusal("E-ADM-05", "the listener is drained already, or the router stops", do="look at its sessions in the status")
         patience = self._subject.config().drain if order.patience_s is None else order.patience_s
         count = len(parting.sessions_of(self._subject.hub, name))
         door.give_away().close()  # who has knocked already is let in, and leaves with the others
-        self._nursery.start_soon(self._part, name, order.over_s, patience)
+        self._parting[name] = trio.CancelScope()
+        self._nursery.start_soon(self._part, name, order.over_s, patience, self._parting[name])
         self._record(request, "drain_listener", {"accepting": True}, {"accepting": False}, listener=name)
         return answers.ListenerDrained(name, count, order.over_s, patience)
 
-    async def _part(self, listener: str, over: float, patience: float) -> None:
-        await parting.part(self._subject.hub, listener, over, patience)
-        self._log.info("listener_drained", listener=listener)
+    async def _part(self, listener: str, over: float, patience: float, scope: trio.CancelScope) -> None:
+        with scope:
+            await parting.part(self._subject.hub, listener, over, patience)
+            self._log.info("listener_drained", listener=listener)
+
+    async def open_listener(self, request: Request, _order: answers.NoOrder) -> answers.ListenerOpened:
+        name, door = self._door(request)
+        if not self._subject.ready:
+            raise Refusal("E-ADM-05", "the router is starting or stopping", do="send it again when GET /readyz says so")
+        if door.accepting:
+            raise Refusal("E-ADM-05", "the listener accepts sessions already", do="see its address in the status")
+        try:
+            self._subject.reopen(name)
+        except RouterError as error:
+            raise Refusal("E-ADM-05", error.what, do=error.do) from None
+        if name in self._parting:
+            self._parting.pop(name).cancel()
+        count = len(parting.sessions_of(self._subject.hub, name))
+        self._record(request, "open_listener", {"accepting": False}, {"accepting": True}, listener=name)
+        host, port = door.address
+        return answers.ListenerOpened(name, str(Address(host, port)), count)
+
+    def _door(self, request: Request) -> tuple[str, Acceptor]:
+        name = request.path_params["listener"]
+        door = self._subject.acceptors().get(name)
+        if door is None:
+            raise Refusal("E-ADM-01", "there is no listener of this name", do=_known(self._subject.acceptors()))
+        return name, door
+
+    async def switch_message(self, request: Request, order: answers.MessageOrder) -> answers.MessageSwitched:
+        message = request.path_params["message"]
+        place = self._place(order)
+        if order.state == "off" or (place, message) not in self._subject.switch.halted:
+            self._check_message(place, message)
+
+        was = await self._inside(lambda _: halting.halt(self._subject.switch, place, message, off=order.state == "off"))
+        before: answers.MessageState = "off" if was else "on"
+        self._record(request, "switch_message", {"state": before}, {"state": order.state}, message=message, at=place or "everywhere")
+        return answers.MessageSwitched(message, order.listener, order.service, order.state, before)
+
+    @staticmethod
+    def _place(order: answers.MessageOrder) -> str:
+        if order.listener is not None and order.service is not None:
+            raise Refusal("E-ADM-02", "the order names a listener and a service", do="name one of them, or none for everywhere")
+        if order.listener is not None:
+            return f"listener.{order.listener}"
+        return f"service.{order.service}" if order.service is not None else halting.EVERYWHERE
+
+    def _check_message(self, place: str, message: str) -> None:
+        """It must be a request of a spec that is spoken at the place."""
+        switch = self._subject.switch
+        places: dict[str, Listener | Service] = {f"listener.{name}": each for name, each in switch.listeners.items()}
+        places |= {f"service.{name}": each for name, each in switch.services.items()}
+        if place and place not in places:
+            raise Refusal("E-ADM-01", f"there is no {place.replace('.', ' ', 1)}", do=_known(places))
+        parties = [places[place]] if place else list(places.values())
+        found = [party.spec.messages[message] for party in parties if message in party.spec.messages]
+        if not found:
+            known = [each.name for each in parties[0].spec.messages.values() if each.kind != "reply"]
+            raise Refusal("E-ADM-01", "no spec that is spoken there has a message of this name", do=_known(known))
+        if all(each.kind == "reply" for each in found):
+            raise Refusal("E-ADM-02", "this is a reply: who asked is waiting for it", do="switch its request off")
 
     async def reload(self, request: Request, order: answers.ReloadOrder) -> answers.Reloaded:
         if not self._subject.ready:
@@ -283,6 +357,14 @@ def _known(names: Any) -> str:
 
 def _standing(backend: Backend) -> dict[str, Any]:
     return {"state": backend.admin.value, "weight": backend.weight}
+
+
+def _same_origin(request: Request) -> bool:
+    """False for what a browser says that another site's page has made it send."""
+    origin = request.headers.get("origin")
+    if origin is not None and origin.partition("://")[2].lower() != request.headers.get("host", "").lower():
+        return False
+    return request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
 
 
 def _names_this_host(header: str, own: str) -> bool:

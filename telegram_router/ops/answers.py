@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+MessageState = Literal["on", "off"]
 AdminState = Literal["ready", "drain", "maint"]
 
 
@@ -29,6 +30,8 @@ class Condition(Answer):
 
 
 class ListenerSeen(Answer):
+    """`changed` names what an order made differ from the configuration file; `halted` are messages switched off here."""
+
     name: str
     address: str
     spec: str
@@ -43,6 +46,8 @@ class ListenerSeen(Answer):
     bytes_received: int
     bytes_sent: int
     refused: dict[str, int]
+    halted: list[str]
+    changed: list[str]
 
 
 class BackendSeen(Answer):
@@ -63,7 +68,8 @@ class BackendSeen(Answer):
 
 
 class ServiceSeen(Answer):
-    """`latency_counts[i]` are answers that took less than 2**i microseconds and no less than half of it."""
+    """`latency_counts[i]` are answers that took less than 2**i microseconds and no less than half of it; `halted` are messages
+    switched off here."""
 
     name: str
     kind: Literal["telegram", "http", "handler"]
@@ -79,6 +85,7 @@ class ServiceSeen(Answer):
     delivery_unknown: int
     latency_seconds: float
     latency_counts: list[int]
+    halted: list[str]
     backends: list[BackendSeen]
 
 
@@ -91,6 +98,14 @@ class RouteSeen(Answer):
     fields: list[str]
     answered: int
     failed: dict[str, int]
+
+
+class MessageHalted(Answer):
+    """A message that an order switched off, which no configuration file does. Without listener and service: everywhere."""
+
+    message: str
+    listener: str | None
+    service: str | None
 
 
 class Status(Answer):
@@ -107,6 +122,7 @@ class Status(Answer):
     listeners: list[ListenerSeen]
     services: list[ServiceSeen]
     routes: list[RouteSeen]
+    halted: list[MessageHalted]
 
 
 class SessionSeen(Answer):
@@ -219,6 +235,22 @@ class ListenerDrained(Answer):
     patience_s: float
 
 
+class ListenerOpened(Answer):
+    """`sessions` are those of before that stay."""
+
+    name: str
+    address: str
+    sessions: int
+
+
+class MessageSwitched(Answer):
+    message: str
+    listener: str | None
+    service: str | None
+    state: MessageState
+    before: MessageState
+
+
 class Problem(Answer):
     """What is wrong with a file, or hardly meant. `line` counts from 1; 0 when there is none."""
 
@@ -261,6 +293,14 @@ class ListenerOrder(Struct, frozen=True, forbid_unknown_fields=True):
 
     over_s: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
     patience_s: Annotated[float, Meta(ge=0, le=86_400)] | None = None
+
+
+class MessageOrder(Struct, frozen=True, forbid_unknown_fields=True):
+    """`off`: requests of the message that come from there, or would go there, are refused with E-RTE-06. At most one of both places."""
+
+    state: MessageState
+    listener: str | None = None
+    service: str | None = None
 
 
 class ReloadOrder(Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,7 +16,7 @@ LARGEST_BODY = 16 * 1024
 
 @dataclass(frozen=True)
 class Operation:
-    """One row. `name` is the method of the API that carries it out; `public` ones need no token."""
+    """One row. `name` is the method of the API that carries it out; `public` ones need no token; `order`: for operators only."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -25,6 +25,10 @@ class Operation:
     answer: type | None  # None: any JSON object
     body: type | None = None
     public: bool = False
+
+    @property
+    def order(self) -> bool:
+        return self.method == "POST"
 
     @property
     def parameters(self) -> list[str]:
@@ -65,6 +69,22 @@ OPERATIONS = (
     ),
     Operation(
         "POST",
+        "/listeners/{listener}/open",
+        "open_listener",
+        "Accepts sessions again at a listener that was drained; those that are still there stay.",
+        answers.ListenerOpened,
+        answers.NoOrder,
+    ),
+    Operation(
+        "POST",
+        "/messages/{message}",
+        "switch_message",
+        "Switches a message off, so that its requests are refused, or on again: everywhere, or at one listener or service.",
+        answers.MessageSwitched,
+        answers.MessageOrder,
+    ),
+    Operation(
+        "POST",
         "/reload",
         "reload",
         "Reads the configuration file anew and goes on by it; with a problem in it everything stays as it is.",
@@ -78,6 +98,12 @@ OPERATIONS = (
 )  # fmt: skip
 
 
+SCHEMES = {
+    "token": {"type": "http", "scheme": "bearer", "description": "The token of operators or of viewers. Viewers give no orders."},
+    "certificate": {"type": "mutualTLS", "description": "A client certificate with a name of `operators` or `viewers`."},
+}
+
+
 def document() -> dict[str, Any]:
     """OpenAPI 3.1 of the table."""
     types = [each for row in OPERATIONS for each in (row.answer, row.body) if each is not None]
@@ -89,7 +115,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "telegram_router admin API", "version": __version__},
         "paths": paths,
-        "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "components": {"schemas": schemas, "securitySchemes": SCHEMES},
     }
 
 
@@ -97,7 +123,7 @@ def _operation(row: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": row.name,
         "summary": row.summary,
-        "security": [] if row.public else [{}, {"token": []}],
+        "security": [] if row.public else [{}, {"token": []}, {"certificate": []}],
         "responses": {"200": _content("It is done." if row.method == "POST" else "What was asked for.", row.answer)},
     }
     if row.parameters:

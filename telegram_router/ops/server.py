@@ -5,11 +5,13 @@
 # 1. So many connections are served at a time, and none for longer than PATIENCE; further ones wait in the kernel.
 # 2. A Unix socket is made with mode 0600. What lies at its path is replaced only if it is a socket that nobody answers on.
 # 3. A fault of a request or of the server is told; it never ends the router.
+# 4. With TLS nothing is read before the handshake is over, which has its own share of the connection's time.
 
 from __future__ import annotations
 
 import os
 import socket
+import ssl
 import stat
 import struct
 import sys
@@ -28,9 +30,11 @@ from hypercorn.trio.worker_context import WorkerContext
 from telegram_router.config import Address
 from telegram_router.errors import RouterError
 from telegram_router.ops.logs import leaves
+from telegram_router.wire.tls_errors import TlsError, tls_error
 
 READ_TIMEOUT = 10
 AT_ONCE = 32  # connections of the admin API
+HANDSHAKE = 3.0  # seconds for that of TLS
 SILENCE = 1  # seconds for which a connection may be without a whole head of a request
 PATIENCE = 10.0  # seconds from a connection to the end of its answer
 LARGEST_HEAD = 16 * 1024
@@ -47,6 +51,16 @@ class Caller(NamedTuple):
 
     name: str
     local: bool  # came by the Unix socket
+    tls: bool = False
+    certificate: tuple[str, ...] = ()  # DNS and URI names of the verified one
+
+
+class Door(NamedTuple):
+    """How requests are let in."""
+
+    on_bug: OnBug
+    tls: Callable[[], ssl.SSLContext | None] = lambda: None  # asked for each connection: a renewed certificate is used at once
+    on_failed_handshake: Callable[[str, TlsError], None] = lambda caller, error: None
 
 
 # --- sockets
@@ -162,42 +176,77 @@ class _ServerLog(ServerLogger):
 # --- the door
 
 
-async def admit(sock: socket.socket, application: Any, on_bug: OnBug) -> None:
-    """Serve an ASGI application on a listening socket for ever. Each request's scope holds its `caller`."""
-    door = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+async def admit(sock: socket.socket, application: Any, door: Door) -> None:
+    """Serve an ASGI application on a listening socket for ever. Each request's scope holds its `caller`, and its `patience`:
+    who answers bit by bit calls it after each bit that was taken."""
+    accepting = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
     places = trio.Semaphore(AT_ONCE)
-    tell = partial(_unless_gone, on_bug)
-    config = settings(tell)
+    door = door._replace(on_bug=partial(_unless_gone, door.on_bug))
+    config = settings(door.on_bug)
     config.keep_alive_timeout = SILENCE
     async with trio.open_nursery() as nursery:
         while True:
             await places.acquire()
             try:
-                stream = await door.accept()
+                stream = await accepting.accept()
             except OSError:
                 places.release()
                 await trio.sleep(PAUSE_WHEN_OUT_OF_FILES)
                 continue
-            nursery.start_soon(_serve, stream, application, config, tell, places)
+            nursery.start_soon(_serve, stream, application, config, door, places)
 
 
-async def _serve(stream: trio.SocketStream, application: Any, config: ServerConfig, on_bug: OnBug, places: trio.Semaphore) -> None:
+async def _serve(stream: trio.SocketStream, application: Any, config: ServerConfig, door: Door, places: trio.Semaphore) -> None:
     # hypercorn's own `serve` says neither how many connections there may be nor who is at the other end of one.
     try:
         caller = caller_of(stream.socket)
+        patience = _Patience()
 
         async def known(scope: Any, receive: Any, send: Any) -> None:
-            await application({**scope, "caller": caller}, receive, send)
+            await application({**scope, "caller": caller, "patience": patience.again}, receive, send)
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_cut_off, stream, nursery.cancel_scope)
-            await TCPServer(ASGIWrapper(known), config, WorkerContext(None), {}, stream).run()  # type: ignore[arg-type]
+            nursery.start_soon(_cut_off, stream, patience, nursery.cancel_scope)
+            context = None if caller.local else door.tls()
+            inside: Any = stream
+            if context is not None:
+                inside, caller = await _shake_hands(stream, context, caller, door)
+            if inside is not None:
+                await TCPServer(ASGIWrapper(known), config, WorkerContext(None), {}, inside).run()
             nursery.cancel_scope.cancel()
     except Exception as error:
-        on_bug(error)
+        door.on_bug(error)
     finally:
         places.release()
         await trio.aclose_forcefully(stream)
+
+
+async def _shake_hands(
+    stream: trio.SocketStream, context: ssl.SSLContext, caller: Caller, door: Door
+) -> tuple[trio.SSLStream[trio.SocketStream] | None, Caller]:
+    """The stream inside TLS, and what is known of the caller then; None when it does not come to that."""
+    inside = trio.SSLStream(stream, context, server_side=True, https_compatible=True)
+    with trio.move_on_after(HANDSHAKE):
+        try:
+            await inside.do_handshake()
+        except trio.BrokenResourceError as error:
+            if isinstance(error.__cause__, ssl.SSLError):
+                door.on_failed_handshake(caller.name, tls_error(error.__cause__, "server"))
+            return None, caller
+        certificate: Any = inside.getpeercert() or {}
+        names = tuple(str(value) for kind, value in certificate.get("subjectAltName", ()) if kind in ("DNS", "URI"))
+        return inside, caller._replace(tls=True, certificate=names)
+    return None, caller
+
+
+class _Patience:
+    """How long a connection may go on."""
+
+    def __init__(self) -> None:
+        self.again()
+
+    def again(self) -> None:
+        self.end = trio.current_time() + PATIENCE
 
 
 def _unless_gone(on_bug: OnBug, error: BaseException) -> None:
@@ -206,10 +255,11 @@ def _unless_gone(on_bug: OnBug, error: BaseException) -> None:
         on_bug(error)
 
 
-async def _cut_off(stream: trio.SocketStream, scope: trio.CancelScope) -> None:
+async def _cut_off(stream: trio.SocketStream, patience: _Patience, scope: trio.CancelScope) -> None:
     """The end of a connection's time, or of the router: a write that nobody reads would not hear of it otherwise."""
     try:
-        await trio.sleep(PATIENCE)
+        while (end := patience.end) > trio.current_time():  # noqa: ASYNC110 - it is moved on while this sleeps
+            await trio.sleep_until(end)
     finally:
         try:
             stream.socket.shutdown(socket.SHUT_RDWR)

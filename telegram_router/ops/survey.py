@@ -53,6 +53,7 @@ class Subject:
     log_lines_dropped: Callable[[], int]
     started: Callable[[], bool]
     reload: Callable[[bool], Awaitable[Mapping[str, Any]]]  # a dry run? Returns what an answers.Reloaded holds
+    reopen: Callable[[str], None]  # have a drained listener accept again. Raises RouterError E-CFG-09
     began: float = field(default_factory=time.time)
 
     @property
@@ -104,7 +105,14 @@ async def status(subject: Subject) -> answers.Status:
         listeners=listeners,
         services=services,
         routes=routes,
+        halted=[halted(place, message) for place, message in switch.halted],
     )
+
+
+def halted(place: str, message: str) -> answers.MessageHalted:
+    """A message that is switched off at a place, as `routing.halting` names it."""
+    kind, _, name = place.partition(".")
+    return answers.MessageHalted(message, name if kind == "listener" else None, name if kind == "service" else None)
 
 
 def _party(origin: Origin) -> str:
@@ -130,6 +138,8 @@ def _listener(listener: Listener, subject: Subject, config: Config) -> answers.L
         bytes_received=listener.bytes_in,
         bytes_sent=listener.bytes_out,
         refused=dict(listener.refused),
+        halted=sorted(listener.halted),
+        changed=["accepting"] if subject.ready and not acceptor.accepting else [],
     )
 
 
@@ -181,6 +191,7 @@ def _service(service: Service, backends: list[answers.BackendSeen], failed: int)
         delivery_unknown=service.unknown,
         latency_seconds=service.latency_sum,
         latency_counts=list(service.latency),
+        halted=sorted(service.halted),
         backends=backends,
     )
 

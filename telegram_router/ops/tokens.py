@@ -1,4 +1,4 @@
-"""The token of the admin API: read from a file that nobody else may read, compared in constant time."""
+"""Tokens of the admin API: read from files that nobody else may read, compared in constant time."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from telegram_router.errors import CODES, ConfigError, ConfigProblem
 LEAST = 16  # characters
 
 
-def read_token(path: Path) -> str:
+def read_token(path: Path, key: str = "admin.token_file") -> str:
     """The token in a file, blanks around it left out. Raises ConfigError E-CFG-01, E-CFG-04 or E-CFG-14."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         token = path.read_text(encoding="ascii").strip()
     except OSError as error:
-        raise _wrong(path, "E-CFG-01", error.strerror or "cannot be read") from None
+        raise _wrong(path, key, "E-CFG-01", error.strerror or "cannot be read") from None
     except UnicodeDecodeError:
         token = ""
     if mode & 0o077:
-        raise _wrong(path, "E-CFG-14", f"mode is {mode:04o}: others than the owner have access", "mode 0600 or 0400")
+        raise _wrong(path, key, "E-CFG-14", f"mode is {mode:04o}: others than the owner have access", "mode 0600 or 0400")
     if len(token) < LEAST or not re.fullmatch(r"[!-~]+", token):
-        raise _wrong(path, "E-CFG-04", "holds no token", f"at least {LEAST} printable ASCII characters, none of them blank")
+        raise _wrong(path, key, "E-CFG-04", "holds no token", f"at least {LEAST} printable ASCII characters, none of them blank")
     return token
 
 
-def _wrong(path: Path, code: str, what: str, expected: str = "") -> ConfigError:
-    return ConfigError([ConfigProblem(code, str(path), 0, "admin.token_file", what, expected, CODES[code].do)])
+def _wrong(path: Path, key: str, code: str, what: str, expected: str = "") -> ConfigError:
+    return ConfigError([ConfigProblem(code, str(path), 0, key, what, expected, CODES[code].do)])
 
 
 def is_token(token: str, header: str) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from telegram_router.routing.balance import Balance
 from telegram_router.routing.exchange import Lane
+from telegram_router.routing.halting import spread
 from telegram_router.routing.limits import Limit
 from telegram_router.routing.peers import Listener, ListenerPolicy, Peer, Service, ServicePolicy
 from telegram_router.routing.routes import Entry, RouteTable, place_of
@@ -74,6 +75,7 @@ def carry_out(switch: Switch, change: Change, now: float) -> Parted:
     parties: list[Party] = [*switch.listeners.values(), *switch.services.values()]
     for party in parties:
         reroute(party, change.tables.get(party) or RouteTable(party.spec, ()), referred)
+    spread(switch)
     for name in change.service_terms:
         switch.elect(switch.services[name], now)
     return parted

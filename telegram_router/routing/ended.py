@@ -61,6 +61,7 @@ RESULT_OF_CODE = {
     "E-RTE-02": "no_route",
     "E-RTE-04": "forbidden",
     "E-RTE-05": "nobody_connected",
+    "E-RTE-06": "line_closed",
     "E-TXN-01": "unmatched_reply",
     "E-TXN-02": "no_route",
     "E-TXN-03": "line_closed",

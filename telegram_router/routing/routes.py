@@ -177,6 +177,7 @@ class Entry:
     limits     what its requests are counted against
     untracked  a one-way telegram to another telegram peer: no register knows it, nothing will answer it
     deep       rules on bodies that come before its route: which entry it really has, its body says (`Origin.look_inside`)
+    halted     an operator has switched the message off: its requests are refused
     count, ok  telegrams met and exchanges answered since the origin last added them up
     """
 
@@ -188,6 +189,7 @@ class Entry:
         "deep",
         "fails",
         "full",
+        "halted",
         "high",
         "lane",
         "limits",
@@ -217,13 +219,18 @@ class Entry:
         self.full = bool(route and route.full)
         single = message.reply is not None and message.reply.kind == "one" and not self.full
         self.reply = message.reply.message if single else None
-        usual = message.kind == "request" and not deep
-        self.plain = usual and self.reply is not None and getattr(self.target, "pipes", False)
-        self.calls = usual and self.full and getattr(self.target, "exclusive", False)
+        self.halt(off=False)
         self.untracked = message.kind == "oneway" and getattr(self.target, "pipes", True)
         self.limits: Sequence[Limit] = ()
         self.count = 0
         self.ok = 0
+
+    def halt(self, *, off: bool) -> None:
+        """Whether the message is switched off; if it is, its requests take the general way, which refuses them."""
+        asks = self.message.kind == "request" and not self.deep and not off
+        self.halted = off
+        self.plain = asks and self.reply is not None and getattr(self.target, "pipes", False)
+        self.calls = asks and self.full and getattr(self.target, "exclusive", False)
 
 
 Reading: TypeAlias = tuple[
@@ -246,6 +253,7 @@ class Origin:
         self.name = name
         self.spec = spec
         self.limits: Sequence[Limit] = ()  # set before the routes
+        self.halted: frozenset[str] = frozenset()  # messages that are switched off here
         self.trouble = trouble or {}  # header fields of answers whose values count against a backend
         self.header_end = spec.framing.prefix + spec.header_size  # a shorter frame has no whole header
         self.routes = routes
@@ -347,8 +355,20 @@ class Origin:
             entry = Entry(message, route, self.routes.targets.index(route.target) if route else 0, fails=fails, deep=deep)
             if route is not None:
                 entry.limits = tuple(each for each in self.limits if not each.services or route.target.name in each.services)
+                entry.halt(off=self._halts(entry))
             self._entries[key] = entry
         return entry
+
+    def _halts(self, entry: Entry) -> bool:
+        """Whether the message of an entry is switched off where it comes from or where it goes."""
+        there: Origin = getattr(entry.target, "listener", entry.target)
+        return entry.message.name in self.halted or entry.message.name in there.halted
+
+    def tell_entries(self) -> None:
+        """What is switched off has changed."""
+        for entry in self._entries.values():
+            if entry.route is not None:
+                entry.halt(off=self._halts(entry))
 
     def tells_trouble(self, frame: bytes) -> bool:
         """Whether an answer says that the system behind it is in trouble; a refusal for business reasons is none."""

@@ -42,6 +42,7 @@ class Switch:
         self.services: dict[str, Service] = {}
         self.parting: list[Service | Listener] = []  # no longer configured; what they have open goes on
         self.draining = False
+        self.halted: dict[tuple[str, str], None] = {}  # what an operator has switched off: (place, message)
         self.dirty: list[Peer] = []  # peers whose outbox is no longer empty
         self.resumed: list[Peer] = []  # paused peers that got room
         self.commands: list[Call | Close | Grow] = []
@@ -458,7 +459,7 @@ class Switch:
         target = entry.target
         group = peer.group
         spec = group.spec
-        if target is None or self.draining:
+        if target is None or self.draining or entry.halted:
             self._no_target(peer, frame, entry)
             return
         owner = frame[spec.owner] if spec.owner is not None else None
@@ -980,8 +981,10 @@ class Switch:
     def _no_target(self, peer: Peer, frame: bytes, entry: Entry) -> None:
         if entry.target is None and isinstance(peer.group, Service):
             self._strange(peer, frame, entry.message.name)
+        elif entry.target is None:
+            self._refuse(peer, frame, "E-RTE-01", entry.message.name)
         else:
-            self._refuse(peer, frame, "E-RTE-01" if entry.target is None else "E-LIM-04", entry.message.name)
+            self._refuse(peer, frame, "E-LIM-04" if self.draining else "E-RTE-06", entry.message.name)
 
     def _strange(self, peer: Peer, frame: bytes, message: str = "") -> None:
         """A host asks and no route takes it. It is not answered: a line that expects only answers might misread ours."""

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from telegram_router.errors import Delivery
 from telegram_router.routing import Audience, Call, Ended, Kind, Listener, ListenerPolicy, Route, RouteTable, Switch
 from telegram_router.routing.exchange import Exchange, Lane, Register
+from telegram_router.routing.halting import EVERYWHERE, halt
 from telegram_router.routing.limits import Limit, part
 
 WIDTH = 2
@@ -46,6 +47,12 @@ steps = st.lists(
         st.tuples(st.just("tick"), st.sampled_from([0.1, 0.7, 3.0, 6.0, 30.0])),
         st.tuples(st.just("die"), st.integers(0, 9)),
         st.tuples(st.just("join"), st.sampled_from(["session", "transfer", "other"])),
+        st.tuples(
+            st.just("halt"),
+            st.sampled_from([EVERYWHERE, "listener.branches", "service.transfer"]),
+            st.sampled_from(["ask.request", "letter"]),
+            st.booleans(),
+        ),
     ),
     max_size=25,
 )
@@ -125,6 +132,9 @@ class Played:
     def die(self, who: int) -> None:
         if len(self.alive) > 2:
             self.alive.pop(who % len(self.alive)).dies()
+
+    def halt(self, place: str, message: str, off: bool) -> None:
+        halt(self.talk.switch, place, message, off=off)
 
     def state(self) -> dict[str, Any]:
         """All that there is to see, in names and bytes."""
