@@ -51,7 +51,7 @@ def large(sessions: int = 2_000, backends: int = 200) -> tuple[Subject, dict[int
         for one in range(3):
             unlike = frame[: place.start] + b"%06d" % (number * 3 + one) + frame[place.stop :]
             switch.receive(connection.peer, [unlike], number / 100)
-    hub = SimpleNamespace(connections=connections, unanswered=0, containments=0, slow_steps=0, clock=lambda: 100.0)
+    hub = SimpleNamespace(connections=connections, leaving=False, unanswered=0, containments=0, slow_steps=0, clock=lambda: 100.0)
     acceptor = SimpleNamespace(accepting=True, address=("127.0.0.1", 9001), open=sessions, total=sessions, turned_away=0)
     config = SimpleNamespace(listeners={}, services={})
     subject = Subject(switch, hub, lambda: config, lambda: {"branches": acceptor}, dict, lambda: 0, lambda: True, None, None)  # type: ignore[arg-type, return-value]
