@@ -1,8 +1,8 @@
 """ISO 8583 behind a binary length of two bytes that counts what follows: an ASCII header, the rest as it is.
 
 The header is the one of BASE24 links: the letters ISO, nine digits, message type, the first bitmap in sixteen hexadecimal digits.
-The data elements behind it are not looked at, so no field at a fixed place pairs a reply with its request: this spec cuts,
-shows and converts, and a line that is routed by it needs a host that answers in order.
+The data elements behind it are not looked at, so no field at a fixed place pairs a reply with its request: services that speak
+this spec over telegram links are `mode = "fifo"`, if the host answers in order, or `mode = "exclusive"`.
 """
 
 from construct import Struct

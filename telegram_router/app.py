@@ -16,7 +16,7 @@ import trio
 from telegram_router import __version__
 from telegram_router import plan as planning
 from telegram_router.assembly import build_switch
-from telegram_router.config import Address, Admin, Config
+from telegram_router.config import Address, Admin, Config, TelegramService
 from telegram_router.counts import families
 from telegram_router.doors import Doors
 from telegram_router.ops import logs
@@ -233,6 +233,7 @@ class Router:
         """No deadline can come up sooner than this after the ticker has looked."""
         services = self.plan.config.services.values()
         times = [each for service in services for each in (service.timeout, service.pending_timeout)]
+        times += [each.poison_grace for each in services if isinstance(each, TelegramService) and each.poison_grace]
         return min([*times, *(listener.timeout for listener in self.plan.config.listeners.values())])
 
     def collect(self) -> Iterator[Family]:

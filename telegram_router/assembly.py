@@ -15,7 +15,7 @@ from telegram_router.config import HandlerService, Health, HttpService, Limit, S
 from telegram_router.config import Listener as ListenerSettings
 from telegram_router.config import Route as RouteSettings
 from telegram_router.plan import Plan
-from telegram_router.routing import Audience, Kind, Listener, ListenerPolicy, Route, RouteTable, Service, ServicePolicy, Switch
+from telegram_router.routing import Audience, Kind, Listener, ListenerPolicy, Mode, Route, RouteTable, Service, ServicePolicy, Switch
 from telegram_router.routing.backends import Ejection, Failover
 from telegram_router.routing.balance import Balance, First, HashRing, LeastOutstanding, RoundRobin
 from telegram_router.routing.changing import Change, ServiceTerms, carry_out
@@ -33,7 +33,7 @@ Declared = list[tuple[str, float, int]]  # backends: name, weight, priority
 ADJUSTABLE = {
     *("balance", "balance_field", "ejection", "failover", "timeout", "connect_timeout", "pending", "pending_timeout", "tombstone"),
     *("tombstones", "backends", "health", "links", "in_flight", "max_frame", "frame_timeout", "write_timeout", "reconnect_min"),
-    *("reconnect_max", "connections", "concurrency", "spec"),  # specs are held against each other as they are
+    *("reconnect_max", "connections", "concurrency", "poison_grace", "spec"),  # specs are held against each other as they are
 }
 
 
@@ -95,7 +95,7 @@ def _service(name: str, settings: AnyService, spec: Spec, policy: ServicePolicy,
     built.balance = _balance(settings, spec)
     built.pool.chance = random.random
     built.pool.arrange(declared(settings) or ())
-    if former is not None and former.spec is spec and former.register.carrier_width == built.register.carrier_width:
+    if former is not None and former.spec is spec and former.register.is_like(built.register):
         built.register = former.register  # keys stay reserved, numbers go on
     return built
 
@@ -141,8 +141,10 @@ def _as_ordered(new: Declared | None, old: Declared | None, service: Service) ->
 def _service_policy(service: AnyService, trouble: Mapping[str, Test]) -> ServicePolicy:
     most = 1
     in_flight = 256
+    mode, grace = Mode.PIPELINED, service.timeout
     if isinstance(service, TelegramService):
-        most, in_flight = service.links * len(service.backends), service.in_flight
+        most, in_flight, mode = service.links * len(service.backends), service.in_flight, Mode(service.mode)
+        grace = service.poison_grace if service.poison_grace is not None else service.timeout
     elif isinstance(service, HttpService):
         most = service.connections
     else:
@@ -158,6 +160,8 @@ def _service_policy(service: AnyService, trouble: Mapping[str, Test]) -> Service
         ejection=Ejection(**_settings(service.ejection, {"failure_when"})) if service.ejection is not None else None,
         failover=Failover(**_settings(service.failover)),
         failure_when=trouble,
+        mode=mode,
+        poison_grace=grace,
     )
 
 

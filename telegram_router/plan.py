@@ -254,13 +254,13 @@ class _Planner:
             self.plan.outdated.append(name)
 
     def _routable(self, name: str, place: tuple[str | int, ...], spec: Spec) -> None:
-        """Records of a file have a layout like any telegram, but nothing that says where they go and which answer is theirs."""
-        lacking = [role for role in ("key", "correlation") if not getattr(spec.family, role)]
-        if lacking:
-            what = f"the spec has no {' and no '.join(lacking)}: its telegrams can be read and written, not routed"
-            self.report("E-CFG-07", place, what, do=f"name the header fields in the spec's {' and '.join(lacking)}, or use another spec")
-        else:
+        """Records of a file have a layout like any telegram, but nothing that says where they go."""
+        if spec.family.key:
             self.plan.specs[name] = spec
+            return
+        lacking = [role for role in ("key", "correlation") if not getattr(spec.family, role)]
+        what = f"the spec has no {' and no '.join(lacking)}: its telegrams can be read and written, not routed"
+        self.report("E-CFG-07", place, what, do=f"name the header fields in the spec's {' and '.join(lacking)}, or use another spec")
 
     # --- listeners and services -------------------------------------------------------------------------------------
 
@@ -367,6 +367,10 @@ class _Planner:
     def _service(self, name: str, service: Service) -> None:
         spec = self._spec_of(("service", name))
         if isinstance(service, TelegramService) and spec is not None:
+            if service.mode == "pipelined" and not spec.family.correlation:
+                what = f"the spec {spec.name} has no correlation: nothing pairs a reply with its request"
+                do = 'set mode = "fifo" if the host answers in order, or mode = "exclusive"; or name header fields in the spec\'s correlation'
+                self.report("E-CFG-07", ("services", name, "mode"), what, do=do)
             self._room(("services", name, "max_frame"), service.max_frame, spec)
         if spec is not None:
             self._policies(name, service, spec)
@@ -472,6 +476,12 @@ class _Planner:
                 continue
             if route.to_listener is not None and spec.owner is None:
                 self.report("E-CFG-07", (*path, "to_listener"), "the spec names no owner field, so no session can be chosen")
+            asks = any(spec.messages[each].reply.kind != "none" for each in _taken(route.match, spec))
+            if route.to_listener is not None and not spec.family.correlation and asks:
+                what = "the spec has no correlation: nothing pairs a session's answer with what the host asked"
+                self.report(
+                    "E-CFG-07", (*path, "to_listener"), what, do="route one-way messages only, or name header fields in correlation"
+                )
             tests = {key: self._test((*path, "match", key), key, rule, spec) for key, rule in route.header_match.items()}
             self.plan.tests[place] = {key: test for key, test in tests.items() if test is not None}
             sound = sound and None not in tests.values() and self._reaches((*path, "match"), route.match, spec)

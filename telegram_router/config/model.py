@@ -259,7 +259,15 @@ class TelegramService(AnyService):
         None, "Backends are probed, and requests go only to those that are up. `{}` takes every default. Absent: no probes."
     )
     links: Annotated[int, Field(ge=1, le=64)] = _key(1, "Connections held with each backend; at most 64.")
-    in_flight: Count = _key(256, "Unanswered requests on one link; further ones wait as `pending`.")
+    in_flight: Count = _key(256, "Unanswered requests on one link; further ones wait as `pending`. In the mode `exclusive` it is 1.")
+    mode: Literal["pipelined", "exclusive", "fifo"] = _key(
+        "pipelined",
+        "How replies on a link are paired: by the spec's correlation key, many requests at a time; `exclusive`: one request at a time, "
+        "the key is still checked; `fifo`: by their order alone. See [Link modes](#link-modes).",
+    )
+    poison_grace: DurationOrZero | None = _key(
+        None, "How long late replies are awaited on a `fifo` link whose order is in doubt, before it is closed. Default: `timeout`."
+    )
     tls: ClientTls | None = _key(None, "TLS towards the backends, always verified. `{}` takes every default. Absent: plain TCP.")
     max_frame: FrameSize = _key("64KiB", "The longest telegram accepted from a backend, framing included; at most 1MiB.")
     frame_timeout: Duration = _key("10s", "From the first byte of a backend's telegram to its last; after it the link is closed.")

@@ -305,6 +305,8 @@ class _Reading:
                 self.report(
                     "E-CFG-07", ("services", name, "reconnect_min"), "is above reconnect_max", do="lower it, or raise reconnect_max"
                 )
+            if isinstance(service, TelegramService):
+                self._check_mode(("services", name), service)
             self._check_backends(("services", name), service)
             if service.ejection is not None:
                 self._check_ranges(("services", name, "ejection", "failure_when"), service.ejection.failure_when)
@@ -327,6 +329,13 @@ class _Reading:
                         "E-CFG-07", (*path, place, "names"), "holds a name twice, or one of an earlier table", do="keep one of them"
                     )
                 known.add(each)
+
+    def _check_mode(self, path: Path, service: TelegramService) -> None:
+        if service.poison_grace is not None and service.mode != "fifo":
+            self.report("E-CFG-07", (*path, "poison_grace"), f'belongs to mode = "fifo", and this is {service.mode}', do="remove it")
+        if service.mode == "exclusive" and "in_flight" in service.model_fields_set and service.in_flight != 1:
+            do = "remove it, or choose another mode; more `links` carry more requests at a time"
+            self.report("E-CFG-07", (*path, "in_flight"), "is 1 where mode is exclusive", do=do)
 
     def _check_backends(self, path: Path, service: AnyService) -> None:
         if (service.balance == "hash") != (service.balance_field is not None):

@@ -172,6 +172,10 @@ class Register:
         self.space = self._space(cap)
         self._keep = keep
 
+    def is_like(self, other: Register) -> bool:
+        """Whether keys mean the same in both."""
+        return self.renumbers == other.renumbers and self.carrier_width == other.carrier_width
+
     def timeout_of(self, exchange: Exchange) -> float:
         """How long an open request may take to be answered."""
         return self._former.get(exchange, self.timeout) if self._former else self.timeout

@@ -13,6 +13,7 @@ from telegram_router.routing.balance import Balance, LeastOutstanding
 from telegram_router.routing.exchange import Exchange, Lane, Register
 from telegram_router.routing.orders import Event
 from telegram_router.routing.routes import Origin, RouteTable, Test
+from telegram_router.routing.turns import Turns
 
 if TYPE_CHECKING:
     from telegram_router.telegrams import Spec
@@ -29,6 +30,14 @@ class Kind(enum.Enum):
     HANDLER = "handler"
 
 
+class Mode(enum.Enum):
+    """How requests and replies follow each other on a link of telegrams."""
+
+    PIPELINED = "pipelined"  # many at a time, each reply paired by its correlation key
+    EXCLUSIVE = "exclusive"  # one at a time
+    FIFO = "fifo"  # many at a time, answered in the order in which they were sent
+
+
 @dataclass(frozen=True)
 class ServicePolicy:
     """Numbers of a service; times in seconds."""
@@ -43,6 +52,8 @@ class ServicePolicy:
     ejection: Ejection | None = None
     failover: Failover = field(default_factory=Failover)
     failure_when: Mapping[str, Test] = field(default_factory=dict)  # header fields of answers that count against a backend
+    mode: Mode = Mode.PIPELINED  # of a telegram service
+    poison_grace: float = 30.0  # how long late replies are awaited on a link whose order is in doubt
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,7 @@ class Peer:
 
     __slots__ = (
         "accepted", "address", "backend", "closed", "credit", "group", "had", "identity", "lanes", "limit", "load", "name", "oneway",
-        "outbox", "owners", "paused", "queued", "register", "retired", "used", "weight",
+        "outbox", "owners", "paused", "queued", "register", "retired", "turns", "used", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +106,7 @@ class Peer:
         self.used = False  # a link that is given requests
         self.weight = 1.0  # what the balancing gives a link
         self.credit = 0.0  # of a link in smooth rotation
+        self.turns: Turns | None = None  # of a link whose replies are paired by their order
         self.had = 0.0  # requests that a link was given, each counted by its weight; only what is more than others' matters
 
     @property
@@ -150,11 +162,17 @@ class Service(Origin, Target):
         self.pipes = kind is Kind.TELEGRAM  # requests go into a link's outbox as they are
         self.exclusive = kind is Kind.HTTP  # its links carry one request at a time
         self.policy = policy
-        # A carrier number travels on telegram links only: a handler or a REST service sees the asker's own number.
-        width = spec.carrier_width if kind is Kind.TELEGRAM else 0
-        self.register = Register(
-            policy.timeout, policy.tombstone, policy.tombstones, name, renumbers=spec.carrier is not None, carrier_width=width
-        )
+        keyless = not spec.correlation_fields
+        # Its replies are paired by their order. One at a time and no key to check is such an order, too.
+        self.ordered = self.pipes and (policy.mode is Mode.FIFO or keyless)
+        # A request without an answer leaves what comes next on its link in doubt: that may be its answer.
+        self.serial = self.exclusive or (self.pipes and policy.mode is Mode.EXCLUSIVE)
+        # A carrier number pairs replies on telegram links only: a handler, a REST service and a host that answers in order see the
+        # asker's own number. Where nothing is read of a reply, a number of the register keeps requests apart.
+        width = spec.carrier_width if self.pipes and not self.ordered else 0
+        renumbers = spec.carrier is not None or self.ordered or keyless
+        self.register = Register(policy.timeout, policy.tombstone, policy.tombstones, name, renumbers=renumbers, carrier_width=width)
+        self.spoiled: dict[Peer, float] = {}  # links whose order is in doubt, and until when late replies are awaited there
         self.pool = Pool(name, policy.ejection, policy.failover)
         self.balance: Balance = LeastOutstanding()
         self.links: list[Peer] = []  # in use
@@ -209,7 +227,7 @@ class Service(Origin, Target):
     @property
     def limit(self) -> int:
         """Open requests of one link."""
-        return 1 if self.exclusive else self.policy.in_flight
+        return 1 if self.serial else self.policy.in_flight
 
     @property
     def in_flight(self) -> int:

@@ -168,8 +168,10 @@ class Entry:
     """What the header bytes of a telegram lead to: a message, and for a request its route.
 
     low, high  the sizes its frame may have
-    reply      what a single reply must be; None where the rule is not "one", or where its fields are checked: the slow path looks closer
+    reply      what a single reply must be; None where the rule is not "one", where its fields are checked or where no key pairs it:
+               the slow path looks closer
     lane       index of the target among its origin's targets
+    keyed      a reply to it is paired by its correlation key
     plain      a request that only needs to be passed to a telegram link and answered once
     calls      a request to a service whose links carry one at a time, of which every field is checked
     answer     the message, for an answer that needs no closer look
@@ -191,6 +193,7 @@ class Entry:
         "full",
         "halted",
         "high",
+        "keyed",
         "lane",
         "limits",
         "low",
@@ -217,7 +220,8 @@ class Entry:
         self.answers = message.kind == "reply"
         self.target: Any = route.target if route else None
         self.full = bool(route and route.full)
-        single = message.reply is not None and message.reply.kind == "one" and not self.full
+        self.keyed = bool(message.spec.correlation_fields) and not getattr(self.target, "ordered", False)
+        single = message.reply is not None and message.reply.kind == "one" and not self.full and self.keyed
         self.reply = message.reply.message if single else None
         self.halt(off=False)
         self.untracked = message.kind == "oneway" and getattr(self.target, "pipes", True)
@@ -230,7 +234,7 @@ class Entry:
         asks = self.message.kind == "request" and not self.deep and not off
         self.halted = off
         self.plain = asks and self.reply is not None and getattr(self.target, "pipes", False)
-        self.calls = asks and self.full and getattr(self.target, "exclusive", False)
+        self.calls = asks and self.full and self.keyed and getattr(self.target, "exclusive", False)
 
 
 Reading: TypeAlias = tuple[

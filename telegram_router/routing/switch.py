@@ -25,6 +25,7 @@ from telegram_router.routing.near_miss import nearest_miss
 from telegram_router.routing.orders import Call, Close, Event, Grow, Journal
 from telegram_router.routing.peers import LATENCY_BUCKETS, OWNERS_PER_SESSION, Audience, Listener, Peer, Service, Target
 from telegram_router.routing.routes import Entry
+from telegram_router.routing.turns import Turns
 
 EVENTS_PER_FLUSH = 100
 PROBLEMS_TOLD = 16
@@ -69,6 +70,7 @@ class Switch:
         link = Peer(name, service, service.limit, service.lane_limits())
         link.backend = service.pool.named(backend)
         link.register = service.register
+        link.turns = Turns() if service.ordered else None
         link.backend.links.append(link)
         self.elect(service, now)
         return link
@@ -111,6 +113,7 @@ class Switch:
         service = link.group
         assert isinstance(service, Service)
         service.leaving.pop(link, None)
+        service.spoiled.pop(link, None)
         unwritten = _unwritten(link) if service.pipes else {}
         link.outbox.clear()
         self._orphan_requests(link)
@@ -120,6 +123,11 @@ class Switch:
                 again.append(exchange)
             else:
                 self._fail(exchange, "E-BCK-02", Delivery.SENT_UNKNOWN, now)
+        self._put_back(service, again, unwritten, now)
+        self.elect(service, now)
+
+    def _put_back(self, service: Service, again: list[Exchange], unwritten: dict[int, bytes], now: float) -> None:
+        """Requests that were given to a link and cannot have left go to the front of the queue, for another link."""
         for exchange in sorted(again, key=lambda each: each.offset, reverse=True):
             if exchange.offset in unwritten:  # of the request itself perhaps no more is left than its header
                 sent = unwritten[exchange.offset]
@@ -127,7 +135,6 @@ class Switch:
             exchange.answerer, exchange.offset = None, NOT_YET
             exchange.attempts += 1
             service.waiting.appendleft((now, exchange))  # beyond the bound of the queue by what one link may hold, never refused
-        self.elect(service, now)
 
     def lose_session(self, session: Peer, now: float) -> None:
         """A session is gone. What it asked and was sent is let finish; what was not sent is withdrawn."""
@@ -204,7 +211,7 @@ class Switch:
             self._feed(group)  # replies that `_receive_fast` took before this frame may have made room
         entry = group.memo.get(group.head(frame))
         if entry is None:
-            entry = self._meet(peer, frame)
+            entry = self._meet(peer, frame, now)
             if entry is None:
                 return
         if not entry.low <= len(frame) <= entry.high:
@@ -417,7 +424,7 @@ class Switch:
         target.latency[min(int(took * 1e6).bit_length(), LATENCY_BUCKETS - 1)] += count
         target.latency_sum += took * count
 
-    def _meet(self, peer: Peer, frame: bytes) -> Entry | None:
+    def _meet(self, peer: Peer, frame: bytes, now: float) -> Entry | None:
         """The entry of header bytes not seen before; None when the frame has been dealt with."""
         spec = peer.group.spec
         if spec.is_poll(frame):
@@ -428,11 +435,13 @@ class Switch:
             return None
         if len(frame) < peer.group.header_end:
             self._refuse(peer, frame, "E-FRM-08", "")
+            self._may_be_a_reply(peer, now)
             return None
         entry = peer.group.classify(frame)
         if entry is None:
             if isinstance(peer.group, Service):
                 self._strange(peer, frame)
+                self._may_be_a_reply(peer, now)
             else:
                 self._refuse(peer, frame, "E-RTE-01", "")
         return entry
@@ -446,9 +455,9 @@ class Switch:
         exchange = self._asked(peer, frame)
         rule = exchange.entry.message.reply if exchange is not None else None
         if exchange is not None and rule is not None and rule.message is entry.message:
-            self._fail(exchange, "E-BCK-06", Delivery.SENT_UNKNOWN, now)  # it was answered, and nobody can read how
+            self._unreadable(exchange, now)
         else:
-            self._odd_reply(peer, frame, entry)
+            self._odd_reply(peer, frame, entry, now)
 
     def _request(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
         if entry.deep:
@@ -480,7 +489,8 @@ class Switch:
         else:
             register = target.register
         lane = peer.lanes[entry.lane]
-        key = spec.correlate(frame)
+        # Where a telegram has nothing to be told apart by, nobody can know a duplicate, and every request is one of its own.
+        key = spec.correlate(frame) if spec.correlation_fields else register.number()
         if key in lane.open or key in lane.reserved:
             self._duplicate(peer, frame, entry, lane.open.get(key))
             return
@@ -488,7 +498,7 @@ class Switch:
             target.overflow += 1
             self._refuse(peer, frame, "E-LIM-01", entry.message.name)
             return
-        ref = register.number() if register.renumbers else key
+        ref = register.number() if register.renumbers and spec.correlation_fields else key
         if ref is key and (key in register.pending or key in register.tombstones):
             self._duplicate(peer, frame, entry, register.pending.get(key))
             return
@@ -551,6 +561,8 @@ class Switch:
         register, group = peer.register, peer.group
         if register is None:
             return None
+        if peer.turns is not None:
+            return peer.turns.due(peer.accepted)
         spec = group.spec
         rewrites = register.carrier_width != 0
         ref = frame[spec.carrier] if rewrites and spec.carrier is not None else spec.correlate(frame)
@@ -563,11 +575,11 @@ class Switch:
     def _reply(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
         exchange = self._asked(peer, frame)
         if exchange is None:
-            self._odd_reply(peer, frame, entry)
+            self._odd_reply(peer, frame, entry, now)
             return
         rule = exchange.entry.message.reply
-        if rule is None or rule.message is not entry.message:
-            self._odd_reply(peer, frame, entry)
+        if rule is None or rule.message is not entry.message or (peer.turns is not None and not peer.turns.follows(frame, rule)):
+            self._odd_reply(peer, frame, entry, now)
             return
         if exchange.entry.full and not self._readable(exchange, frame, now):
             return
@@ -591,9 +603,19 @@ class Switch:
         try:
             exchange.asker.group.spec.decode(frame)
         except FieldError as error:
-            self._fail(exchange, "E-BCK-06", Delivery.SENT_UNKNOWN, now, problems=_texts(error))
+            self._unreadable(exchange, now, problems=_texts(error))
             return False
         return True
+
+    def _unreadable(self, exchange: Exchange, now: float, **more: object) -> None:
+        """It was answered, and nobody can read how."""
+        link, rule = exchange.answerer, exchange.entry.message.reply
+        in_parts = link is not None and link.turns is not None and rule is not None and rule.kind == "until"
+        if in_parts and link is not None:
+            self.retire(link)  # first: further parts of this answer would be taken for the next one's
+        self._fail(exchange, "E-BCK-06", Delivery.SENT_UNKNOWN, now, **more)
+        if in_parts and link is not None:
+            self._spoil(link, now, owed=1)
 
     @staticmethod
     def _is_last_part(exchange: Exchange, frame: bytes) -> bool:
@@ -649,7 +671,7 @@ class Switch:
         delayed = self._register_of(exchange).delayed if self.now > exchange.at and not entry.untracked else None
         if type(target) is Service and not target.pipes:
             call = Call(exchange, answerer)
-        elif exchange.ref is not exchange.key:
+        elif exchange.ref is not exchange.key and answerer.turns is None:
             place = exchange.asker.group.spec.carrier
             assert place is not None and isinstance(exchange.ref, bytes)
             frame = frame[: place.start] + exchange.ref + frame[place.stop :]
@@ -659,6 +681,8 @@ class Switch:
         exchange.answerer = answerer
         exchange.offset = answerer.queued
         answerer.load += 1
+        if answerer.turns is not None and not entry.untracked:
+            answerer.turns.asked[exchange] = None
         if type(target) is Service and len(target.links) > 1:
             answerer.had += 1.0 / answerer.weight
         if call is not None:
@@ -766,7 +790,9 @@ class Switch:
         register = self._register_of(exchange)
         frame = exchange.asker.group.spec.error_reply(exchange.frame, code, delivery)
         unknown = delivery is Delivery.SENT_UNKNOWN
-        tombstone = register.tombstone(exchange, now) if unknown and not entry.untracked else None
+        # A number of our own that no telegram carries needs no reserving: nothing can come under it.
+        named = not entry.untracked and bool(exchange.asker.group.spec.correlation_fields)
+        tombstone = register.tombstone(exchange, now) if unknown and named else None
         self._end(exchange, frame, register, result=code, delivery=delivery, tombstone=tombstone)
         entry.target.unknown += unknown
         self._event("failed", code=code, delivery=delivery.value, service=entry.target.name, asker=exchange.asker.name,
@@ -815,6 +841,8 @@ class Switch:
         if exchange.offset != NOT_YET and exchange.answerer is not None:
             answerer = exchange.answerer
             answerer.load -= 1
+            if answerer.turns is not None:
+                answerer.turns.over(exchange)
             if type(entry.target) is Service and entry.target.exclusive and answerer.used:
                 entry.target.free.append(answerer)
         if tombstone is not None:
@@ -858,6 +886,7 @@ class Switch:
             self._expire(party.register, now)
             if isinstance(party, Service):
                 self._expire_waiting(party, now)
+                self._close_spoiled(party, now)
                 if party.pool.due(now):
                     self._doubted[party] = None
         self._settle_doubts(now)
@@ -873,13 +902,15 @@ class Switch:
 
     def _expire(self, register: Register, now: float) -> None:
         for exchange in register.expired(now):
-            self._abandon(exchange, "E-LIM-01", now)
+            if not exchange.settled:  # the end of one may be that of others behind it
+                self._abandon(exchange, "E-LIM-01", now)
         register.forget(now)
 
     def _abandon(self, exchange: Exchange, unsent_code: str, now: float) -> None:
         """Wait no longer: it never left and never will, or nobody knows."""
-        unsent, target = exchange.unsent, exchange.entry.target
-        dirty = exchange.answerer if type(target) is Service and target.exclusive else None
+        unsent, target, link = exchange.unsent, exchange.entry.target, exchange.answerer
+        doubtful = type(target) is Service and (target.exclusive or (not unsent and (target.serial or target.ordered)))
+        dirty = link if doubtful else None
         if dirty is not None:
             self.retire(dirty)  # first: its next bytes would belong to the request given up, not to the next one
         if unsent:
@@ -887,8 +918,62 @@ class Switch:
             self._fail(exchange, unsent_code, Delivery.NOT_SENT, now)
         else:
             self._fail(exchange, "E-BCK-05", Delivery.SENT_UNKNOWN, now)
-        if dirty is not None:
+        if dirty is not None and dirty.turns is not None:
+            self._spoil(dirty, now, owed=1)
+        elif dirty is not None:
             self.commands.append(Close(dirty, "E-BCK-05"))
+
+    # --- links whose order is in doubt --------------------------------------------------------------------------
+
+    def _may_be_a_reply(self, peer: Peer, now: float) -> None:
+        """What came is no telegram of the spec. Where replies are paired by their order it may have been one of them."""
+        if peer.turns is not None and not peer.turns.spoiled:
+            self._blame(peer, now)
+            self._spoil(peer, now)
+
+    def _spoil(self, link: Peer, now: float, owed: int = 0) -> None:
+        """Nobody can say any more which reply on this link answers what: all that it was asked ends unknown, and it is given nothing more.
+
+        What was not sent goes to other links. Late replies are awaited for a time and told of; then the link is closed.
+        `owed`: replies that may still come beside those of the requests that end here.
+        """
+        service, turns = link.group, link.turns
+        assert isinstance(service, Service) and turns is not None
+        self.retire(link)
+        again, unwritten = self._take_unsent(link)
+        doubtful = [each for each in turns.asked if each not in again]
+        turns.spoil(owed + len(doubtful))
+        grace = 0.0 if service.serial else service.policy.poison_grace
+        service.spoiled[link] = now + grace
+        self._event("link_spoiled", code="E-BCK-11", peer=link.name, service=service.name, open=len(doubtful), seconds=grace)
+        for exchange in doubtful:
+            self._fail(exchange, "E-BCK-11", Delivery.SENT_UNKNOWN, now)
+        self._put_back(service, list(again), unwritten, now)
+        self._doubted[service] = None
+        self._close_spoiled(service, now)
+
+    def _take_unsent(self, link: Peer) -> tuple[dict[Exchange, None], dict[int, bytes]]:
+        """Take out of a link's outbox the requests of which no byte can have left. Answers to what its host asked still go out."""
+        assert link.turns is not None
+        self._note_sent()
+        again = dict.fromkeys(each for each in (*link.turns.asked, *link.oneway) if each.unsent)
+        places = {each.offset for each in again}
+        unwritten = _unwritten(link)
+        link.outbox[:] = [frame for place, frame in unwritten.items() if place not in places]
+        link.queued = link.accepted + sum(map(len, link.outbox))
+        link.load -= len(again)
+        for exchange in [each for each in link.oneway if each in again]:
+            link.oneway.remove(exchange)
+        if not link.oneway:
+            self._oneway.pop(link, None)
+        return again, unwritten
+
+    def _close_spoiled(self, service: Service, now: float) -> None:
+        """Those whose time is over, or of which no reply can be expected any more."""
+        for link, until in list(service.spoiled.items()):
+            if until <= now or (link.turns is not None and not link.turns.owed):
+                del service.spoiled[link]
+                self.commands.append(Close(link, "E-BCK-11"))
 
     def give_up(self, now: float) -> None:
         """The router stops: tell every asker that still waits what is known of its request."""
@@ -913,6 +998,7 @@ class Switch:
         for service in self.parties():
             if isinstance(service, Service):
                 due.append(service.pool.next_change)
+                due.extend(service.spoiled.values())
                 if service.waiting:
                     due.append(min(since for since, _ in service.waiting) + service.policy.pending_timeout)
         return min((each for each in due if each is not None), default=None)
@@ -1012,20 +1098,23 @@ class Switch:
     def _invalid(self, peer: Peer, frame: bytes, entry: Entry, error: FieldError) -> None:
         self._refuse(peer, frame, error.code, entry.message.name, problems=_texts(error))
 
-    def _odd_reply(self, peer: Peer, frame: bytes, entry: Entry) -> None:
+    def _odd_reply(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
         """A reply that pairs with nothing, or with a request that expects another message. It goes to nobody."""
-        register, spec = peer.register, peer.group.spec
+        register, spec, turns = peer.register, peer.group.spec, peer.turns
         if register is None:
             self._unasked(peer, entry)
             self._record_frame(peer, frame, "E-TXN-01", "")
             return
-        ref = frame[spec.carrier] if register.carrier_width and spec.carrier is not None else spec.correlate(frame)
         group = peer.group
-        buried = register.tombstones.get(ref)
         stats = group if isinstance(group, Service) else group.audience
         assert stats is not None
-        self._record_frame(peer, frame, "E-BCK-07", "", "late_reply" if buried is not None else "unmatched_reply")
-        if buried is not None:
+        if turns is not None:
+            late = turns.spoiled and turns.late(frame, entry.message)
+        else:
+            ref = frame[spec.carrier] if register.carrier_width and spec.carrier is not None else spec.correlate(frame)
+            late = ref in register.tombstones
+        self._record_frame(peer, frame, "E-BCK-07", "", "late_reply" if late else "unmatched_reply")
+        if late:
             stats.late += 1
             self._event(
                 "late_reply",
@@ -1035,9 +1124,14 @@ class Switch:
                 message=entry.message.name,
                 telegram=group.names(frame),
             )
+            if turns is not None and isinstance(group, Service):
+                self._close_spoiled(group, now)
             return
         stats.unmatched += 1
-        if len(self.events) < EVENTS_PER_FLUSH:  # the search is only worth it when somebody will read it
+        if turns is not None:
+            self._event("unmatched_reply", code="E-BCK-07", peer=peer.name, service=register.answering, message=entry.message.name)
+            self._may_be_a_reply(peer, now)
+        elif len(self.events) < EVENTS_PER_FLUSH:  # the search is only worth it when somebody will read it
             near = nearest_miss(register, frame, peer, entry)
             self._event(
                 "unmatched_reply",

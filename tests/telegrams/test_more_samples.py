@@ -86,16 +86,36 @@ def test_iso_8583_has_a_binary_length_of_two_bytes_in_front_that_counts_what_fol
     assert shipped("iso8583").framing.cutter(1)(frame * 3, 0, 9) == ([frame] * 3, 150)
 
 
-def test_a_family_without_correlation_is_refused_where_it_would_be_routed(tmp_path):
+CARDS = """
+[listeners.cards]
+address = "127.0.0.1:0"
+spec = "iso8583"
+[services.host]
+backends = ["127.0.0.1:9"]
+{keys}
+[[routes]]
+listener = "cards"
+default = true
+service = "host"
+"""
+
+
+def test_a_family_without_correlation_is_refused_where_a_key_would_have_to_pair_its_replies(tmp_path):
     from telegram_router.errors import ConfigError
     from telegram_router.plan import read_plan
 
     file = tmp_path / "router.toml"
-    file.write_text(
-        '[listeners.cards]\naddress = "127.0.0.1:0"\nspec = "iso8583"\n[services.host]\nbackends = ["127.0.0.1:9"]\n'
-        '[[routes]]\nlistener = "cards"\ndefault = true\nservice = "host"\n'
-    )
+    file.write_text(CARDS.format(keys=""))
     with pytest.raises(ConfigError) as caught:
         read_plan(file)
-    assert [(each.code, each.key) for each in caught.value.problems] == [("E-CFG-07", "listeners.cards.spec")]
+    assert [(each.code, each.key) for each in caught.value.problems] == [("E-CFG-07", "services.host.mode")]
     assert "no correlation" in caught.value.problems[0].what
+
+
+@pytest.mark.parametrize("mode", ["fifo", "exclusive"])
+def test_a_family_without_correlation_is_routed_where_replies_are_paired_otherwise(tmp_path, mode):
+    from telegram_router.plan import read_plan
+
+    file = tmp_path / "router.toml"
+    file.write_text(CARDS.format(keys=f'mode = "{mode}"'))
+    assert read_plan(file).config.services["host"].mode == mode
