@@ -78,6 +78,7 @@ RESULT_OF_CODE = {
     "E-BCK-07": "unmatched_reply",
     "E-BCK-08": "backend_error",
     "E-BCK-09": "backend_rejected",
+    "E-BCK-11": "link_lost",
     "E-INT-01": "internal_error",
 }
 INVALID = ("E-FRM", "E-FLD", "E-ENC")
