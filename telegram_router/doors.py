@@ -55,7 +55,14 @@ class Doors:
         for name, settings in plan.config.listeners.items():
             got = bound.get(name)
             sock = free.pop(got) if isinstance(got, str) else got
-            limits = Limits(settings.frame_timeout, settings.write_timeout, settings.handshake_timeout, settings.unread, settings.max_frame)
+            limits = Limits(
+                settings.frame_timeout,
+                settings.write_timeout,
+                settings.handshake_timeout,
+                settings.unread,
+                settings.max_frame,
+                settings.keepalive,
+            )
             door = self.acceptors.get(name)
             if door is None or door.listener is not listeners[name]:
                 sock = sock or free.pop(name)

@@ -37,6 +37,7 @@ from telegram_router.config import (
     TlsName,
     dotted,
     draft_config,
+    timers,
 )
 from telegram_router.config.lines import line_of
 from telegram_router.config.model import specs_by_party
@@ -169,6 +170,11 @@ class _Planner:
             self._gather(partial(self._admin, config.admin))
         for name in config.listeners:
             self._doubt(name)
+        for finding in timers.findings(config):
+            if finding.works:
+                self._warn(finding.path, finding.what, finding.do)
+            else:
+                self.report("E-CFG-07", finding.path, finding.what, do=finding.do)
 
     def _admin(self, admin: Admin) -> None:
         tls = admin.tls

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
@@ -129,7 +130,10 @@ class _Probing(Serving):
         """Its addresses, and how each is dialled."""
         tls = plan.client_tls.get(self.service.name)
         server_name = settings.tls.server_name if settings.tls is not None else None
-        made = [Backend(host, port, settings.connect_timeout, tls, server_name) for host, port in planning.backends_of(settings)]
+        dialled = partial(Backend, connect_timeout=settings.connect_timeout, tls=tls, server_name=server_name, keepalive=settings.keepalive)
+        if isinstance(settings, TelegramService):
+            dialled = partial(dialled, write_timeout=settings.write_timeout)
+        made = [dialled(host, port) for host, port in planning.backends_of(settings)]
         return {backend.name: backend for backend in made}
 
     def outcomes(self, backend: str) -> Outcomes:

@@ -48,6 +48,13 @@ def _key(default: Any, description: str, alias: str | None = None, *, secret: bo
     return Field(default, description=description, alias=alias, repr=not secret, validate_default=default != ())
 
 
+KEEPALIVE = "30s"
+KEEPALIVE_MEANS = (
+    "Silence after which the kernel asks whether the other side is still there, and a third of it between further questions; "
+    'three without an answer close the connection. `"0s"`: it never asks.'
+)
+
+
 class Settings(BaseModel):
     """One table of the file."""
 
@@ -147,6 +154,11 @@ class Listener(Settings):
         "5s", "How long a client may keep the TLS handshake waiting, in all; with our own work it ends after four times that."
     )
     timeout: Duration = _key("30s", "How long a session may take to answer a telegram that a host sent it.")
+    client_timeout: Duration | None = _key(
+        None,
+        "How long the clients are known to wait for an answer. Nothing is done by it: `check` holds the `timeout` of the services against it.",
+    )
+    keepalive: DurationOrZero = _key(KEEPALIVE, KEEPALIVE_MEANS)
     max_session_age: Duration | None = _key(
         None, "Sessions older than this, give or take a tenth, are parted with between two telegrams, as when the router stops."
     )
@@ -272,6 +284,7 @@ class TelegramService(AnyService):
     max_frame: FrameSize = _key("64KiB", "The longest telegram accepted from a backend, framing included; at most 1MiB.")
     frame_timeout: Duration = _key("10s", "From the first byte of a backend's telegram to its last; after it the link is closed.")
     write_timeout: Duration = _key("10s", "How long a backend may take nothing of what is written to it before the link is closed.")
+    keepalive: DurationOrZero = _key(KEEPALIVE, KEEPALIVE_MEANS)
     reconnect_min: Duration = _key("500ms", "The pause after a link is lost; doubled at each failure, and jittered.")
     reconnect_max: Duration = _key("30s", "The longest of these pauses.")
 
@@ -303,6 +316,7 @@ class HttpService(AnyService):
         "Where the answer's fields come from: field of the telegram to path in the JSON. Default: the message form. `{}`: from the request alone.",
     )
     set: Table[FieldPath, str] = _key({}, "Fields of the answer that get a fixed value, written as in the telegram.")
+    keepalive: DurationOrZero = _key(KEEPALIVE, KEEPALIVE_MEANS)
     max_header: Size = _key("16KiB", "The longest response header; beyond it the answer is refused as `sent_unknown`.")
     max_body: Size = _key("1MiB", "The longest response body; beyond it the answer is refused as `sent_unknown`.")
     tls: ClientTls | None = _key(None, "For an https URL: which CA, name and client certificate. The server is always verified.")

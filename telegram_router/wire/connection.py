@@ -66,6 +66,7 @@ class Limits:
     handshake_timeout: float = 5.0
     unread: int = 262_144  # unwritten answers at which a session is read no more
     max_frame: int = 65_536
+    keepalive: float = 30.0  # silence after which the kernel asks for the other side; 0: never
 
 
 class Connection:
@@ -411,4 +412,6 @@ def take_front(outbox: list[bytes], size: int) -> bytes:
 def reason_of(error: OSError) -> str:
     if error.errno in (errno.ECONNRESET, errno.EPIPE):
         return "reset by the peer"
+    if error.errno == errno.ETIMEDOUT:
+        return "no sign of the peer"
     return errno.errorcode.get(error.errno or 0, "lost")

@@ -14,6 +14,7 @@ from telegram_router.errors import RouterError
 from telegram_router.routing import Peer, Service
 from telegram_router.wire.connection import Connection, Limits
 from telegram_router.wire.hub import Hub, Log
+from telegram_router.wire.options import prepare
 from telegram_router.wire.telegram_connection import Reader, TelegramConnection
 from telegram_router.wire.tls import TlsLayer
 
@@ -30,6 +31,8 @@ class Backend:
     connect_timeout: float = 5.0
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
+    keepalive: float = 30.0
+    write_timeout: float = 10.0
 
     @property
     def name(self) -> str:
@@ -78,8 +81,7 @@ async def dial(backend: Backend) -> socket.socket:
         raise _unreachable(backend, _reason(error)) from None
     sock = socket.socket(fileno=stream.socket.detach())
     sock.setblocking(False)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    prepare(sock, backend.keepalive, backend.write_timeout)
     return sock
 
 

@@ -15,6 +15,7 @@ from telegram_router.errors import RouterError
 from telegram_router.routing import Listener
 from telegram_router.wire.connection import Connection, Limits
 from telegram_router.wire.hub import Hub, Log
+from telegram_router.wire.options import prepare
 from telegram_router.wire.telegram_connection import Reader, TelegramConnection
 from telegram_router.wire.tls import TlsLayer
 
@@ -150,7 +151,7 @@ class Acceptor:
         self.open += 1
         self.total += 1
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        prepare(sock, self._limits.keepalive, self._limits.write_timeout)
         tls = TlsLayer(self._tls, "server") if self._tls is not None else None
         name = f"{self.listener.name}#{next(self.numbers)}"
         session = TelegramConnection(sock, name, self._limits, self._reader, is_session=True, tls=tls)
