@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ from telegram_router.assembly import build_switch
 from telegram_router.config import Address, Admin, Config, TelegramService
 from telegram_router.counts import families
 from telegram_router.doors import Doors
+from telegram_router.open_files import allow_files, files_needed
 from telegram_router.ops import logs
 from telegram_router.ops.metrics import Family
 from telegram_router.plan import Plan
@@ -247,8 +247,9 @@ async def serve(
     """Run a router until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads its file. Returns the exit code.
 
     SIGTERM comes from whoever runs services: the clients are parted with gently. SIGINT is a person at the terminal, who waits.
+    Raises RouterError E-CFG-17 when the system lets open too few files.
     """
-    _allow_many_files()
+    allow_files(files_needed(plan.config))
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         router = Router(plan, log, notifier=notifier, inherited=inherited)
         async with trio.open_nursery() as nursery:
@@ -273,12 +274,6 @@ async def serve(
             code = await router.run()
             nursery.cancel_scope.cancel()
     return code
-
-
-def _allow_many_files() -> None:
-    """Every connection is a file; the soft limit of 1,024 that shells give is for other programs."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def load(path: str) -> Plan:

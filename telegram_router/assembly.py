@@ -33,7 +33,8 @@ Declared = list[tuple[str, float, int]]  # backends: name, weight, priority
 ADJUSTABLE = {
     *("balance", "balance_field", "ejection", "failover", "timeout", "connect_timeout", "pending", "pending_timeout", "tombstone"),
     *("tombstones", "backends", "health", "links", "in_flight", "max_frame", "frame_timeout", "write_timeout", "reconnect_min"),
-    *("reconnect_max", "connections", "concurrency", "poison_grace", "keepalive", "spec"),  # specs are held against each other as they are
+    *("reconnect_max", "connections", "concurrency", "poison_grace", "keepalive", "source"),
+    "spec",  # specs are held against each other as they are
 }
 
 

@@ -9,12 +9,14 @@ import trio
 
 from telegram_router.assembly import keeps_listener
 from telegram_router.config import Listener as Settings
+from telegram_router.config import ProxyProtocol
 from telegram_router.errors import RouterError
 from telegram_router.plan import Plan
 from telegram_router.routing import Listener
 from telegram_router.wire.connection import Limits
+from telegram_router.wire.door import Proxies, bind
 from telegram_router.wire.hub import Hub, Log
-from telegram_router.wire.listeners import Acceptor, bind
+from telegram_router.wire.listeners import Acceptor
 
 Bound = dict[str, socket.socket | str]  # by listener: a new socket, or the name of the listener whose door it gets
 
@@ -63,17 +65,16 @@ class Doors:
                 settings.max_frame,
                 settings.keepalive,
             )
+            tls, proxies = plan.server_tls.get(name), proxies_of(settings.proxy_protocol, settings.handshake_timeout)
             door = self.acceptors.get(name)
             if door is None or door.listener is not listeners[name]:
                 sock = sock or free.pop(name)
-                door = Acceptor(
-                    self._hub, listeners[name], sock, limits, settings.max_sessions, self._log, plan.server_tls.get(name)
-                )  # fmt: skip
+                door = Acceptor(self._hub, listeners[name], sock, limits, settings.max_sessions, self._log, tls, proxies)
                 if name in self.acceptors:
                     door.numbers = self.acceptors[name].numbers  # of sessions; those of before are still there
                 new.append(door)
             else:
-                door.adopt(limits, settings.max_sessions, plan.server_tls.get(name))
+                door.adopt(limits, settings.max_sessions, tls, proxies)
                 if sock is not None:
                     if not door.accepting and got != name:
                         new.append(door)  # taken away by an operator, and another address opens it again
@@ -125,3 +126,8 @@ def release(bound: Bound) -> None:
     for sock in bound.values():
         if not isinstance(sock, str):
             sock.close()
+
+
+def proxies_of(settings: ProxyProtocol | None, patience: float) -> Proxies | None:
+    """Whose PROXY headers are read at a door."""
+    return Proxies(settings.networks, patience) if settings is not None else None

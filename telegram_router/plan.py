@@ -20,6 +20,7 @@ from typing import Literal
 from telegram_router.config import (
     Admin,
     CertificatePolicy,
+    ClientPolicy,
     ClientTls,
     Config,
     Draft,
@@ -327,6 +328,7 @@ class _Planner:
             key_passphrase_file=self._path(table.key_passphrase_file),
             crl=[str(self.plan.folder / each) for each in table.crl],
             crl_check=table.crl_check,
+            clients=table.clients if isinstance(table, ClientPolicy) else (),
             where=where,
         )
 

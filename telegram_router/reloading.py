@@ -24,6 +24,7 @@ from telegram_router.assembly import prepare
 from telegram_router.differences import Differences, differences
 from telegram_router.doors import Bound, Doors, release
 from telegram_router.errors import ConfigError, ConfigProblem, ConfigWarning, RouterError
+from telegram_router.open_files import allow_files, files_needed
 from telegram_router.ops import logs
 from telegram_router.plan import Plan
 from telegram_router.routing import Listener, Peer, Service, Switch
@@ -117,6 +118,7 @@ class Reloader:
                 found, change = await trio.to_thread.run_sync(self._compare, before, after)
             if router.stopping:
                 raise RouterError("E-LIM-04", "the router stops")
+            allow_files(files_needed(after.config))
             bound = router.doors.bind(after, before)
         except ConfigError as error:
             return Report(problems=error.problems)

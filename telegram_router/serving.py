@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import trio
@@ -132,7 +132,8 @@ class _Probing(Serving):
         server_name = settings.tls.server_name if settings.tls is not None else None
         dialled = partial(Backend, connect_timeout=settings.connect_timeout, tls=tls, server_name=server_name, keepalive=settings.keepalive)
         if isinstance(settings, TelegramService):
-            dialled = partial(dialled, write_timeout=settings.write_timeout)
+            source = settings.source.host if settings.source is not None else None
+            dialled = partial(dialled, write_timeout=settings.write_timeout, source=source)
         made = [dialled(host, port) for host, port in planning.backends_of(settings)]
         return {backend.name: backend for backend in made}
 
@@ -187,12 +188,13 @@ class TelegramServing(_Probing):
         limits = Limits(settings.frame_timeout, settings.write_timeout, settings.connect_timeout, max_frame=settings.max_frame)
         for name, backend in backends.items():
             keepers = self._keepers.setdefault(name, [])
-            for keeper, _ in keepers:
-                keeper.adopt(backend, limits, self._pauses(settings))
+            ports = settings.source.ports if settings.source is not None and settings.source.ports else [0] * settings.links
+            circuits = [replace(backend, source_port=port) for port in ports]
+            for (keeper, _), circuit in zip(keepers, circuits, strict=False):
+                keeper.adopt(circuit, limits, self._pauses(settings))
             while len(keepers) < settings.links:
-                keeper = LinkKeeper(
-                    self.around.hub, self.service, backend, limits, self._pauses(settings), self.outcomes(name), self.around.log
-                )
+                pauses, outcomes, circuit = self._pauses(settings), self.outcomes(name), circuits[len(keepers)]
+                keeper = LinkKeeper(self.around.hub, self.service, circuit, limits, pauses, outcomes, self.around.log)
                 keepers.append((keeper, self.around.start(keeper.run)))
         return surplus
 

@@ -59,6 +59,9 @@ FORMS = {
     "NonEmpty": "text",
     "Name": "name",
     "ServerName": "name",
+    "CertificateName": "name",
+    "Network": "network",
+    "SourceAddress": "source",
     "Handler": "text",
     "Backends": "list of addresses or tables",
     "CountedBy": "text",
@@ -68,8 +71,20 @@ FORMS = {
     "str": "text",
     "bool": "`true` or `false`",
 }
-PLURALS = {"address": "addresses", "number": "numbers", "text": "texts"}
-TABLE_FORMS = ("Log", "Metrics", "Admin", "AdminTls", "ListenerTls", "ClientTls", "Health", "Ejection", "Failover", "ServiceBy")
+PLURALS = {"address": "addresses", "network": "networks", "number": "numbers", "text": "texts"}
+TABLE_FORMS = (
+    "Log",
+    "Metrics",
+    "Admin",
+    "AdminTls",
+    "ListenerTls",
+    "ProxyProtocol",
+    "ClientTls",
+    "Health",
+    "Ejection",
+    "Failover",
+    "ServiceBy",
+)
 
 
 def form(annotation: str) -> str:
@@ -114,6 +129,7 @@ HEADINGS = {
     "listeners.NAME": "## `[listeners.NAME]`",
     "listeners.NAME.tls": "### `tls` of a listener",
     "listeners.NAME.tls.names": "### `names` of a listener's `tls`",
+    "listeners.NAME.proxy_protocol": "### `proxy_protocol` of a listener",
     "services.NAME (telegram)": "### Telegram services",
     "services.NAME (http)": "### HTTP services",
     "services.NAME (handler)": "### Handler services",

@@ -6,6 +6,7 @@ from telegram_router.config.model import (
     Admin,
     AnyService,
     CertificatePolicy,
+    ClientPolicy,
     ClientTls,
     Config,
     HandlerService,
@@ -17,6 +18,7 @@ from telegram_router.config.model import (
     Log,
     Metrics,
     Party,
+    ProxyProtocol,
     Route,
     Service,
     ServiceBy,
@@ -25,7 +27,7 @@ from telegram_router.config.model import (
     TlsName,
 )
 from telegram_router.config.reading import Draft, dotted, draft_config, parse_config
-from telegram_router.config.values import Address, Exact, Prefix, Range, Rule, Url
+from telegram_router.config.values import Address, Exact, Prefix, Range, Rule, Source, Url
 
 __all__ = [
     "IN_BODY",
@@ -34,6 +36,7 @@ __all__ = [
     "Admin",
     "AnyService",
     "CertificatePolicy",
+    "ClientPolicy",
     "ClientTls",
     "Config",
     "Draft",
@@ -48,12 +51,14 @@ __all__ = [
     "Metrics",
     "Party",
     "Prefix",
+    "ProxyProtocol",
     "Range",
     "Route",
     "Rule",
     "Service",
     "ServiceBy",
     "Settings",
+    "Source",
     "TelegramService",
     "TlsName",
     "Url",

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from telegram_router.config.values import (
+    CertificateName,
     Count,
     CountedBy,
     CountOrZero,
@@ -31,12 +32,14 @@ from telegram_router.config.values import (
     ListenAddress,
     Match,
     Name,
+    Network,
     NonEmpty,
     OneOrMore,
     Rule,
     ServerName,
     Share,
     Size,
+    SourceAddress,
     Table,
     TargetAddress,
     read_target_address,
@@ -115,7 +118,17 @@ class Admin(Settings):
     )
 
 
-class TlsName(CertificatePolicy):
+class ClientPolicy(CertificatePolicy):
+    """A certificate policy of a listener, which may let in some clients of a CA and no other."""
+
+    clients: OneOrMore[CertificateName] = _key(
+        (),
+        "The DNS or URI name (SAN), or list of names, of which a client's certificate must hold one; any other of the same CA is refused "
+        "with E-TLS-07. Wildcards, IP addresses and common names are no names here. Default: every certificate of the CAs.",
+    )
+
+
+class TlsName(ClientPolicy):
     """Another certificate, with a client policy of its own, for clients that ask for one of these names."""
 
     names: OneOrMore[ServerName] = Field(
@@ -123,7 +136,7 @@ class TlsName(CertificatePolicy):
     )
 
 
-class ListenerTls(CertificatePolicy):
+class ListenerTls(ClientPolicy):
     profile: Literal["intermediate", "modern"] = _key(
         "intermediate", "`modern` is TLS 1.3 only; `intermediate` adds TLS 1.2 with forward-secret AEAD ciphers."
     )
@@ -138,12 +151,26 @@ class ListenerTls(CertificatePolicy):
         return any(each.client_ca is not None for each in (self, *self.names))
 
 
+class ProxyProtocol(Settings):
+    """Balancers in front, which say by the PROXY protocol whose connection they pass on."""
+
+    networks: Listed[Network] = Field(
+        description="Addresses or networks of the balancers. Only they may connect, and each connection must begin with a PROXY header of "
+        "version 2; everything else is refused with E-FRM-13.",
+        alias="from",
+    )
+
+
 class Listener(Settings):
     """Where clients connect."""
 
     address: ListenAddress = Field(description="Where clients connect. Port 0 lets the system choose one.")
     spec: NonEmpty = Field(description="The spec of the telegrams spoken here, by its name.")
     tls: ListenerTls | None = _key(None, "Certificate and client policy. Without this table the port is plain TCP.")
+    proxy_protocol: ProxyProtocol | None = _key(
+        None,
+        "Balancers in front of it that send PROXY headers. A client's address is then the one that the header names. Absent: none may come.",
+    )
     max_sessions: Count = _key(1024, "Sessions at a time; one more is closed at once with E-LIM-05.")
     open_exchanges: Count = _key(256, "Unanswered requests of one session; at that number the router stops reading it.")
     unread: Size = _key("256KiB", "Answers one session has not taken yet; at that size the router stops reading it.")
@@ -279,6 +306,11 @@ class TelegramService(AnyService):
     )
     poison_grace: DurationOrZero | None = _key(
         None, "How long late replies are awaited on a `fifo` link whose order is in doubt, before it is closed. Default: `timeout`."
+    )
+    source: SourceAddress | None = _key(
+        None,
+        "What links are dialled from: an address of this machine, and with it a port or a range that has one for each of `links`. "
+        "Probes use the address alone. Default: the system chooses.",
     )
     tls: ClientTls | None = _key(None, "TLS towards the backends, always verified. `{}` takes every default. Absent: plain TCP.")
     max_frame: FrameSize = _key("64KiB", "The longest telegram accepted from a backend, framing included; at most 1MiB.")
@@ -502,6 +534,7 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "listeners.NAME": Listener,
         "listeners.NAME.tls": ListenerTls,
         "listeners.NAME.tls.names": TlsName,
+        "listeners.NAME.proxy_protocol": ProxyProtocol,
         "services.NAME (telegram)": TelegramService,
         "services.NAME (http)": HttpService,
         "services.NAME (handler)": HandlerService,

@@ -37,6 +37,7 @@ from telegram_router.config.model import (
     ListenerTls,
     Log,
     Metrics,
+    ProxyProtocol,
     Route,
     ServiceBy,
     Settings,
@@ -219,9 +220,12 @@ class _Reading:
             self.report("E-CFG-07", (*path, "owners"), "needs client certificates", do="add tls with client_ca, or remove owners")
 
     def _check_policy_keys(self, path: Path, policy: dict[str, Any]) -> None:
-        for key in ("client_certificate", "crl"):
+        for key in ("client_certificate", "crl", "clients"):
             if key in policy and "client_ca" not in policy:
                 self.report("E-CFG-07", (*path, key), "cannot be checked without client_ca", do="add client_ca")
+        if "clients" in policy and policy.get("client_certificate") == "optional":
+            what = "asks for names in certificates that need not be shown"
+            self.report("E-CFG-07", (*path, "clients"), what, do="remove client_certificate, or clients")
         if "crl_check" in policy and "crl" not in policy:
             self.report("E-CFG-07", (*path, "crl_check"), "belongs to crl", do="add crl, or remove it")
 
@@ -307,6 +311,9 @@ class _Reading:
                 )
             if isinstance(service, TelegramService):
                 self._check_mode(("services", name), service)
+            if isinstance(service, TelegramService) and service.source is not None and 0 < len(service.source.ports) < service.links:
+                what = f"has {len(service.source.ports)} ports for {service.links} links"
+                self.report("E-CFG-07", ("services", name, "source"), what, do="widen the range, or lower links")
             self._check_backends(("services", name), service)
             if service.ejection is not None:
                 self._check_ranges(("services", name, "ejection", "failure_when"), service.ejection.failure_when)
@@ -509,7 +516,7 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
         ("admin", 1): Admin,
         ("admin", 2): AdminTls,
         ("listeners", 2): Listener,
-        ("listeners", 3): ListenerTls,
+        ("listeners", 3): ProxyProtocol if path[2:] == ("proxy_protocol",) else ListenerTls,
         ("listeners", 5): TlsName,
         ("limits", 2): Limit,
         ("routes", 2): Route,

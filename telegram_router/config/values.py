@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -49,6 +50,17 @@ class Address(NamedTuple):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+
+class Source(NamedTuple):
+    """What to connect from: an IP address of this machine, and a port for each link. No ports: the system chooses."""
+
+    host: str
+    ports: range
+
+    def __str__(self) -> str:
+        ports = "" if not self.ports else f":{self.ports[0]}" + (f"-{self.ports[-1]}" if len(self.ports) > 1 else "")
+        return (f"[{self.host}]" if ":" in self.host and ports else self.host) + ports
 
 
 @dataclass(frozen=True)
@@ -147,6 +159,39 @@ def _read_target_address(value: object) -> Address:
 def read_target_address(value: object) -> Address:
     """The address of a backend. Raises what pydantic reports."""
     return _read_target_address(value)
+
+
+def _read_network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        if isinstance(value, str):
+            return ipaddress.ip_network(value)
+    except ValueError:
+        pass
+    raise _wrong("is not a network", 'an address or a network, such as "10.0.0.1", "10.0.0.0/24" or "2001:db8::/32", without host bits')
+
+
+def _read_source(value: object) -> Source:
+    if isinstance(value, str):
+        parts = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+))(?::(\d{1,5})(?:-(\d{1,5}))?)?", value, re.ASCII)
+        if parts:
+            first = int(parts[3] or 0)
+            last = int(parts[4] or first)
+            with contextlib.suppress(ValueError):
+                host = str(ipaddress.ip_address(parts[1] or parts[2]))
+                if first <= last <= 65535 and bool(first) == (parts[3] is not None):
+                    return Source(host, range(first, last + 1) if first else range(0))
+    raise _wrong(
+        "is not a source", 'an address of this machine, alone or with a port or ports: "10.0.0.5", "10.0.0.5:40000", "10.0.0.5:40000-40003"'
+    )
+
+
+def _read_certificate_name(value: str) -> str:
+    if "://" in value:
+        return value
+    name = _read_server_name(value)
+    if name.startswith("*."):
+        raise _wrong("is a wildcard", "the whole name, as it stands in the certificate")
+    return name
 
 
 def _read_url(value: object) -> Url:
@@ -251,9 +296,12 @@ Level = Annotated[int, Field(ge=0, le=9)]
 Share = Annotated[float, Field(gt=0, le=1)]
 ListenAddress = Annotated[Address, PlainValidator(_read_address)]
 TargetAddress = Annotated[Address, PlainValidator(_read_target_address)]
+Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(_read_network)]
+SourceAddress = Annotated[Source, PlainValidator(_read_source)]
 NonEmpty = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, AfterValidator(_read_name)]
 ServerName = Annotated[str, AfterValidator(_read_server_name)]
+CertificateName = Annotated[str, AfterValidator(_read_certificate_name)]
 FieldPath = Annotated[str, AfterValidator(_read_dotted)]
 JsonPath = Annotated[str, AfterValidator(_read_dotted)]
 CountedBy = Annotated[str, AfterValidator(_read_counted_by)]

@@ -56,6 +56,7 @@ def server_context(
     key_passphrase_file: str | None = None,
     crl: Sequence[str] = (),
     crl_check: CrlCheck = "leaf",
+    clients: Sequence[str] = (),
     where: str = "tls",
     now: float | None = None,
 ) -> ServerContext:
@@ -82,6 +83,7 @@ def server_context(
         # TLS 1.2 only in name: OpenSSL then keeps sessions itself, 11.7 KiB for every reconnect, and resumes from those.
         # TLS 1.2 resumption is checked in TlsLayer instead.
         context.num_tickets = 0
+        context.clients = frozenset(clients) if clients else None
     files.raise_problems()
     return context
 

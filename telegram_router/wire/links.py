@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import socket
 import ssl
@@ -19,6 +20,7 @@ from telegram_router.wire.telegram_connection import Reader, TelegramConnection
 from telegram_router.wire.tls import TlsLayer
 
 REMOVED = "removed"  # why a connection is closed whose backend, service or listener is no longer configured
+_BIND_ADDRESS_NO_PORT = 24  # of Linux's in.h; Python 3.11 does not name it
 STEADY = 10.0  # a link that was up this long starts the pauses anew
 
 
@@ -33,6 +35,8 @@ class Backend:
     server_name: str | None = None
     keepalive: float = 30.0
     write_timeout: float = 10.0
+    source: str | None = None  # the address of this machine to dial from
+    source_port: int = 0  # likewise; 0 lets the system choose
 
     @property
     def name(self) -> str:
@@ -74,15 +78,60 @@ async def dial(backend: Backend) -> socket.socket:
     """A connected, non-blocking socket. Raises RouterError E-BCK-10."""
     try:
         with trio.fail_after(backend.connect_timeout):
-            stream = await trio.open_tcp_stream(backend.host, backend.port)
+            sock = await (_dial(backend) if backend.source is None else _dial_from(backend.source, backend.source_port, backend))
     except trio.TooSlowError:
         raise _unreachable(backend, f"no connection within {backend.connect_timeout:g} s") from None
     except OSError as error:
         raise _unreachable(backend, _reason(error)) from None
-    sock = socket.socket(fileno=stream.socket.detach())
     sock.setblocking(False)
     prepare(sock, backend.keepalive, backend.write_timeout)
     return sock
+
+
+async def _dial(backend: Backend) -> socket.socket:
+    stream = await trio.open_tcp_stream(backend.host, backend.port)
+    return socket.socket(fileno=stream.socket.detach())
+
+
+async def _dial_from(source: str, port: int, backend: Backend) -> socket.socket:
+    """The first address of the host that can be reached from ours, each in its turn."""
+    family = socket.AF_INET6 if ":" in source else socket.AF_INET
+    failed = OSError(errno.EADDRNOTAVAIL, f"the host has no address that {source} could reach")
+    for _, kind, protocol, _, address in await trio.socket.getaddrinfo(backend.host, backend.port, family, socket.SOCK_STREAM):
+        sock = trio.socket.socket(family, kind, protocol)
+        try:
+            await _bind_source(sock, source, port)
+            await sock.connect(address)
+        except OSError as error:
+            sock.close()
+            taken = port and error.errno == errno.EADDRNOTAVAIL
+            failed = (
+                OSError(errno.EADDRNOTAVAIL, f"{source}:{port} had a link there a moment ago; the system frees it in a minute")
+                if taken
+                else error
+            )
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return socket.socket(fileno=sock.detach())
+    raise failed
+
+
+async def _bind_source(sock: trio.socket.SocketType, source: str, port: int) -> None:
+    # Links to several backends may share a port, and one that is dialled anew gets its port back from TIME_WAIT where the system allows it.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if not port:  # the system chooses one when it knows both ends, so that many more fit
+        sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+    try:
+        await sock.bind((source, port))
+    except OSError as error:
+        known = {
+            errno.EADDRNOTAVAIL: f"the source address {source} is none of this machine",
+            errno.EADDRINUSE: f"the source port {port} of {source} is in use",
+            errno.EACCES: f"the source port {port} may be used by root alone",
+        }
+        raise OSError(errno.EINVAL, known.get(error.errno or 0, f"cannot dial from {source}: {error.strerror}")) from None
 
 
 def _reason(error: OSError) -> str:

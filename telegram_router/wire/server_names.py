@@ -29,6 +29,7 @@ class ServerContext(ssl.SSLContext):
     """A listener's context, and what must be known beside it."""
 
     names: ServerNames | None = None  # the contexts of other names, where there are some
+    clients: frozenset[str] | None = None  # DNS names in lower case and URIs of which a client's certificate must hold one
     lists_end: float = math.inf  # when the first of its revocation lists ends: nobody is let in after it, resumed sessions included
 
 

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 
 from telegram_router.errors import CODES
+from telegram_router.wire.records import QUIET_RECORDS, Records
 from telegram_router.wire.server_names import ServerContext, ServerNames, UnreadableHello, asked_name
 from telegram_router.wire.tls_errors import Side, TlsError, looks_like, refusal, tls_error
 
@@ -33,8 +34,8 @@ class TlsLayer:
     """
 
     __slots__ = (
-        "_clock", "_closed", "_drained", "_error", "_first", "_hello", "_hello_at", "_incoming", "_lists_end", "_names", "_outgoing", "_server", "_ssl",
-        "_waiting", "ready", "truncated",
+        "_clients", "_clock", "_closed", "_drained", "_error", "_first", "_hello", "_hello_at", "_incoming", "_lists_end", "_names", "_outgoing",
+        "_records", "_server", "_ssl", "_waiting", "ready", "truncated",
     )  # fmt: skip
 
     def __init__(self, context: ssl.SSLContext, side: Side, server_name: str | None = None, clock: Callable[[], float] = time.time) -> None:
@@ -46,8 +47,10 @@ class TlsLayer:
         self._hello = bytearray()  # with several names: what came before one of them was chosen
         self._hello_at = 0  # the size at which it is worth another look
         self._lists_end = context.lists_end if isinstance(context, ServerContext) else math.inf
+        self._clients = context.clients if isinstance(context, ServerContext) else None
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=self._server, server_hostname=server_name)
         self._clock = clock
+        self._records = Records()
         self._waiting: deque[bytes] = deque()  # cipher bytes not yet in the MemoryBIO; at most what was fed and not read
         self._drained: list[bytes] = []
         self._first = b""
@@ -66,7 +69,9 @@ class TlsLayer:
             self._first += cipher[: _FIRST - len(self._first)]
         if self._names is not None:
             self._choose_name(self._names, cipher)
-        elif len(cipher) <= _SLICE:
+            return
+        self._records.add(cipher)
+        if len(cipher) <= _SLICE:
             self._waiting.append(cipher)
         else:
             self._waiting.extend(cipher[start : start + _SLICE] for start in range(0, len(cipher), _SLICE))
@@ -111,6 +116,12 @@ class TlsLayer:
                 break
             parts.append(part)
             limit -= len(part)
+            if not self._ssl.pending():
+                self._records.with_data += 1
+        if self._records.quiet and not self.more:
+            self._look_at_records()
+            if not parts:
+                self._raise_again()
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def end(self) -> None:
@@ -204,7 +215,7 @@ class TlsLayer:
             self._hello_at = found
             return
         context = names.begin(found)
-        self._lists_end = context.lists_end
+        self._lists_end, self._clients = context.lists_end, context.clients
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._names = None
         held, self._hello = bytes(self._hello), bytearray()
@@ -226,8 +237,32 @@ class TlsLayer:
     def _finish_handshake(self) -> None:
         if self._server and self._ssl.session_reused:
             self._check_resumed()
+        if self._clients is not None:
+            self._check_client(self._clients)
+        self._records.begin(self._clock())
         self.ready = True
         self._first = b""
+
+    def _look_at_records(self) -> None:
+        """OpenSSL refuses another handshake and answers key updates, and lets the peer go on with both."""
+        if self._records.handshakes:
+            self._error = refusal("E-TLS-09", "the peer asked for another handshake on a connection that has had its own")
+        elif self._records.flood(self._clock()):
+            what = f"the peer sent more than {QUIET_RECORDS} records without data in a minute: key updates, or empty ones"
+            self._error = refusal("E-TLS-09", what)
+
+    def _check_client(self, expected: frozenset[str]) -> None:
+        """The CA says who somebody is, not that he belongs here. Names are compared whole: no wildcard stands for another name."""
+        certificate = self._ssl.getpeercert() or {}
+        names: tuple[tuple[str, str], ...] = certificate.get("subjectAltName", ())  # type: ignore[assignment]
+        held = {value.lower() for kind, value in names if kind == "DNS" and "://" not in value}
+        held |= {value for kind, value in names if kind == "URI" and "://" in value}
+        if not held & expected:
+            kinds = ", ".join(sorted({kind for kind, _ in names})) or "none at all"
+            self._error = refusal(
+                "E-TLS-07", f"the client's certificate holds none of the names in `clients`; its own are of the kind {kinds}"
+            )
+            self._raise_again()
 
     def _check_resumed(self) -> None:
         """A resumed TLS 1.2 session skips verification; its certificate may have expired since."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import ssl
 import subprocess
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -29,6 +31,7 @@ from running_router import (
     http,
     running,
     says,
+    spec_named,
     transfer,
 )
 
@@ -50,6 +53,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         foreign=theirs.issue("company.example"),
         self_signed=ours.issue("company.example", file="self", self_signed=True),
         server_only=ours.issue("company.example", file="server-only", purposes=[SERVER]),
+        other_company=ours.issue("other.example"),
+        wildcard=ours.issue("*.example", file="wildcard"),
+        nul=ours.issue("company.example\0.attacker.example", file="nul"),
+        address=ours.issue("127.0.0.1", file="address"),
+        uri=ours.issue("spiffe://bank/company", file="uri"),
+        common_name_only=ours.issue("", file="cn", common_name="company.example"),
         host=ours.issue("127.0.0.1"),
         host_expired=ours.issue("127.0.0.1", file="host-expired", starts=-2 * DAY, ends=-DAY),
         host_self_signed=ours.issue("127.0.0.1", file="host-self", self_signed=True),
@@ -343,6 +352,79 @@ async def test_bytes_that_are_no_tls_behind_a_good_handshake_end_their_session(f
     assert len(core.frames) == 3
 
 
+# --- whose certificate it is -----------------------------------------------------------------------------------------
+
+STRANGERS = pytest.mark.parametrize(
+    "own",
+    [
+        pytest.param("other_company", id="row-58-another-company"),
+        pytest.param("wildcard", id="row-59-wildcard"),
+        pytest.param("nul", id="row-59-nul"),
+        pytest.param("address", id="row-59-ip"),
+        pytest.param("uri", id="row-59-uri"),
+        pytest.param("common_name_only", id="row-59-common-name"),
+    ],
+)
+
+
+@STRANGERS
+@BOTH_VERSIONS
+async def test_a_good_certificate_of_somebody_else_is_refused_before_a_byte_is_read(
+    files: SimpleNamespace, own: str, version: ssl.TLSVersion
+):
+    """Rows 58 and 59: the CA says who it is; `clients` says who may come."""
+    async with bank(files, more=', clients = ["company.example", "spiffe://bank/branch"]') as (router, core):
+        client = await router.connect(tls=client_tls(files, getattr(files, own), version))
+        line = await refused(router, client, "E-TLS-07")
+        assert "clients" in line["what"] and line["do"] and "attacker" not in str(line)
+    assert len(core.frames) == 2
+
+
+async def test_a_uri_that_is_named_lets_its_client_in(files: SimpleNamespace):
+    """Row 59: what is good must stay good."""
+    async with bank(files, more=', clients = ["Company.Example", "spiffe://bank/company"]') as (router, _):
+        client = await router.connect(tls=client_tls(files, files.uri))
+        assert await client.asks(transfer(1)) == answer_to(transfer(1))
+
+
+async def test_a_company_cannot_speak_for_another_though_both_are_let_in(files: SimpleNamespace):
+    """Row 58: the owner inside each telegram belongs to the certificate."""
+    owner = field(transfer(1), spec_named("firmbanking").family.owner or "")
+    keys = f'owners = {{ "{owner}" = ["company.example"] }}\n{listener_tls(files)}'
+    async with Host() as core, running(config(core, listener=keys)) as router:
+        entitled = await router.connect(tls=client_tls(files, files.company))
+        assert await entitled.asks(transfer(2)) == answer_to(transfer(2))
+        client = await router.connect(tls=client_tls(files, files.other_company))
+        await client.asks(transfer(1))
+        await router.logged("E-RTE-04")
+    assert len(core.frames) == 1
+
+
+# --- what must not happen behind a good handshake ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"\x17\x03\x03\x48\x01" + bytes(18_433), id="row-61-oversized-record"),
+        pytest.param(b"\x18\x03\x03\x00\x03\x01\x40\x00", id="row-61-heartbeat"),
+        pytest.param(b"\x16\x03\x03\x00\x04\x01\x00\x00\x00", id="row-61-plain-hello"),
+    ],
+)
+@BOTH_VERSIONS
+async def test_a_record_that_has_no_place_behind_the_handshake_ends_the_session(
+    files: SimpleNamespace, sent: bytes, version: ssl.TLSVersion
+):
+    """Row 61: no buffer is filled for it, and nothing of it is answered."""
+    async with bank(files) as (router, core):
+        client = await router.connect(tls=client_tls(files, files.company, version))
+        assert await client.asks(transfer(1)) == answer_to(transfer(1))
+        with suppress(trio.BrokenResourceError):
+            await client.stream.transport_stream.send_all(sent)
+        await router.logged("E-TLS-09")
+    assert len(core.frames) == 3
+
+
 # --- backends -------------------------------------------------------------------------------------------------------
 
 BAD_HOSTS = pytest.mark.parametrize(
@@ -500,3 +582,65 @@ async def test_openssl_as_a_client_that_must_be_refused_is_refused(
         assert done.returncode != 0 and done.stdout == b"" and b"alert" in done.stderr
         await router.logged(code)
     assert len(core.frames) == 2
+
+
+@asynccontextmanager
+async def typing(router: Running, files: SimpleNamespace, *options: str) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
+    """openssl with its one-letter commands, typed with a pause behind each: it reads one for each time it looks."""
+    command = s_client(router, files, *options, "-cert", files.company.certificate, "-key", files.company.key)
+    with process([each for each in command if each not in ("-nocommands", "-quiet")]) as openssl:
+
+        async def types(text: bytes) -> None:
+            assert openssl.stdin is not None
+            with suppress(BrokenPipeError):
+                os.write(openssl.stdin.fileno(), text)
+            await trio.sleep(0.005)
+
+        before = len(router.log.named("session_accepted"))
+        await router.until(lambda: len(router.log.named("session_accepted")) > before)
+        yield types
+
+
+@needs_openssl
+@pytest.mark.parametrize("letter", [b"K\n", b"k\n"], ids=["asking-for-ours", "its-own"])
+async def test_openssl_that_floods_with_key_updates_is_cut_off(files: SimpleNamespace, letter: bytes):
+    """Row 61: a few are as they should be, a flood costs as much as so many telegrams."""
+    async with bank(files) as (router, core), typing(router, files, "-tls1_3") as types:
+        for _ in range(5):
+            await types(letter)
+        await types(transfer(1))
+        await core.reached(2)
+        assert router.log.codes == []
+        for _ in range(60):
+            await types(letter)
+            if router.log.of("E-TLS-09"):
+                break
+        (line,) = await router.logged("E-TLS-09")
+        assert "key updates" in line["what"]
+
+
+@needs_openssl
+async def test_openssl_that_wants_to_renegotiate_is_refused(files: SimpleNamespace):
+    """Row 61: who somebody is was settled by the first handshake."""
+    async with bank(files) as (router, _), typing(router, files, "-tls1_2") as types:
+        await types(b"R\n")  # it asks when it writes next
+        await types(transfer(1))
+        (line,) = await router.logged("E-TLS-09")
+        assert line["connection"] == "companies#2"
+
+
+@needs_openssl
+async def test_early_data_is_never_taken_for_a_telegram(files: SimpleNamespace, tmp_path: Path):
+    """Row 61: no ticket is given to a client with a certificate, so there is no session that early data could belong to."""
+    async with bank(files) as (router, core):
+        ticket = tmp_path / "session.pem"
+        own = ["-cert", files.company.certificate, "-key", files.company.key, "-tls1_3"]
+        command = s_client(router, files, *own, "-sess_out", str(ticket))
+        with process(command) as openssl:
+            assert openssl.stdin is not None and openssl.stdout is not None
+            openssl.stdin.write(transfer(1))
+            openssl.stdin.flush()
+            with trio.fail_after(3):
+                await trio.to_thread.run_sync(openssl.stdout.read, 304, abandon_on_cancel=True)
+        assert not ticket.exists()
+    assert len(core.frames) == 3

@@ -55,13 +55,14 @@ class Authority:
         purposes: Sequence[x509.ObjectIdentifier] = (SERVER, CLIENT),
         self_signed: bool = False,
         password: bytes | None = None,
+        common_name: str = "no name",
     ) -> Pair:
-        """A certificate for one DNS name or IP address."""
+        """A certificate for one DNS name, IP address or URI; without a name, for its common name alone."""
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "no name")])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         signing = key if self_signed else self._key
         now = dt.datetime.now(dt.UTC)
-        certificate = (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(subject if self_signed else self._certificate.subject)
@@ -73,9 +74,10 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False)  # type: ignore[arg-type]
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.SubjectAlternativeName([_general_name(name)]), critical=False)
-            .sign(signing, hashes.SHA256())  # type: ignore[arg-type]
         )
+        if name:
+            builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(name)]), critical=False)
+        certificate = builder.sign(signing, hashes.SHA256())  # type: ignore[arg-type]
         encryption = BestAvailableEncryption(password) if password else NoEncryption()
         files = self._folder / f"{file or name}.pem", self._folder / f"{file or name}.key"
         files[0].write_bytes(certificate.public_bytes(Encoding.PEM))
@@ -85,6 +87,8 @@ class Authority:
 
 
 def _general_name(name: str) -> x509.GeneralName:
+    if "://" in name:
+        return x509.UniformResourceIdentifier(name)
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
