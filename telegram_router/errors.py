@@ -297,6 +297,14 @@ def _rows() -> dict[str, Code]:
         ("E-IMP-07", "name was changed, since a spec cannot hold it as it is", start, None, "rename the field in the spec if you like"),
         ("E-IMP-08", "layout leaves a choice, which was made", start, None, "see the message for how to choose otherwise"),
         ("E-IMP-09", "a spec cannot say what the layout says", start, None, "check what was written in its place"),
+        # captures, and what is done with them
+        ("E-CAP-01", "no capture file", start, None, "give a file that `telegram-router capture` wrote"),
+        ("E-CAP-02", "capture is empty", start, None, "look whether capturing was on"),
+        ("E-CAP-03", "capture is of a newer version of the format", start, None, "use the version of telegram-router that wrote it"),
+        ("E-CAP-04", "capture cannot be read", start, None, "check path and permissions"),
+        ("E-CAP-05", "capture cannot be written", start, None, "see to room and permissions"),
+        ("E-CAP-06", "filter cannot be understood", start, None, "mend it at the place given"),
+        ("E-CAP-07", "captures cannot be put together", start, None, "see the message"),
         # ours
         ("E-INT-01", "a fault of the router itself", internal, None, "report it with the log lines around it"),
     ]  # fmt: skip

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from telegram_router import __version__
+from telegram_router.cli.capturing import capture
 from telegram_router.cli.certs import certs
 from telegram_router.cli.operating import COMMANDS
 from telegram_router.errors import ConfigError, RouterError
@@ -172,7 +173,7 @@ def demo(keep: bool) -> int:
     return show(keep)
 
 
-for operators in (*COMMANDS, certs):
+for operators in (*COMMANDS, certs, capture):
     main.add_command(operators)
 
 
@@ -207,7 +208,7 @@ HEX_IN = click.option(
 INPUT = click.argument("source", metavar="[INPUT]", default="-")
 
 
-def _spec(name: str | None, folders: Iterable[Path]) -> Spec:
+def spec_named(name: str | None, folders: Iterable[Path]) -> Spec:
     if name is None:
         raise click.UsageError("Missing option '--spec': which telegrams are these? See `telegram-router spec list`.")
     from telegram_router.plan import read_spec
@@ -241,7 +242,7 @@ def decode(source: str, spec_name: str | None, folders: tuple[Path, ...], as_hex
     """
     from telegram_router.cli.converting import decode_input
 
-    return decode_input(_spec(spec_name, folders), source, as_hex, unframed, masked)
+    return decode_input(spec_named(spec_name, folders), source, as_hex, unframed, masked)
 
 
 @main.command(epilog=_example("telegram-router encode --spec firmbanking telegrams.jsonl > telegrams.bin"))
@@ -257,7 +258,7 @@ def encode(source: str, spec_name: str | None, folders: tuple[Path, ...], as_hex
     """
     from telegram_router.cli.converting import encode_input
 
-    return encode_input(_spec(spec_name, folders), source, as_hex, unframed)
+    return encode_input(spec_named(spec_name, folders), source, as_hex, unframed)
 
 
 @main.command(
@@ -305,7 +306,7 @@ def explain(
     if config is None and spec_name is None:
         return guess_input(lambda: _every_spec(folders), source, as_hex, wanted)
     plan, origin = _origin(config, listener, from_service)
-    spec = origin.spec if origin is not None and spec_name is None else _spec(spec_name, folders)
+    spec = origin.spec if origin is not None and spec_name is None else spec_named(spec_name, folders)
     return explain_input(spec, plan, origin, lambda: _every_spec(folders), source, as_hex, wanted)
 
 
@@ -372,7 +373,7 @@ def spec_show(name: str, message: str | None, folders: tuple[Path, ...], as_json
     """
     from telegram_router.cli.specs import show_message, show_spec
 
-    found = _spec(name, folders)
+    found = spec_named(name, folders)
     return show_spec(found, as_json) if message is None else show_message(found, message, as_json)
 
 
@@ -483,7 +484,7 @@ def spec_sample(name: str, message: str | None, folders: tuple[Path, ...], seed:
     """
     from telegram_router.cli.sampling import sample_spec
 
-    return sample_spec(_spec(name, folders), message, seed, count, form, unframed)
+    return sample_spec(spec_named(name, folders), message, seed, count, form, unframed)
 
 
 @spec.command(

@@ -1,0 +1,275 @@
+"""The commands on whole captures: stat, verify, merge, split, convert."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from telegram_router.cli.capture_inputs import exit_code, reading, spec_for, tell_findings
+from telegram_router.cli.capture_view import clear_paths
+from telegram_router.cli.shown import say, say_json, table
+from telegram_router.storage.capture_reader import CaptureReader, Findings
+from telegram_router.storage.capture_records import SUFFIX, Record
+from telegram_router.storage.capture_writer import CaptureWriter
+from telegram_router.tools.capture_work import Statistics, counted, merged, merged_head, parts
+from telegram_router.tools.predicate import parse
+from telegram_router.tools.recorded import Recorded
+
+if TYPE_CHECKING:
+    from telegram_router.telegrams import Spec
+
+PARTS_AT_MOST: Final = 1_000
+EXCHANGES_KEPT: Final = 100_000
+_TIMES: Final = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
+
+
+# --- stat and verify ----------------------------------------------------------------------------------------------------
+
+
+def show_statistics(file: Path, as_json: bool) -> int:
+    with reading(file) as reader:
+        found = counted(reader)
+    findings = reader.findings
+    if as_json:
+        say_json({"file": str(file), "spec": reader.head.get("spec"), "closed_cleanly": findings.closed_cleanly} | found.as_object())
+    else:
+        _tell_statistics(found, reader)
+        tell_findings(findings)
+    return exit_code([findings])
+
+
+def _tell_statistics(found: Statistics, reader: CaptureReader) -> None:
+    rate = "" if found.rate is None else f", {found.rate:,.1f} a second"
+    say(f"{reader.head.get('spec') or 'no spec'}: {found.telegrams:,} telegrams, {found.octets:,} bytes, {found.seconds:,.3f} s{rate}")
+    say(f"{found.connections:,} connections, {found.gaps:,} gaps, {found.junk:,} pieces that are no telegram, {found.notes:,} notes")
+    say(f"{sum(each.count for each in found.answered.values()):,} requests answered, {found.unanswered:,} not")
+    rows = []
+    for message, count in sorted(found.messages.items(), key=lambda item: -item[1]):
+        took = found.answered[message].as_object() if message in found.answered else {}
+        rows.append([message, f"{count:,}", *(_ms(took.get(name)) for name in ("p50_ms", "p99_ms", "max_ms"))])
+    if rows:
+        table(("message", "telegrams", "answered in p50", "p99", "max"), rows)
+
+
+def _ms(value: float | int | None) -> str:
+    return "" if value is None else f"{value:,.3f} ms"
+
+
+def verify_captures(files: Sequence[Path], strict: bool, spec_name: str | None, folders: Sequence[Path], as_json: bool) -> int:
+    found: list[tuple[Path, Findings, int, int]] = []
+    for file in files:
+        with reading(file) as reader:
+            spec = spec_for(reader, spec_name, folders)
+            gaps, odd = _look_through(reader, spec)
+        found.append((file, reader.findings, gaps, odd))
+    code = exit_code((findings for _, findings, _, _ in found), strict=strict, gaps=sum(gaps for _, _, gaps, _ in found))
+    if as_json:
+        say_json([_verdict(*each) for each in found])
+        return code
+    for file, findings, gaps, odd in found:
+        state = "damaged" if findings.damaged else "whole" if findings.closed_cleanly else "readable"
+        say(
+            f"{file}: {state}, {findings.records:,} records, {gaps:,} gaps, {odd:,} telegrams that break their spec",
+            fg="red" if findings.damaged else None,
+        )
+        tell_findings(findings)
+    return code
+
+
+def _verdict(file: Path, findings: Findings, gaps: int, odd: int) -> Record:
+    return {
+        "file": str(file), "records": findings.records, "closed_cleanly": findings.closed_cleanly, "damaged": findings.damaged,
+        "problems": findings.problems, "gaps": gaps, "skipped": findings.skipped, "against_spec": odd,
+    }  # fmt: skip
+
+
+def _look_through(reader: CaptureReader, spec: Spec | None) -> tuple[int, int]:
+    """Gaps, and telegrams that cannot be decoded though they are not marked so."""
+    gaps = odd = 0
+    for record in reader:
+        gaps += record["k"] == "gap"
+        if record["k"] == "m" and spec is not None and not record.get("err"):
+            odd += not Recorded(record, spec).fields
+    return gaps, odd
+
+
+# --- merge and split ----------------------------------------------------------------------------------------------------
+
+
+def merge_captures(files: Sequence[Path], output: Path) -> int:
+    with ExitStack() as stack:
+        readers = [stack.enter_context(reading(file, everything=True)) for file in files]
+        writer = CaptureWriter(_target(output), merged_head([reader.head for reader in readers]))
+        count = 0
+        for record in merged(readers):
+            count += writer.write(record) > 0
+        writer.close()
+    for reader in readers:
+        tell_findings(reader.findings)
+    click.echo(f"{count:,} telegrams of {len(readers)} captures in {_named(writer, output)}", err=True)
+    return exit_code(reader.findings for reader in readers)
+
+
+def split_capture(file: Path, by: str, select: str | None, output: Path | None, spec_name: str | None, folders: Sequence[Path]) -> int:
+    base = output or file
+    if str(base) == "-":
+        raise click.UsageError("The parts need a name: give one with --write.")
+    with reading(file, everything=True) as reader:
+        spec = spec_for(reader, spec_name, folders) if select or by == "message" else None
+        choose = _chooser(by, spec)
+        chosen = _selecting(choose, select, spec)
+        writers: dict[str, CaptureWriter] = {}
+        for part, record in parts(reader, chosen):
+            if part not in writers:
+                if len(writers) >= PARTS_AT_MOST:
+                    raise click.ClickException(f"more than {PARTS_AT_MOST:,} parts: split by something that has fewer values")
+                writers[part] = CaptureWriter(_part_name(base, part), reader.head)
+            writers[part].write(record)
+        for writer in writers.values():
+            writer.close()
+    tell_findings(reader.findings)
+    for writer in writers.values():
+        say(str(writer.paths[0]))
+    return exit_code([reader.findings])
+
+
+def _chooser(by: str, spec: Spec | None) -> Callable[[Record], str | None]:
+    if by == "connection":
+        return lambda record: str(record.get("c", "notes"))
+    if by == "message":
+        return lambda record: (Recorded(record, spec).message or "not-known") if record["k"] == "m" else None
+    times = re.fullmatch(r"(\d+)(ms|s|m|h)", by)
+    if times and int(times[1]):
+        return _Together(lambda record: str(record.get("t", 0) // (int(times[1]) * _TIMES[times[2]]) + 1))
+    if by.isascii() and by.isdigit() and int(by):
+        return _Together(_Counting(int(by)))
+    raise click.UsageError("--by is none of: connection, message, a time such as 1h, a number of telegrams.")
+
+
+class _Counting:
+    """The first so many, the next, and so on."""
+
+    def __init__(self, each: int) -> None:
+        self.each, self.seen = each, 0
+
+    def __call__(self, record: Record) -> str:
+        part = self.seen // self.each + 1
+        self.seen += record["k"] == "m"
+        return str(part)
+
+
+class _Together:
+    """An answer goes where its request went."""
+
+    def __init__(self, choose: Callable[[Record], str]) -> None:
+        self.choose = choose
+        self.known: OrderedDict[str, str] = OrderedDict()
+
+    def __call__(self, record: Record) -> str:
+        part = self.choose(record)
+        exchange = record.get("x")
+        if exchange is None:
+            return part
+        part = self.known.setdefault(exchange, part)
+        if len(self.known) > EXCHANGES_KEPT:
+            self.known.popitem(last=False)
+        return part
+
+
+def _selecting(choose: Callable[[Record], str | None], select: str | None, spec: Spec | None) -> Callable[[Record], str | None]:
+    if select is None:
+        return choose
+    predicate = parse(select)
+    chosen: OrderedDict[str, bool] = OrderedDict()
+
+    def by(record: Record) -> str | None:
+        if record["k"] != "m":
+            return None
+        exchange = record.get("x")
+        if not chosen.get(exchange or "") and not predicate.holds(Recorded(record, spec)):
+            return None
+        if exchange is not None:
+            chosen[exchange] = True
+            if len(chosen) > EXCHANGES_KEPT:
+                chosen.popitem(last=False)
+        return choose(record)
+
+    return by
+
+
+# --- convert ------------------------------------------------------------------------------------------------------------
+
+
+def convert_capture(file: Path, form: str, output: Path, show_values: bool, spec_name: str | None, folders: Sequence[Path]) -> int:
+    with reading(file) as reader:
+        spec = spec_for(reader, spec_name, folders)
+        lines = _csv_lines(reader, spec, show_values)
+        if str(output) == "-":
+            for line in lines:
+                sys.stdout.write(line)
+        else:
+            with output.open("w", encoding="utf-8-sig", newline="") as stream:  # the mark tells spreadsheets that it is UTF-8
+                stream.writelines(lines)
+    tell_findings(reader.findings)
+    return exit_code([reader.findings])
+
+
+COLUMNS: Final = ("n", "time", "c", "d", "len", "x", "msg")
+
+
+def _csv_lines(reader: CaptureReader, spec: Spec | None, show_values: bool) -> Iterator[str]:
+    """A line for each telegram: itself, then its fields as `path=value`, since messages have different ones."""
+    yield _csv([*COLUMNS, "fields"])
+    for record in reader.telegrams():
+        seen = Recorded(record, spec)
+        clear = clear_paths(spec, seen.message)
+        fields = [f"{path}={'' if value is None else value}" for path, value in seen.fields.items() if show_values or path in clear]
+        yield _csv(
+            [
+                record["n"],
+                reader.head["t0"] + record["t"],
+                record["c"],
+                record["d"],
+                record["len"],
+                record.get("x", ""),
+                seen.message or "",
+                *fields,
+            ]
+        )
+
+
+def _csv(cells: Sequence[Any]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerow([_harmless(cell) for cell in cells])
+    return out.getvalue()
+
+
+def _harmless(cell: Any) -> Any:
+    """A spreadsheet executes what begins like a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+# --- files --------------------------------------------------------------------------------------------------------------
+
+
+def _target(output: Path) -> Any:
+    return sys.stdout.buffer if str(output) == "-" else output
+
+
+def _named(writer: CaptureWriter, output: Path) -> str:
+    return str(writer.paths[-1]) if writer.paths else str(output)
+
+
+def _part_name(base: Path, part: str) -> Path:
+    stem, found, rest = base.name.partition(SUFFIX)
+    named = re.sub(r"[^\w.-]+", "-", part)
+    return base.with_name(f"{stem}.{named}{found or SUFFIX}{rest}")

@@ -1,0 +1,157 @@
+"""`capture`: captures of telegrams shown, counted, checked, put together and taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+EXIT_DAMAGED = 5
+
+
+def _example(*lines: str) -> str:
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+_FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
+_SPEC = click.option(
+    "--spec", "spec_name", metavar="SPEC", help="Name of a spec, or path of a spec file (.py). Default: what the capture names."
+)
+_FOLDERS = click.option(
+    "--spec-folder",
+    "folders",
+    metavar="FOLDER",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder to look for the spec in, before those that ship with the router. May be given several times.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_WRITE = click.option(
+    "-w", "--write", "output", metavar="FILE", required=True, type=_FILE, help="The capture to write; gzipped if it ends in .gz."
+)
+_STRICT = click.option("--strict", is_flag=True, help="Exit code 5 also if a capture was not closed cleanly or has gaps.")
+
+
+@click.group(epilog=_example("telegram-router capture show day.tgcap.jsonl 'msg=transfer.* and f.amount>1000000'"))
+def capture() -> None:
+    """Work with captures of telegrams (*.tgcap.jsonl).
+
+    Exit codes: 0 well, 1 something failed, 2 wrong usage, 5 a capture is damaged, 78 a bad spec, 130 interrupted.
+    """
+
+
+@capture.command(
+    epilog=_example(
+        "telegram-router capture show day.tgcap.jsonl",
+        "telegram-router capture show day.tgcap.jsonl 'msg=transfer.request and f.amount > 1000000' --fields",
+        "telegram-router capture show -f live.tgcap.jsonl 'x=x17'",
+    )
+)
+@click.argument("file", type=_FILE)
+@click.argument("wanted", metavar="[FILTER]", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written to the file, until Ctrl-C or its end.")
+@click.option("--fields", is_flag=True, help="Show the fields of each telegram too.")
+@click.option("--show-values", "--unmask", is_flag=True, help='Show values that are not log="clear" too.')
+@click.option("--limit", metavar="N", type=click.IntRange(1), help="Stop after N telegrams.")
+@_SPEC
+@_FOLDERS
+@_JSON
+def show(
+    file: Path,
+    wanted: str | None,
+    follow: bool,
+    fields: bool,
+    show_values: bool,
+    limit: int | None,
+    spec_name: str | None,
+    folders: Sequence[Path],
+    as_json: bool,
+) -> int:
+    """List the telegrams of a capture, one line each: time, connection, message, key, size, and how long the answer took.
+
+    FILTER joins tests by and, or, not and parentheses: `msg=transfer.*`, `f.amount>1000`, `c=c1`, `f.response_code in [0000, VTIM]`,
+    `f.memo~"^급여"`, `err`. Fields are named alone (f.amount) or by their path (f.header.bank_code).
+    """
+    from telegram_router.cli.capture_view import Wanted, show_capture
+
+    return show_capture(file, Wanted(wanted, follow, fields, show_values, limit, as_json), spec_name, folders)
+
+
+@capture.command(epilog=_example("telegram-router capture stat day.tgcap.jsonl"))
+@click.argument("file", type=_FILE)
+@_JSON
+def stat(file: Path, as_json: bool) -> int:
+    """Count what a capture holds: telegrams by message, connections, gaps, and how long answers took."""
+    from telegram_router.cli.capture_files import show_statistics
+
+    return show_statistics(file, as_json)
+
+
+@capture.command(epilog=_example("telegram-router capture verify day.tgcap.jsonl --strict"))
+@click.argument("files", metavar="FILE...", type=_FILE, nargs=-1, required=True)
+@_STRICT
+@_SPEC
+@_FOLDERS
+@_JSON
+def verify(files: Sequence[Path], strict: bool, spec_name: str | None, folders: Sequence[Path], as_json: bool) -> int:
+    """Check captures: that they can be read, are whole and unchanged, and hold telegrams of their spec.
+
+    A file that was not closed, as after a crash, is readable: that is told, and is an error with --strict alone.
+    """
+    from telegram_router.cli.capture_files import verify_captures
+
+    return verify_captures(files, strict, spec_name, folders, as_json)
+
+
+@capture.command(epilog=_example("telegram-router capture merge front.tgcap.jsonl back.tgcap.jsonl -w both.tgcap.jsonl"))
+@click.argument("files", metavar="FILE...", type=_FILE, nargs=-1, required=True)
+@_WRITE
+def merge(files: Sequence[Path], output: Path) -> int:
+    """Put captures together in the order of their times.
+
+    Connections and exchanges are called after their file: c1 of the second becomes 2.c1.
+    """
+    from telegram_router.cli.capture_files import merge_captures
+
+    return merge_captures(files, output)
+
+
+@capture.command(
+    epilog=_example("telegram-router capture split day.tgcap.jsonl --by 1h", "telegram-router capture split day.tgcap.jsonl --by message")
+)
+@click.argument("file", type=_FILE)
+@click.option(
+    "--by",
+    metavar="WHAT",
+    required=True,
+    help="`connection`, `message`, a time as 1h or 10m, or a number of telegrams; an exchange stays together in all but the last.",
+)
+@click.option("--select", metavar="FILTER", help="Only telegrams that fit, as in `capture show`, with the rest of their exchanges.")
+@click.option(
+    "-w", "--write", "output", metavar="FILE", type=_FILE, help="Name that the parts' names are made of. Default: the capture's own."
+)
+@_SPEC
+@_FOLDERS
+def split(file: Path, by: str, select: str | None, output: Path | None, spec_name: str | None, folders: Sequence[Path]) -> int:
+    """Take a capture apart."""
+    from telegram_router.cli.capture_files import split_capture
+
+    return split_capture(file, by, select, output, spec_name, folders)
+
+
+@capture.command(epilog=_example("telegram-router capture convert day.tgcap.jsonl --to csv -w day.csv"))
+@click.argument("file", type=_FILE)
+@click.option("--to", "form", type=click.Choice(["csv"]), required=True, help="What to write.")
+@click.option("-w", "--write", "output", metavar="FILE", type=_FILE, default=Path("-"), show_default="stdout", help="File to write.")
+@click.option("--show-values", "--unmask", is_flag=True, help='Write values that are not log="clear" too.')
+@_SPEC
+@_FOLDERS
+def convert(file: Path, form: str, output: Path, show_values: bool, spec_name: str | None, folders: Sequence[Path]) -> int:
+    """Turn a capture into another form."""
+    from telegram_router.cli.capture_files import convert_capture
+
+    return convert_capture(file, form, output, show_values, spec_name, folders)

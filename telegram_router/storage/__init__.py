@@ -1,0 +1,1 @@
+"""What outlives the process: capture files, counters of quotas and usage."""
