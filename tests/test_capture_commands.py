@@ -59,7 +59,20 @@ def test_show_lists_telegrams_with_their_key_and_how_long_the_answer_took(captur
     head, *lines = shown.stdout.splitlines()
     assert head.split() == ["number", "time", "from", "message", "key", "bytes", "exchange", "ms"]
     assert len(lines) == 5
-    assert lines[1].split() == ["2", "07:13:20.025000", "c1", "<", "transfer.response", "TESTCO000001", "088", "20240315", "000001", "304", "x0", "25.000"]
+    assert lines[1].split() == [
+        "2",
+        "07:13:20.025000",
+        "c1",
+        "<",
+        "transfer.response",
+        "TESTCO000001",
+        "088",
+        "20240315",
+        "000001",
+        "304",
+        "x0",
+        "25.000",
+    ]
 
 
 def test_show_shows_values_that_are_not_clear_only_when_asked(capture: Path):
@@ -72,7 +85,14 @@ def test_show_shows_values_that_are_not_clear_only_when_asked(capture: Path):
 
 @pytest.mark.parametrize(
     ("wanted", "count"),
-    [("msg=transfer.request", 3), ("x=x1", 2), ("f.message_number=3", 1), ("f.amount>1000000 and d='>'", 3), ("f.amount>9000000", 0), ("not c=c1", 0)],
+    [
+        ("msg=transfer.request", 3),
+        ("x=x1", 2),
+        ("f.message_number=3", 1),
+        ("f.amount>1000000 and d='>'", 3),
+        ("f.amount>9000000", 0),
+        ("not c=c1", 0),
+    ],
 )
 def test_a_filter_chooses(capture: Path, wanted: str, count: int):
     assert len(call("show", capture, wanted).stdout.splitlines()) == count + 1
@@ -130,7 +150,10 @@ def test_captures_of_different_specs_are_not_merged(tmp_path: Path, capture: Pat
     assert refused.exit_code == 1 and "E-CAP-07: they are of different specs" in refused.stderr
 
 
-@pytest.mark.parametrize(("by", "counts"), [("message", {"transfer.request": 3, "transfer.response": 2}), ("2", {"1": 2, "2": 2, "3": 1}), ("1s", {"1": 2, "2": 2, "3": 1})])
+@pytest.mark.parametrize(
+    ("by", "counts"),
+    [("message", {"transfer.request": 3, "transfer.response": 2}), ("2", {"1": 2, "2": 2, "3": 1}), ("1s", {"1": 2, "2": 2, "3": 1})],
+)
 def test_split_takes_apart_and_loses_nothing(capture: Path, by: str, counts: dict[str, int]):
     split = call("split", capture, "--by", by)
     assert split.exit_code == 0

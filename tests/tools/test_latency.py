@@ -44,7 +44,7 @@ def test_a_percentile_that_the_sample_cannot_support_is_not_told():
 
 def test_what_is_shorter_than_a_microsecond_or_longer_than_an_hour_counts_at_the_end():
     made = of([1, 4_000 * 10**9])
-    assert [took for took, _ in made.buckets()][0] == 1_000 and made.longest == 4_000 * 10**9
+    assert next(took for took, _ in made.buckets()) == 1_000 and made.longest == 4_000 * 10**9
 
 
 def test_the_text_form_ends_with_all_of_them():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -79,9 +80,7 @@ filters = st.recursive(
 
 def by_python(text: str) -> bool:
     """The same filter as Python reads it, each test replaced by what it is."""
-    import re
-
-    return bool(eval(re.sub(r"[\w.]+(?:=|!=|<=|>=|<|>)[\w.]+", lambda found: str(parse(found[0]).holds(SEEN.get)), text)))
+    return bool(eval(re.sub(r"[\w.]+(?:=|!=|<=|>=|<|>)[\w.]+", lambda found: str(parse(found[0]).holds(SEEN.get)), text)))  # noqa: S307
 
 
 @given(filters)
