@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from telegram_router import plan as planning
-from telegram_router.config import HandlerService, Health, HttpService, Limit, Settings, TelegramService
+from telegram_router.config import HandlerService, Health, HttpService, Limit, Priority, Settings, TelegramService
 from telegram_router.config import Listener as ListenerSettings
 from telegram_router.config import Route as RouteSettings
 from telegram_router.plan import Plan
@@ -19,6 +19,7 @@ from telegram_router.routing import Audience, Kind, Listener, ListenerPolicy, Mo
 from telegram_router.routing.backends import Ejection, Failover
 from telegram_router.routing.balance import Balance, First, HashRing, LeastOutstanding, RoundRobin
 from telegram_router.routing.changing import Change, ServiceTerms, carry_out
+from telegram_router.routing.classes import CLASSES, Fits, Precedence, of_addresses, of_certificates, of_field
 from telegram_router.routing.limits import Limit as Counted
 from telegram_router.routing.limits import part
 from telegram_router.routing.routes import BodyTest, Score, Test, place_of
@@ -51,7 +52,8 @@ def prepare(plan: Plan, switch: Switch, before: Plan | None = None) -> Change:
     listeners, listener_terms = _listeners(plan, switch, before)
     limits, limit_terms = _all_limits(plan, listeners, before)
     tables = _tables(plan, services, listeners, switch)
-    return Change(services, listeners, service_terms, listener_terms, tables, limits, limit_terms)
+    precedence = _precedence(plan, listeners)
+    return Change(services, listeners, service_terms, listener_terms, tables, limits, precedence, limit_terms)
 
 
 # --- services and listeners ---------------------------------------------------------------------------------------------
@@ -209,7 +211,7 @@ def _rules(
         target = party.audience if isinstance(party, Listener) else party
         assert target is not None
         full = route.validation == "full" or (isinstance(target, Service) and target.kind is not Kind.TELEGRAM)
-        return Route(name, tests, target, full, body=(*body, *more), closed=closed)
+        return Route(name, tests, target, full, body=(*body, *more), rank=CLASSES.index(route.urgency), closed=closed)
 
     if route.service_by is None:
         yield rule(parties[route.targets[0]])
@@ -260,6 +262,31 @@ def _limits(name: str, limit: Limit, plan: Plan) -> dict[str, tuple[str, Counted
                 by_spec[spec.name] = Counted(name, limit.rate / limit.per, burst, parts, frozenset(limit.service), passes)
             found[listener] = spec.name, by_spec[spec.name]
     return found
+
+
+# --- classes ------------------------------------------------------------------------------------------------------------
+
+
+def _precedence(plan: Plan, listeners: dict[str, Listener]) -> dict[Listener, list[Precedence]]:
+    """Whose requests each listener takes for more urgent, or less, than others."""
+    return {
+        listener: [
+            Precedence(name, CLASSES.index(each.urgency), _fits(each, listener.spec), frozenset(each.service))
+            for name, each in plan.config.priorities.items()
+            if not each.listener or listener.name in each.listener
+        ]
+        for listener in listeners.values()
+    }
+
+
+def _fits(priority: Priority, spec: Spec) -> Fits:
+    if priority.key == "certificate":
+        return of_certificates(frozenset(priority.values))
+    if priority.key == "address":
+        return of_addresses(frozenset(priority.values))
+    field = priority.key.removeprefix("header.")
+    width = spec.header_fields[field][1]
+    return of_field(spec.header_slice(field), frozenset(each.encode(spec.encoding).ljust(width) for each in priority.values))
 
 
 # --- policies -----------------------------------------------------------------------------------------------------------

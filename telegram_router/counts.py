@@ -8,6 +8,7 @@ from telegram_router import __version__
 from telegram_router.ops.metrics import Family, Histogram, Sample
 from telegram_router.routing import Service, Switch
 from telegram_router.routing.backends import STATES
+from telegram_router.routing.classes import CLASSES
 from telegram_router.routing.routes import Origin
 from telegram_router.wire.expiry import Expiry
 from telegram_router.wire.hub import Hub
@@ -116,7 +117,9 @@ def _requests(switch: Switch) -> Iterator[Family]:
     yield "request_duration_seconds", [((each.name,), Histogram(each.latency, each.latency_sum)) for each in targets]
     services = [each for each in targets if isinstance(each, Service)]
     yield "requests_in_flight", [((each.name,), each.in_flight) for each in services]
-    yield "requests_pending", [((each.name,), len(each.waiting)) for each in services]
+    waiting = [(each.name, dict(zip(CLASSES, each.waiting.by_class(), strict=True))) for each in services]
+    yield "requests_pending", [((name, rank), many) for name, classes in waiting for rank, many in classes.items()]
+    yield "shed_total", [((each.name, rank), many) for each in services for rank, many in zip(CLASSES, each.shed, strict=True)]
     yield "overflow_total", [((each.name,), each.overflow + overflow.get(each.name, 0)) for each in targets]
     yield "late_replies_total", [((each.name,), each.late) for each in targets]
     yield "unmatched_replies_total", [((each.name,), each.unmatched) for each in targets]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from telegram_router.config import Config, Route, Settings, TelegramService
@@ -50,7 +50,7 @@ def _tables(old: Config, new: Config) -> tuple[list[str], list[str], list[str]]:
     added: list[str] = []
     removed: list[str] = []
     changed = [key for key in ("drain", "specs") if getattr(old, key) != getattr(new, key)]
-    for kind in ("listeners", "services", "limits"):
+    for kind in ("listeners", "services", "limits", "priorities"):
         before: Mapping[str, Settings] = getattr(old, kind)
         after: Mapping[str, Settings] = getattr(new, kind)
         added += _without(kind, after, before)
@@ -58,6 +58,8 @@ def _tables(old: Config, new: Config) -> tuple[list[str], list[str], list[str]]:
         for name, table in after.items():
             if name in before:
                 changed += [f"{kind}.{name}.{key}" for key in _unlike(before[name], table)]
+    if _order(old.priorities, new.priorities) != _order(new.priorities, old.priorities):
+        changed.append("priorities, their order")
     return added, removed, changed
 
 
@@ -83,7 +85,7 @@ def _routes(config: Config) -> dict[str, Route]:
     return {f"routes.{route.name or place}": route for place, route in enumerate(config.routes)}
 
 
-def _order(routes: Iterable[str], others: Mapping[str, Route]) -> list[str]:
+def _order(routes: Iterable[str], others: Container[str]) -> list[str]:
     return [name for name in routes if name in others]
 
 

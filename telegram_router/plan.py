@@ -31,6 +31,7 @@ from telegram_router.config import (
     Listener,
     Party,
     Prefix,
+    Priority,
     Route,
     Rule,
     Service,
@@ -169,6 +170,8 @@ class _Planner:
             self._limit(name, limit)
         if config.admin is not None:
             self._gather(partial(self._admin, config.admin))
+        for name, priority in config.priorities.items():
+            self._priority(name, priority)
         for name in config.listeners:
             self._doubt(name)
         for finding in timers.findings(config):
@@ -366,6 +369,23 @@ class _Planner:
             ):
                 what = f"counts by certificates, and the listener {listener} asks for none: all its requests would be refused"
                 self.report("E-CFG-07", ("limits", name, "key"), what, do='give the listener a client_ca, or set on_missing_key = "pass"')
+
+    def _priority(self, name: str, priority: Priority) -> None:
+        """What a rule looks at must be there where it looks, and able to hold what it looks for."""
+        field = priority.key.removeprefix("header.")
+        if field == priority.key:
+            return
+        path = ("priorities", name)
+        for listener, settings in self.plan.config.listeners.items():
+            spec = self.plan.specs.get(settings.spec)
+            if spec is None or (priority.listener and listener not in priority.listener):
+                continue
+            known = list(spec.header_fields)
+            if field not in known:
+                what = f"{spec.name} has no such header field"
+                self.report("E-CFG-06", (*path, "key"), what, f"one of {', '.join(known)}{_nearest(field, known)}")
+            else:
+                self._test((*path, "values"), field, Exact(priority.values), spec)
 
     def _room(self, path: tuple[str, ...], max_frame: int, spec: Spec) -> None:
         least = max(message.min_frame for message in spec.messages.values())

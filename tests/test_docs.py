@@ -65,6 +65,8 @@ FORMS = {
     "Handler": "text",
     "Backends": "list of addresses or tables",
     "CountedBy": "text",
+    "IdentifiedBy": "text",
+    "Urgency": '`"critical"`, `"high"`, `"normal"`, `"bulk"`',
     "Few": "number",
     "Level": "number",
     "Share": "number",
@@ -139,6 +141,7 @@ HEADINGS = {
     "services.NAME.ejection": "### `ejection` of a service",
     "services.NAME.failover": "### `failover` of a service",
     "limits.NAME": "## `[limits.NAME]`",
+    "priorities.NAME": "### `[priorities.NAME]`",
     "routes": "## `[[routes]]`",
     "routes.service_by": "### `service_by` of a route",
 }

@@ -26,6 +26,7 @@ from telegram_router.config.values import (
     HeaderName,
     HeaderValue,
     HttpUrl,
+    IdentifiedBy,
     JsonPath,
     Level,
     Listed,
@@ -42,6 +43,7 @@ from telegram_router.config.values import (
     SourceAddress,
     Table,
     TargetAddress,
+    Urgency,
     read_target_address,
 )
 
@@ -409,6 +411,9 @@ class Route(Settings):
     )
     default: bool = _key(False, "Instead of `match`: takes what no other route of its source takes.")
     service: str | None = _key(None, "The service that answers.")
+    urgency: Urgency = _key(
+        "normal", "How urgent its requests are where several wait for one service; `[priorities.NAME]` goes before it.", alias="class"
+    )
     to_listener: str | None = _key(None, "Instead of `service`: the listener whose session owns the telegram and answers it.")
     service_by: ServiceBy | None = _key(None, "Instead of `service`: the services among which a field of the telegram chooses.")
     validation: Literal["header", "full"] = _key(
@@ -469,6 +474,18 @@ class Limit(Settings):
     )
 
 
+class Priority(Settings):
+    """Whose requests are more urgent, or less, than their route says."""
+
+    key: IdentifiedBy = Field(description="What is looked at: `certificate`, `address`, or a header field as `header.FIELD`.")
+    values: OneOrMore[NonEmpty] = Field(
+        description="The value, or list of values, that it fits: names (SAN) of a certificate, addresses, or contents of the field."
+    )
+    urgency: Urgency = Field(alias="class", description="`critical`, `high`, `normal` or `bulk`.")
+    listener: OneOrMore[str] = _key((), "The listener, or list of listeners, whose requests it looks at. Default: all.")
+    service: OneOrMore[str] = _key((), "The service, or list of services, requests to which it looks at. Default: all.")
+
+
 class Config(Settings):
     """The whole file."""
 
@@ -489,6 +506,9 @@ class Config(Settings):
     listeners: Table[Name, Listener] = _key({}, "Where clients connect, by name; at least one.")
     services: Table[Name, _ServiceByKind] = _key({}, "Who answers, by name.")
     limits: Table[Name, Limit] = _key({}, "How many requests may come in a time, by name. A request counts against all that fit it.")
+    priorities: Table[Name, Priority] = _key(
+        {}, "Whose requests are more urgent than others, by name. The first that fits a request goes before the class of its route."
+    )
     routes: Listed[Route] = _key(
         (),
         "Which telegrams go to which service. Exact matches are tried first, then the others in file order, then the default.",
@@ -544,6 +564,7 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "services.NAME.ejection": Ejection,
         "services.NAME.failover": Failover,
         "limits.NAME": Limit,
+        "priorities.NAME": Priority,
         "routes": Route,
         "routes.service_by": ServiceBy,
     }

@@ -38,6 +38,7 @@ from telegram_router.config.model import (
     Log,
     Metrics,
     ProxyProtocol,
+    Priority,
     Route,
     ServiceBy,
     Settings,
@@ -137,7 +138,7 @@ class _Reading:
 
     def _without(self, broken: set[Path]) -> dict[str, Any]:
         parts = {key: value for key, value in self._raw.items() if (key,) not in broken}
-        for key in ("listeners", "services", "limits"):
+        for key in ("listeners", "services", "limits", "priorities"):
             if key in parts:
                 parts[key] = {name: table for name, table in parts[key].items() if (key, name) not in broken}
         routes = parts.pop("routes", [])
@@ -147,7 +148,7 @@ class _Reading:
     def _report_detail(self, detail: ErrorDetails) -> Path:
         """Report one finding of pydantic's; returns the path of the part that has to be left out."""
         path = _path_of(detail["loc"])
-        part = path[: 2 if path[0] in ("listeners", "services", "limits", "routes") else 1]
+        part = path[: 2 if path[0] in ("listeners", "services", "limits", "priorities", "routes") else 1]
         table = _at(self._raw, part)
         clashing = path[0] == "services" and len(_kinds_named(table)) > 1
         if detail["type"] == "extra_forbidden":
@@ -261,7 +262,7 @@ class _Reading:
             chosen = by.get("services") if isinstance(by, dict) else None
             for value, name in chosen.items() if isinstance(chosen, dict) else ():
                 self._check_name((*path, "service_by", "services", value), name, "services", names)
-        for path, table in _tables(self._raw, "limits"):
+        for path, table in [*_tables(self._raw, "limits"), *_tables(self._raw, "priorities")]:
             for key, kind in (("listener", "listeners"), ("service", "services")):
                 self._check_name((*path, key), table.get(key), kind, names)
 
@@ -382,6 +383,8 @@ class _Reading:
             self.report("E-CFG-07", (*path, "from_service"), what, do="name a telegram service")
         if route.from_service is not None and ("service", route.from_service) in route.targets:
             self.report("E-CFG-07", (*path, "service"), "is where the telegrams come from", do="name another service, or a to_listener")
+        if route.to_listener is not None and route.urgency != "normal":
+            self.report("E-CFG-07", (*path, "class"), "means nothing to sessions, which are asked at once", do="remove it")
         for kind, name in route.targets:
             target = config.services.get(name) if kind == "service" else None
             if isinstance(target, HttpService | HandlerService) and "validation" in route.model_fields_set and route.validation != "full":
@@ -519,6 +522,7 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
         ("listeners", 3): ProxyProtocol if path[2:] == ("proxy_protocol",) else ListenerTls,
         ("listeners", 5): TlsName,
         ("limits", 2): Limit,
+        ("priorities", 2): Priority,
         ("routes", 2): Route,
         ("routes", 3): ServiceBy,
     }

@@ -21,6 +21,7 @@ _BYTES = {"B": 1, "KiB": 1024, "MiB": 1024 * 1024}
 _SERVER_NAME = re.compile(r"(?=.{1,253}\Z)(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z_]([a-z0-9_-]{0,61}[a-z0-9])?", re.IGNORECASE)
 _DURATION_FORM = 'a duration with its unit, such as "500ms", "10s", "5m" or "1h"'
 _SIZE_FORM = 'a size with its unit, such as "512B", "64KiB" or "1MiB"'
+IDENTIFIED_BY = ("certificate", "address")
 COUNTED_BY = ("certificate", "address", "session", "service", "message")
 _LONGEST_HOURS = 7 * 24
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -256,6 +257,12 @@ def _read_counted_by(value: str) -> str:
     return value
 
 
+def _read_identified_by(value: str) -> str:
+    if value not in IDENTIFIED_BY and not re.fullmatch(r"header\.[^\s.]+", value):
+        raise _wrong("is nothing to know somebody by", f"one of {', '.join(IDENTIFIED_BY)}, or header.FIELD")
+    return value
+
+
 def _read_handler(value: str) -> str:
     if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", value):
         raise _wrong("is not a handler", 'a module and a function in it, such as "mybank.handlers:balance"')
@@ -304,6 +311,8 @@ ServerName = Annotated[str, AfterValidator(_read_server_name)]
 CertificateName = Annotated[str, AfterValidator(_read_certificate_name)]
 FieldPath = Annotated[str, AfterValidator(_read_dotted)]
 JsonPath = Annotated[str, AfterValidator(_read_dotted)]
+IdentifiedBy = Annotated[str, AfterValidator(_read_identified_by)]
+Urgency = Literal["critical", "high", "normal", "bulk"]
 CountedBy = Annotated[str, AfterValidator(_read_counted_by)]
 Handler = Annotated[str, AfterValidator(_read_handler)]
 HeaderName = Annotated[str, AfterValidator(_read_header_name)]

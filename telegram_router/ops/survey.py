@@ -183,7 +183,7 @@ def _service(service: Service, backends: list[answers.BackendSeen], failed: int)
         priority=service.pool.priority,
         failback=service.pool.failover.failback,
         in_flight=service.in_flight,
-        pending=len(service.waiting),
+        pending=service.waiting.ready,
         answered=sum(service.latency),
         failed=failed,
         overflow=service.overflow,

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from telegram_router.routing.balance import Balance
+from telegram_router.routing.classes import NORMAL, Precedence
 from telegram_router.routing.exchange import Lane
 from telegram_router.routing.halting import spread
 from telegram_router.routing.limits import Limit
@@ -42,6 +43,7 @@ class Change:
     listener_terms: Mapping[str, ListenerPolicy] = field(default_factory=dict)
     tables: Mapping[Party, RouteTable] = field(default_factory=dict)  # parties without one route nothing
     limits: Mapping[Listener, Sequence[Limit]] = field(default_factory=dict)
+    precedence: Mapping[Listener, Sequence[Precedence]] = field(default_factory=dict)
     limit_terms: Sequence[tuple[Limit, Limit]] = ()  # a limit that stays, and the one whose numbers it takes over
 
 
@@ -72,10 +74,13 @@ def carry_out(switch: Switch, change: Change, now: float) -> Parted:
     referred = open_entries(switch)
     for listener in switch.listeners.values():
         listener.limits = change.limits.get(listener, ())
+        listener.precedence = change.precedence.get(listener, ())
     parties: list[Party] = [*switch.listeners.values(), *switch.services.values()]
     for party in parties:
         reroute(party, change.tables.get(party) or RouteTable(party.spec, ()), referred)
     spread(switch)
+    for service in switch.services.values():
+        service.arrange(any(_arranges(party, service) for party in parties), now)
     for name in change.service_terms:
         switch.elect(switch.services[name], now)
     return parted
@@ -91,6 +96,13 @@ def reroute(party: Party, table: RouteTable, referred: set[Entry]) -> None:
             peer.lanes = lanes(peer, table, limits)
         for lane, target in zip(peer.lanes, table.targets, strict=False):
             lane.target = target
+
+
+def _arranges(party: Party, service: Service) -> bool:
+    """Whether what leads from there to the service is not all of one class."""
+    routes = [route for route in party.routes.routes if route.target is service]
+    rules = [rule for rule in party.precedence if not rule.services or service.name in rule.services]
+    return any(route.rank != NORMAL for route in routes) or bool(routes and rules)
 
 
 def lanes(peer: Peer, table: RouteTable, limits: Sequence[int]) -> list[Lane]:
@@ -114,7 +126,7 @@ def open_entries(switch: Switch) -> set[Entry]:
     for party in switch.parties():
         found |= {exchange.entry for peer in party.peers for exchange in peer.oneway}
         if isinstance(party, Service):
-            found |= {exchange.entry for _, exchange in party.waiting}
+            found |= {exchange.entry for exchange in party.waiting}
     return found
 
 

@@ -69,6 +69,7 @@ RESULT_OF_CODE = {
     "E-LIM-01": "overflow",
     "E-LIM-03": "throttled",
     "E-LIM-04": "draining",
+    "E-LIM-07": "shed",
     "E-BCK-01": "no_backend",
     "E-BCK-02": "link_lost",
     "E-BCK-03": "backend_protocol_error",

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from telegram_router.routing.backends import Backend, Ejection, Failover, Pool
 from telegram_router.routing.balance import Balance, LeastOutstanding
+from telegram_router.routing.classes import CLASSES
 from telegram_router.routing.exchange import Exchange, Lane, Register
 from telegram_router.routing.orders import Event
 from telegram_router.routing.routes import Origin, RouteTable, Test
 from telegram_router.routing.turns import Turns
+from telegram_router.routing.waiting import Arranged, FirstCome
 
 if TYPE_CHECKING:
     from telegram_router.telegrams import Spec
@@ -179,7 +181,15 @@ class Service(Origin, Target):
         self.leaving: dict[Peer, None] = {}  # links that are given nothing more and are not closed yet
         self.free: list[Peer] = []  # HTTP links that carry no request, the last used at the end; at most as many as links
         self.bytes_in = self.bytes_out = self.frames_out = 0
-        self.waiting: deque[tuple[float, Exchange]] = deque()  # (since, exchange); bounded by policy.pending
+        self.waiting = FirstCome()  # bounded by policy.pending
+        self.shed = [0] * len(CLASSES)  # requests refused for more urgent ones, by class
+
+    def arrange(self, wanted: bool, now: float) -> None:
+        """Have a queue by class, or one that is first come, first served. Those that wait go on waiting."""
+        if wanted is not isinstance(self.waiting, Arranged):
+            before, self.waiting = self.waiting, Arranged() if wanted else FirstCome()
+            for exchange, since in before.in_order():
+                self.waiting.add(exchange, min(since, now))
 
     @property
     def peers(self) -> list[Peer]:
@@ -233,7 +243,7 @@ class Service(Origin, Target):
     def in_flight(self) -> int:
         """Requests given to a link and not answered yet."""
         pending = self.register.pending
-        return len(pending) - sum(pending.get(exchange.ref) is exchange for _, exchange in self.waiting)
+        return len(pending) - sum(pending.get(exchange.ref) is exchange for exchange in self.waiting)
 
 
 class Listener(Origin):

@@ -15,6 +15,7 @@ from itertools import product
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from telegram_router.routing.classes import NORMAL, Precedence
 from telegram_router.routing.limits import Limit
 from telegram_router.telegrams.spec import fused
 
@@ -100,6 +101,7 @@ class Route:
     full: bool = False  # decode and check every field before anything is sent
     score: Score = field(default_factory=Score, compare=False)
     body: tuple[BodyTest, ...] = ()
+    rank: int = NORMAL  # the class of its requests
     closed: bool = False  # whether a telegram that only the last test keeps away is refused rather than given to the next rule
 
     @property
@@ -177,6 +179,7 @@ class Entry:
     answer     the message, for an answer that needs no closer look
     fails      an answer that says that the system behind it is in trouble
     limits     what its requests are counted against
+    rank       the class of its requests, unless a rule of `precedence` fits one
     untracked  a one-way telegram to another telegram peer: no register knows it, nothing will answer it
     deep       rules on bodies that come before its route: which entry it really has, its body says (`Origin.look_inside`)
     halted     an operator has switched the message off: its requests are refused
@@ -200,6 +203,8 @@ class Entry:
         "message",
         "ok",
         "plain",
+        "precedence",
+        "rank",
         "reply",
         "route",
         "target",
@@ -226,6 +231,8 @@ class Entry:
         self.halt(off=False)
         self.untracked = message.kind == "oneway" and getattr(self.target, "pipes", True)
         self.limits: Sequence[Limit] = ()
+        self.rank = route.rank if route else NORMAL
+        self.precedence: Sequence[Precedence] = ()
         self.count = 0
         self.ok = 0
 
@@ -258,6 +265,7 @@ class Origin:
         self.spec = spec
         self.limits: Sequence[Limit] = ()  # set before the routes
         self.halted: frozenset[str] = frozenset()  # messages that are switched off here
+        self.precedence: Sequence[Precedence] = ()  # set before the routes
         self.trouble = trouble or {}  # header fields of answers whose values count against a backend
         self.header_end = spec.framing.prefix + spec.header_size  # a shorter frame has no whole header
         self.routes = routes
@@ -360,6 +368,7 @@ class Origin:
             if route is not None:
                 entry.limits = tuple(each for each in self.limits if not each.services or route.target.name in each.services)
                 entry.halt(off=self._halts(entry))
+                entry.precedence = tuple(each for each in self.precedence if not each.services or route.target.name in each.services)
             self._entries[key] = entry
         return entry
 

@@ -12,12 +12,12 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import Any
 
 from telegram_router.errors import CODES, Delivery, FieldError
 from telegram_router.routing.backends import Admin, Health
+from telegram_router.routing.classes import CLASSES, rank_of, sheds
 from telegram_router.routing.ended import ENDED_PER_FLUSH, Ended, result_of
 from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
 from telegram_router.routing.limits import check
@@ -26,6 +26,7 @@ from telegram_router.routing.orders import Call, Close, Event, Grow, Journal
 from telegram_router.routing.peers import LATENCY_BUCKETS, OWNERS_PER_SESSION, Audience, Listener, Peer, Service, Target
 from telegram_router.routing.routes import Entry
 from telegram_router.routing.turns import Turns
+from telegram_router.routing.waiting import Arranged
 
 EVENTS_PER_FLUSH = 100
 PROBLEMS_TOLD = 16
@@ -134,7 +135,7 @@ class Switch:
                 exchange.frame = self._restored(exchange, sent) if service.register.carrier_width else sent
             exchange.answerer, exchange.offset = None, NOT_YET
             exchange.attempts += 1
-            service.waiting.appendleft((now, exchange))  # beyond the bound of the queue by what one link may hold, never refused
+            service.waiting.put_back(exchange, now)  # beyond the bound of the queue by what one link may hold, never refused
 
     def lose_session(self, session: Peer, now: float) -> None:
         """A session is gone. What it asked and was sent is let finish; what was not sent is withdrawn."""
@@ -502,9 +503,7 @@ class Switch:
         if ref is key and (key in register.pending or key in register.tombstones):
             self._duplicate(peer, frame, entry, register.pending.get(key))
             return
-        if answerer is None and len(target.waiting) >= target.policy.pending and (target.waiting or target.choose(frame) is None):
-            target.overflow += bool(target.links)
-            self._refuse(peer, frame, "E-LIM-01" if target.links else "E-BCK-01", entry.message.name)
+        if answerer is None and self._crowded(peer, frame, entry):
             return
         if entry.limits and self._over(peer, frame, entry, now):
             return
@@ -548,6 +547,25 @@ class Switch:
             return False
         after = None if refusal.retry_after is None else max(1, math.ceil(refusal.retry_after * 1000 - 1e-6))
         self._refuse(peer, frame, "E-LIM-03", entry.message.name, limit=refusal.limit, retry_after_ms=after)
+        return True
+
+    def _crowded(self, peer: Peer, frame: bytes, entry: Entry) -> bool:
+        """True when a request may not wait at its service and there is no room either, which it has been told then."""
+        service: Service = entry.target
+        waiting, most = service.waiting.ready, service.policy.pending
+        if waiting >= most:
+            if not waiting and service.choose(frame) is not None:
+                return False
+            service.overflow += bool(service.links)
+            self._refuse(peer, frame, "E-LIM-01" if service.links else "E-BCK-01", entry.message.name)
+            return True
+        if 2 * waiting <= most or type(service.waiting) is not Arranged:
+            return False
+        rank = rank_of(peer, frame, entry)
+        if not sheds(rank, waiting, most):
+            return False
+        service.shed[rank] += 1
+        self._refuse(peer, frame, "E-LIM-07" if service.links else "E-BCK-01", entry.message.name, urgency=CLASSES[rank])
         return True
 
     def _asked_enough(self, session: Peer, register: Register) -> bool:
@@ -652,17 +670,17 @@ class Switch:
     def _forward(self, exchange: Exchange) -> None:
         service = exchange.entry.target
         link = exchange.answerer
-        if link is None and not service.waiting:
+        if link is None and not service.waiting.stops(exchange):
             link = service.choose(exchange.frame)
         if link is not None and link.closed:
             self._fail(exchange, "E-RTE-05", Delivery.NOT_SENT, exchange.at)
         elif link is not None:
             self._give(link, exchange)
-        elif len(service.waiting) >= service.policy.pending:  # it filled while a journal held this one
+        elif service.waiting.ready >= service.policy.pending:  # it filled while a journal held this one
             self._fail(exchange, "E-LIM-01" if service.links else "E-BCK-01", Delivery.NOT_SENT, exchange.at)
         else:
             wanted = [Grow(service)] if service.exclusive else []
-            service.waiting.append((exchange.at, exchange))
+            service.waiting.add(exchange, exchange.at)
             self.commands += wanted
 
     def _give(self, answerer: Peer, exchange: Exchange) -> None:
@@ -723,13 +741,19 @@ class Switch:
         peer.queued += len(frame)
 
     def _feed(self, service: Service) -> None:
-        """Give waiting requests to links with room, oldest first."""
-        while service.waiting:
-            link = service.choose(service.waiting[0][1].frame)
+        """Give waiting requests to links with room, in their turns."""
+        waiting = service.waiting
+        while (turn := waiting.turn(self.now)) is not None:
+            exchange = turn.exchange
+            link = service.choose(exchange.frame)
             if link is None:
                 return
-            self._give(link, service.waiting[0][1])
-            service.waiting.popleft()
+            self._give(link, exchange)
+            # It has been given, or nothing has happened at all: what follows calls nothing of ours and cannot fail.
+            del waiting[exchange]
+            if turn.line is not waiting:
+                del turn.line[exchange]
+                waiting.credits = turn.credits
 
     # --- answers that come by the other entrance ----------------------------------------------------------------
 
@@ -985,10 +1009,10 @@ class Switch:
                 self._abandon(exchange, "E-LIM-04", now)
 
     def _expire_waiting(self, service: Service, now: float) -> None:
-        patience = service.policy.pending_timeout
-        overdue = [exchange for since, exchange in service.waiting if since + patience <= now]
-        if overdue:  # not only at the front: what a lost link gave back stands before what waited longer
-            service.waiting = deque((since, exchange) for since, exchange in service.waiting if since + patience > now)
+        waiting = service.waiting
+        overdue = waiting.overdue(service.policy.pending_timeout, now)
+        for exchange in overdue:
+            waiting.discard(exchange)
         for exchange in overdue:
             self._fail(exchange, "E-LIM-01" if service.links else "E-BCK-01", Delivery.NOT_SENT, now)
 
@@ -1000,7 +1024,7 @@ class Switch:
                 due.append(service.pool.next_change)
                 due.extend(service.spoiled.values())
                 if service.waiting:
-                    due.append(min(since for since, _ in service.waiting) + service.policy.pending_timeout)
+                    due.append(service.waiting.next_deadline(service.policy.pending_timeout))
         return min((each for each in due if each is not None), default=None)
 
     @property
@@ -1033,10 +1057,7 @@ class Switch:
     def _unqueue(exchange: Exchange) -> None:
         target = exchange.entry.target
         if type(target) is Service:
-            for index, (_, waiting) in enumerate(target.waiting):
-                if waiting is exchange:
-                    del target.waiting[index]
-                    return
+            target.waiting.discard(exchange)
 
     def _move_up(self, link: Peer, offset: int, size: int) -> None:
         assert link.register is not None

@@ -209,7 +209,7 @@ class HttpPool:
         """Requests wait: dial as many more as they need and the policy allows."""
         if self._over or self._hub.clock() < self._held_until:
             return
-        wanted = min(len(self._service.waiting) - self._dialling, self._service.policy.max_links - len(self._live) - self._dialling)
+        wanted = min(self._service.waiting.ready - self._dialling, self._service.policy.max_links - len(self._live) - self._dialling)
         for _ in range(wanted):
             self._dialling += 1
             self._nursery.start_soon(self._dial)
@@ -262,9 +262,9 @@ class HttpPool:
             self._outcomes.failed += 1
         if connection.was_of_use:
             self._pauses.reset()
-        elif self._service.waiting:  # a handshake that failed, or a door that shuts at once
+        elif self._service.waiting.ready:  # a handshake that failed, or a door that shuts at once
             self._hold()
-        if self._service.waiting:
+        if self._service.waiting.ready:
             self._hub.enter(lambda _: self.grow())
 
     # --- requests -----------------------------------------------------------------------------------------------

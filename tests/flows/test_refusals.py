@@ -168,7 +168,7 @@ def routed(*routes: tuple[str, dict[str, object]]) -> dict[str, str]:
         "transfer D": transfer(4, company="D200"),
     }.items():
         bank.sends(frame)
-        found = [name for name, service in services.items() if any(each.frame == frame for _, each in service.waiting)]
+        found = [name for name, service in services.items() if any(each.frame == frame for each in service.waiting)]
         ends[label] = found[0] if found else "refused"
         bank.got()
     return ends

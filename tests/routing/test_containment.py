@@ -32,6 +32,7 @@ from conversation import (
 
 from telegram_router.routing import Call, Exchange, Kind, Listener, Peer, Switch
 from telegram_router.routing.exchange import NOT_YET, Lane
+from telegram_router.routing.waiting import Arranged
 
 Act = tuple[Talk, Speaker, list[bytes]]
 
@@ -95,6 +96,18 @@ def requests_of_many_kinds(journal: Any) -> Act:
     frames = [transfer(1), transfer(1), transfer(2), transfer(3), transfer(4), credit(5), telegram("7000", "100", 6)]
     short = b"0150" + transfer(8)[4:154]
     return talk, bank, [*frames, short, b"0020HDRREQPOLL0123456789", reply_to(transfer(9)), b"0300" + b"?" * 300]
+
+
+def by_class(act: Callable[[Any], Act]) -> Callable[[Any], Act]:
+    """The same where requests wait by class."""
+
+    def acted(journal: Any) -> Act:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("telegram_router.routing.peers.FirstCome", Arranged)
+            return act(journal)
+
+    acted.__name__ = f"{act.__name__}_by_class"
+    return acted
 
 
 def replies_and_what_waited_for_them(journal: Any) -> Act:
@@ -197,6 +210,8 @@ SCENES: list[Callable[[Any], Act]] = [
     a_first_request,
     requests_of_many_kinds,
     replies_and_what_waited_for_them,
+    by_class(requests_of_many_kinds),
+    by_class(replies_and_what_waited_for_them),
     a_late_reply,
     notices_and_their_answers,
     notices_from_the_host,
@@ -287,7 +302,7 @@ def assert_books_agree(talk: Talk, journal: HeldJournal | None) -> None:
 
 
 def places(switch: Switch, exchange: Exchange) -> int:
-    waiting = sum(each is exchange for service in switch.services.values() for _, each in service.waiting)
+    waiting = sum(each is exchange for service in switch.services.values() for each in service.waiting)
     given = exchange.answerer is not None and exchange.offset != NOT_YET
     return waiting + given + in_gate(exchange.lane, exchange)
 

@@ -70,7 +70,9 @@ class Played:
         policy: dict[str, Any] = {"in_flight": in_flight, "pending": pending, "timeout": 5.0, "tombstone": 20.0}
         first, other = service_of(switch, "transfer", spec, **policy), service_of(switch, "other", spec, **policy)
         listener = Listener("branches", spec, ListenerPolicy(open_exchanges=8, timeout=5.0, tombstone=20.0))
-        listener.set_routes(RouteTable(spec, [Route("b", exactly(company="BB"), other), Route("rest", {}, first)]))
+        listener.set_routes(RouteTable(spec, [Route("b", exactly(company="BB"), other, rank=3), Route("rest", {}, first)]))
+        for service in (first, other):
+            service.arrange(refusal, 0.0)
         listener.limits = [Limit("l", 0.5, 6, [part("session", spec)])] if refusal else []
         switch.listeners["branches"] = listener
         audience = Audience(listener)
@@ -144,7 +146,7 @@ class Played:
         return {
             "peers": [peer_state(speaker) for speaker in self.talk.speakers],
             "registers": [register_state(group.register) for group in groups],
-            "waiting": [[(since, each.frame) for since, each in service.waiting] for service in switch.services.values()],
+            "waiting": [[(since, each.frame) for each, since in service.waiting.in_order()] for service in switch.services.values()],
             "received": [group.received for group in groups],
             "ended": [self.talk.ended(group) for group in groups],
             "refused": [group.refused for group in groups],

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from telegram_router.routing import Audience, Listener, ListenerPolicy, Route, RouteTable, Switch
+from telegram_router.routing.classes import Precedence, of_field
 
 REQUESTS = ("0200", "0300", "0400")
 COMPANIES = ("AA", "BB")
@@ -50,9 +51,10 @@ class Conversations(RuleBasedStateMachine):
         in_flight=st.integers(1, 3),
         pending=st.integers(1, 3),
         cap=st.sampled_from([3, 6, 1000]),
+        classes=st.booleans(),
         journal=st.sampled_from([None, None, HeldJournal, ImmediateJournal]),
     )
-    def begins(self, width: int, carrier: bool, in_flight: int, pending: int, cap: int, journal: Any) -> None:
+    def begins(self, width: int, carrier: bool, in_flight: int, pending: int, cap: int, classes: bool, journal: Any) -> None:
         self.width = width
         self.carrier = carrier
         spec = small(width, carrier=carrier, owner=True)
@@ -63,7 +65,11 @@ class Conversations(RuleBasedStateMachine):
         policy = {"in_flight": in_flight, "pending": pending, "tombstones": cap, "timeout": 5.0, "tombstone": 20.0}
         first, other = service_of(switch, "transfer", spec, **policy), service_of(switch, "other", spec, **policy)
         listener = Listener("branches", spec, ListenerPolicy(open_exchanges=6, timeout=5.0, tombstone=20.0, tombstones=cap))
-        listener.set_routes(RouteTable(spec, [Route("b", exactly(company="BB"), other), Route("rest", {}, first)]))
+        if classes:
+            listener.precedence = [Precedence("urgent", 0, of_field(spec.header_slice("type"), frozenset([b"0200"])))]
+            first.arrange(True, 0.0)
+            other.arrange(True, 0.0)
+        listener.set_routes(RouteTable(spec, [Route("b", exactly(company="BB"), other, rank=3), Route("rest", {}, first)]))
         switch.listeners["branches"] = listener
         audience = Audience(listener)
         for service in (first, other):
@@ -362,7 +368,7 @@ def counted(switch: Switch) -> tuple[int, int]:
 def open_requests(talk: Talk) -> int:
     switch = talk.switch
     registers = [service.register for service in switch.services.values()] + [listener.register for listener in switch.listeners.values()]
-    one_way = sum(exchange.entry.untracked for service in switch.services.values() for _, exchange in service.waiting)
+    one_way = sum(exchange.entry.untracked for service in switch.services.values() for exchange in service.waiting)
     one_way += sum(len(speaker.peer.oneway) for speaker in talk.speakers)
     for lane in (lane for speaker in talk.speakers for lane in speaker.peer.lanes):
         one_way += sum(each.entry.untracked for each in lane.requests._order)

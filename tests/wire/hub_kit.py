@@ -382,7 +382,7 @@ class World:
         assert not (self.listener.sessions or self.listener.by_owner)
         for service in switch.services.values():
             assert service.kind is Kind.HANDLER or not service.links, service.name
-            assert all(exchange.settled for _, exchange in service.waiting), service.name
+            assert all(exchange.settled for exchange in service.waiting), service.name
             if service.kind is not Kind.HANDLER and not service.waiting:
                 assert not service.register.pending, service.name
         for peer in self.peers:

@@ -1,0 +1,173 @@
+"""Classes, shedding, bulkheads and delays as a configuration file has them, over a switch whose links have no room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from telegram_router.assembly import build_switch, prepare
+from telegram_router.errors import ConfigError
+from telegram_router.plan import Plan, read_plan
+from telegram_router.routing.changing import carry_out
+from telegram_router.routing.waiting import Arranged, FirstCome
+from tests.routing.conversation import Talk, credit, reply_to, telegram, transfer
+
+LISTENER = '[listeners.branches]\naddress = "127.0.0.1:0"\nspec = "firmbanking"\n'
+ROUTE = '[[routes]]\nlistener = "branches"\nservice = "core"\n'
+ALL = ROUTE + "default = true\n"
+RECALLS = ROUTE + 'match = { message_type = "2000", business_code = "161" }\nclass = "critical"\n'
+LOANS = ROUTE + 'match = { message_type = "5000" }\nclass = "bulk"\n'
+
+
+def core(**keys: str) -> str:
+    given = {"in_flight": "1", "pending": "8", "pending_timeout": '"2s"', **keys}
+    return '[services.core]\nbackends = ["127.0.0.1:9"]\n' + "".join(f"{key} = {value}\n" for key, value in given.items())
+
+
+def planned(folder: Path, *parts: str, before: Plan | None = None) -> Plan:
+    path = folder / "router.toml"
+    path.write_text("\n".join(parts), encoding="utf-8")
+    return read_plan(path, before)
+
+
+def talk_of(folder: Path, *parts: str) -> Talk:
+    return Talk(build_switch(planned(folder, *parts)))
+
+
+def recall(number: int = 7, company: str = "C001") -> bytes:
+    """지급이체 회수, which takes a transfer back."""
+    return telegram("2000", "161", number, company)
+
+
+# --- classes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_recall_overtakes_what_waits_and_each_class_keeps_its_order(tmp_path: Path):
+    talk = talk_of(tmp_path, LISTENER, core(), RECALLS, LOANS, ALL)
+    bank, host = talk.session(), talk.link("core", backend="127.0.0.1:9")
+    sent = [transfer(1), credit(2), credit(3), transfer(4), recall(5), recall(6)]
+    bank.sends(*sent, at=0)
+    order = []
+    for _ in sent:
+        order += host.got()
+        host.sends(reply_to(order[-1]))
+    assert order == [transfer(1), recall(5), recall(6), transfer(4), credit(2), credit(3)]
+    assert talk.leftovers() == {}
+
+
+def test_requests_that_a_user_rule_fits_are_of_its_class_whatever_their_route_says(tmp_path: Path):
+    rule = '[priorities.salaries]\nkey = "header.company_number"\nvalues = "C777"\nclass = "bulk"\n'
+    best = '[priorities.vip]\nkey = "address"\nvalues = ["10.0.0.1"]\nclass = "critical"\n'
+    talk = talk_of(tmp_path, LISTENER, core(), rule, best, ALL)
+    bank, vip, host = talk.session(), talk.session("vip"), talk.link("core")
+    vip.peer.address = "10.0.0.1"
+    bank.sends(transfer(1), at=0)
+    bank.sends(transfer(2, "C777"), transfer(3))
+    vip.sends(transfer(4), transfer(5, "C777"))
+    order = []
+    for _ in range(5):
+        order += host.got()
+        host.sends(reply_to(order[-1]))
+    # The first rule that fits decides: the vip's salaries are bulk like anybody's.
+    assert order == [transfer(1), transfer(4), transfer(3), transfer(2, "C777"), transfer(5, "C777")]
+
+
+def test_a_certificate_may_say_the_class(tmp_path: Path):
+    rule = '[priorities.partner]\nkey = "certificate"\nvalues = "a.bank"\nclass = "critical"\n'
+    talk = talk_of(tmp_path, LISTENER, core(), rule, ALL)
+    bank, partner, host = talk.session(), talk.session("partner", "a.bank"), talk.link("core")
+    bank.sends(transfer(1), transfer(2), at=0)
+    partner.sends(transfer(3))
+    order = host.got()
+    host.sends(reply_to(transfer(1)))
+    assert [*order, *host.got()] == [transfer(1), transfer(3)]
+
+
+def test_from_half_a_queue_on_the_least_urgent_are_refused_and_the_last_tenth_is_for_recalls(tmp_path: Path):
+    talk = talk_of(tmp_path, LISTENER, core(pending="20"), RECALLS, LOANS, ALL)
+    bank, service = talk.session(), talk.service("core")
+    talk.link("core")
+    bank.sends(transfer(1), at=0)
+    bank.sends(*(credit(number) for number in range(10, 30)))
+    assert service.waiting.by_class() == [0, 0, 0, 11]
+    bank.sends(*(transfer(number) for number in range(30, 50)))
+    assert service.waiting.by_class() == [0, 0, 6, 11]
+    bank.sends(*(recall(number) for number in range(50, 60)))
+    assert service.waiting.by_class() == [3, 0, 6, 11]
+    assert service.shed == [0, 0, 14, 9] and service.overflow == 7
+    refused = talk.listener().refused
+    assert refused == {"E-LIM-07": 23, "E-LIM-01": 7}
+    told = {(event["code"], event.get("urgency")) for event in talk.events("refused")}
+    assert ("E-LIM-07", "bulk") in told and ("E-LIM-07", "normal") in told
+    assert len(bank.got()) == 30  # each refusal is an answer: nothing was sent
+
+
+def test_without_classes_the_queue_is_first_come_first_served_and_full_when_it_is_full(tmp_path: Path):
+    talk = talk_of(tmp_path, LISTENER, core(), ALL)
+    bank, service = talk.session(), talk.service("core")
+    talk.link("core")
+    bank.sends(*(transfer(number) for number in range(1, 12)), at=0)
+    assert type(service.waiting) is FirstCome and service.waiting.by_class() == [0, 0, 8, 0]
+    assert talk.listener().refused == {"E-LIM-01": 2} and service.shed == [0, 0, 0, 0]
+
+
+def test_classes_come_and_go_with_a_reload_and_who_waits_goes_on_waiting(tmp_path: Path):
+    plan = planned(tmp_path, LISTENER, core(), ALL)
+    talk = Talk(build_switch(plan))
+    bank, host = talk.session(), talk.link("core", backend="127.0.0.1:9")
+    bank.sends(transfer(1), transfer(2), credit(3), at=0)
+    after = planned(tmp_path, LISTENER, core(), RECALLS, LOANS, ALL, before=plan)
+    carry_out(talk.switch, prepare(after, talk.switch, plan), 0.1)
+    service = talk.service("core")
+    assert isinstance(service.waiting, Arranged) and service.waiting.by_class() == [0, 0, 2, 0]  # they began by the other routes
+    bank.sends(recall(4), at=0.2)
+    order = []
+    for _ in range(4):
+        order += host.got()
+        host.sends(reply_to(order[-1]))
+    assert order == [transfer(1), recall(4), transfer(2), credit(3)]
+    again = planned(tmp_path, LISTENER, core(), ALL, before=after)
+    carry_out(talk.switch, prepare(again, talk.switch, after), 0.3)
+    assert type(talk.service("core").waiting) is FirstCome
+
+
+def test_a_lost_link_gives_back_what_was_not_sent_in_front_of_its_class(tmp_path: Path):
+    talk = talk_of(tmp_path, LISTENER, core(in_flight="2"), RECALLS, LOANS, ALL)
+    bank, host = talk.session(), talk.link("core", backend="127.0.0.1:9")
+    bank.sends(credit(1), transfer(2), transfer(3), credit(4), at=0)
+    host.dies()
+    again = talk.link("core", backend="127.0.0.1:9")
+    order: list[bytes] = []
+    while len(order) < 4:
+        came = again.got()
+        order += came
+        again.sends(*map(reply_to, came))
+    assert [frame for frame in order if frame in (transfer(2), transfer(3))] == [transfer(2), transfer(3)]
+    assert [frame for frame in order if frame in (credit(1), credit(4))] == [credit(1), credit(4)]
+
+
+# --- what the file must not say ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "what"),
+    [
+        ('[priorities.x]\nkey = "session"\nvalues = "a"\nclass = "bulk"\n', "priorities.x.key", "is nothing to know somebody by"),
+        ('[priorities.x]\nkey = "header.company"\nvalues = "a"\nclass = "bulk"\n', "priorities.x.key", "no such header field"),
+        ('[priorities.x]\nkey = "header.bank_code"\nvalues = "0881"\nclass = "bulk"\n', "priorities.x.values", "a value of 4 bytes"),
+        ('[priorities.x]\nkey = "address"\nvalues = "a"\nclass = "low"\n', "priorities.x.class", "is none of the choices"),
+        ('[priorities.x]\nkey = "address"\nvalues = "a"\nclass = "bulk"\nservice = "cor"\n', "priorities.x.service", 'no service "cor"'),
+        ('[priorities.x]\nkey = "address"\nclass = "bulk"\n', "priorities.x.values", "is missing"),
+        (
+            '[[routes]]\nfrom_service = "core"\ndefault = true\nto_listener = "branches"\nclass = "high"\n',
+            "routes[1].class",
+            "means nothing to sessions",
+        ),
+    ],
+    ids=["key", "field", "width", "class", "service", "values", "sessions"],
+)
+def test_what_is_wrong_with_classes_is_told_with_its_key(tmp_path: Path, part: str, key: str, what: str):
+    with pytest.raises(ConfigError) as raised:
+        planned(tmp_path, LISTENER, core(), ALL, part)
+    assert [(each.key, what in each.what) for each in raised.value.problems] == [(key, True)]
