@@ -326,6 +326,21 @@ async def test_top_redraws_the_screen_until_it_is_left(way: str, tmp_path: Path)
     assert text.endswith("\x1b[?25h\x1b[?1049l"), repr(text[-80:])  # the cursor is back, and what was there before
 
 
+# --- health checks
+
+
+async def test_a_probe_is_yes_while_the_router_takes_sessions_and_no_once_it_leaves(tmp_path: Path):
+    async with Host() as core, steered(core, tmp_path, admin='address = "127.0.0.1:0"') as router:
+        place = ("--address", str(router.router.admin_place))
+        for what in ("livez", "readyz", "startupz"):
+            said = await calls("probe", what, *place)
+            assert (said.exit_code, said.stderr) == (0, ""), said.output
+        router.router.hub.leaving = True
+        assert (await calls("probe", "readyz", *place)).stdout == "it drains\n"
+        assert (await calls("probe", "readyz", *place)).exit_code == 1
+        assert (await calls("probe", *place)).exit_code == 0
+
+
 # --- what top works out
 
 

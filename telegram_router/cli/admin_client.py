@@ -36,7 +36,7 @@ class Reach(NamedTuple):
     tls: ssl.SSLContext | None = None
 
 
-def reach(where: Where) -> Reach:
+def reach(where: Where, *, with_token: bool = True) -> Reach:
     """What the options of a command say. Raises click.UsageError, or ConfigError for what is wrong with a file."""
     token = read_token(where.token_file) if where.token_file is not None else None
     if where.socket is not None:
@@ -49,7 +49,7 @@ def reach(where: Where) -> Reach:
     assert admin.address is not None
     if admin.address.port == 0:
         raise click.UsageError(f"{where.config} leaves the port of the admin API to the system: give --address, as the log names it.")
-    if token is None and admin.token_file is not None:
+    if with_token and token is None and admin.token_file is not None:
         token = read_token(where.config.parent / admin.token_file)
     tls = _tls(where, where.config.parent / admin.tls.certificate) if admin.tls is not None else None
     return Reach(Address(LOOPBACK.get(admin.address.host, admin.address.host), admin.address.port), token, tls)
@@ -143,7 +143,10 @@ class Client:
     def reload(self, order: answers.ReloadOrder) -> answers.Reloaded:
         return self._ask("POST", "/reload", answers.Reloaded, _said(order))
 
-    def _ask(self, method: str, path: str, kind: type[T], body: dict[str, Any] | None = None) -> T:
+    def condition(self, probe: str) -> answers.Condition:
+        return self._ask("GET", f"/{probe}", answers.Condition, well=(200, 503))
+
+    def _ask(self, method: str, path: str, kind: type[T], body: dict[str, Any] | None = None, well: tuple[int, ...] = (200,)) -> T:
         try:
             status, raw = self._exchange(method, path, body)
         except TimeoutError:
@@ -155,7 +158,7 @@ class Client:
         except OSError as error:
             raise self._unanswered(error.strerror or type(error).__name__) from None
         try:
-            if status == 200:
+            if status in well:
                 return msgspec.json.decode(raw, type=kind)
             refused = msgspec.json.decode(raw, type=answers.Error)
         except (msgspec.DecodeError, UnicodeDecodeError):

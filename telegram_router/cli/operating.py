@@ -192,4 +192,17 @@ def reload(dry_run: bool, as_json: bool, **options: Any) -> int:
     return reload_config(where_of(options), dry_run, as_json)
 
 
-COMMANDS = (status, top, exchanges, backend, failback, drain, open_, message, reload)
+@click.command(epilog=_example("telegram-router probe readyz --config bank.toml"))
+@click.argument("what", default="livez", metavar="[livez|readyz|startupz]", type=click.Choice(["livez", "readyz", "startupz"]))
+@_asks
+def probe(what: str, **options: Any) -> int:
+    """Ask a router whether it runs (livez), takes sessions (readyz) or has started (startupz); exit code 1 if it says no, or nothing.
+
+    For the health checks of containers and service managers. No token is needed.
+    """
+    from telegram_router.cli.steering import ask_condition
+
+    return ask_condition(where_of(options), what)
+
+
+COMMANDS = (status, top, exchanges, backend, failback, drain, open_, message, reload, probe)

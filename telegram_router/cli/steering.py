@@ -249,6 +249,16 @@ def switch_message(where: Where, state: str, message: str, listener: str | None,
     return 0
 
 
+# --- health checks
+
+
+def ask_condition(where: Where, probe: str) -> int:
+    """What the router says of itself; whoever asks needs no token, so that none has to be readable."""
+    said = Client(reach(where, with_token=False)).condition(probe)
+    say(said.why)
+    return 0 if said.ok else EXIT_FAILED
+
+
 # --- another configuration
 
 

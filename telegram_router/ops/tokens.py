@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hmac
 import re
-import stat
 from pathlib import Path
 
 from telegram_router.errors import CODES, ConfigError, ConfigProblem
+from telegram_router.wire.private_files import exposed
 
 LEAST = 16  # characters
 
@@ -15,14 +15,14 @@ LEAST = 16  # characters
 def read_token(path: Path, key: str = "admin.token_file") -> str:
     """The token in a file, blanks around it left out. Raises ConfigError E-CFG-01, E-CFG-04 or E-CFG-14."""
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
+        others = exposed(path.stat())
         token = path.read_text(encoding="ascii").strip()
     except OSError as error:
         raise _wrong(path, key, "E-CFG-01", error.strerror or "cannot be read") from None
     except UnicodeDecodeError:
         token = ""
-    if mode & 0o077:
-        raise _wrong(path, key, "E-CFG-14", f"mode is {mode:04o}: others than the owner have access", "mode 0600 or 0400")
+    if others:
+        raise _wrong(path, key, "E-CFG-14", others, "mode 0600 or 0400; 0640 where the file is root's and the router is not")
     if len(token) < LEAST or not re.fullmatch(r"[!-~]+", token):
         raise _wrong(path, key, "E-CFG-04", "holds no token", f"at least {LEAST} printable ASCII characters, none of them blank")
     return token

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from telegram_router.errors import CODES, ConfigError, ConfigProblem
+from telegram_router.wire.private_files import exposed
 from telegram_router.wire.server_names import ServerContext
 from telegram_router.wire.tls import TlsLayer
 from telegram_router.wire.tls_errors import TlsError, openssl_reason
@@ -370,9 +371,9 @@ class _Files:
         return None
 
     def _check_mode(self, path: str, key: str) -> None:
-        mode = stat.S_IMODE(os.stat(path).st_mode)
-        if mode & 0o077:
-            self.add("E-CFG-14", path, key, f"mode is {mode:04o}: others than the owner have access", "mode 0600 or 0400")
+        why = exposed(os.stat(path))
+        if why:
+            self.add("E-CFG-14", path, key, why, "mode 0600 or 0400; 0640 where the file is root's and the router is not")
 
     def _check_dates(self, own: x509.Certificate, path: str) -> None:
         if own.not_valid_after_utc.timestamp() <= self._now:
