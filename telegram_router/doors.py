@@ -8,14 +8,15 @@ from collections.abc import Mapping
 import trio
 
 from telegram_router.assembly import keeps_listener
+from telegram_router.config import Address, ProxyProtocol
 from telegram_router.config import Listener as Settings
-from telegram_router.config import ProxyProtocol
 from telegram_router.errors import RouterError
 from telegram_router.plan import Plan
 from telegram_router.routing import Listener
 from telegram_router.wire.connection import Limits
 from telegram_router.wire.door import Proxies, bind
 from telegram_router.wire.hub import Hub, Log
+from telegram_router.wire.inherited import takes
 from telegram_router.wire.listeners import Acceptor
 
 Bound = dict[str, socket.socket | str]  # by listener: a new socket, or the name of the listener whose door it gets
@@ -42,8 +43,7 @@ class Doors:
                 lost = name in self.acceptors and not keeps_listener(before, plan, name) and not self.acceptors[name].accepting
                 if old is None or old.address != settings.address or lost:
                     heir = self._left_behind(settings, plan.config.listeners, listeners)
-                    own = self._inherited.pop(name, None) if before is None else None
-                    bound[name] = heir or own or bind(settings.address.host, settings.address.port)
+                    bound[name] = heir or self._bind(name, settings.address)
         except RouterError:
             release(bound)
             raise
@@ -113,12 +113,21 @@ class Doors:
         """Let clients in again at a door that was given away. Raises RouterError E-CFG-09 when its address is taken by now."""
         door = self.acceptors[name]
         wanted = plan.config.listeners[name].address
-        door.move(bind(wanted.host, wanted.port or door.address[1])).close()
+        door.move(self._bind(name, Address(wanted.host, wanted.port or door.address[1]))).close()
         self.open_these([door])
 
     def close(self) -> None:
         for door in self.acceptors.values():
             door.close()
+        for sock in self._inherited.values():
+            sock.close()
+
+    def _bind(self, name: str, address: Address) -> socket.socket:
+        """A socket of ours. What was inherited is never closed by whoever opened it, so that nothing else could be bound there."""
+        for owner, sock in self._inherited.items():
+            if takes(address, sock.getsockname()[:2]) or (owner == name and not address.port):
+                return sock.dup()
+        return bind(address.host, address.port)
 
 
 def release(bound: Bound) -> None:

@@ -77,12 +77,12 @@ def _owner(passed: Inherited, sock: socket.socket, listeners: Mapping[str, Addre
     at = str(Address(*place))
     if passed.name in listeners:
         wanted = listeners[passed.name]
-        if wanted.port and not _is(wanted, place):
+        if wanted.port and not takes(wanted, place):
             what = f"{_called(passed)} listens on {at}, and the listener on {wanted}"
             raise _wrong("E-CFG-07", what, "give both the same address", f"listeners.{passed.name}.address")
         fits = [passed.name]
     else:
-        fits = [name for name, address in listeners.items() if _is(address, place)]
+        fits = [name for name, address in listeners.items() if takes(address, place)]
     if not fits:
         known = ", ".join(f"{name} ({address})" for name, address in listeners.items())
         do = "set FileDescriptorName= of the socket unit to the name of a listener, or ListenStream= to its address"
@@ -102,7 +102,7 @@ def _called(passed: Inherited) -> str:
     return f"the passed socket {passed.name or 'without a name'} (descriptor {passed.descriptor})"
 
 
-def _is(address: Address, place: tuple[str, int]) -> bool:
+def takes(address: Address, place: tuple[str, int]) -> bool:
     """Whether a socket at this place takes what is sent to the address. The wildcard of IPv6 takes IPv4 as well."""
     host, port = place
     if not address.port or port != address.port:

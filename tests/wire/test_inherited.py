@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
 
+from telegram_router.app import Router
 from telegram_router.config import Address
 from telegram_router.errors import ConfigError, ConfigProblem
+from telegram_router.ops.logs import open_log
+from telegram_router.plan import read_plan
 from telegram_router.wire.inherited import Inherited, inherited, sockets_of
 
 
@@ -124,3 +131,36 @@ def test_what_nobody_could_connect_to_is_refused(make):
     assert told(error).code == "E-CFG-07"
     assert "ListenStream=" in told(error).do
     closed(descriptor)
+
+
+async def test_an_inherited_door_that_was_given_away_can_be_opened_again_though_its_address_is_held(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        file = tmp_path / "router.toml"
+        file.write_text(f"""
+            [listeners.branches]
+            address = "127.0.0.1:{port}"
+            spec = "firmbanking"
+            [services.s]
+            backends = ["127.0.0.1:1"]
+            [[routes]]
+            listener = "branches"
+            service = "s"
+            default = true
+        """)
+        plan = read_plan(file)
+        door = held.dup()
+        door.setblocking(False)
+        router = Router(plan, open_log("error", io.BytesIO()), inherited={"branches": door})
+        async with trio.open_nursery() as nursery:
+            await nursery.start(router.run)
+            acceptor = router.acceptors["branches"]
+            acceptor.give_away().close()
+            await wait_all_tasks_blocked(0.01)
+            router.doors.reopen("branches", plan)
+            async with await trio.open_tcp_stream("127.0.0.1", port):
+                with trio.fail_after(5):
+                    while not acceptor.total:  # noqa: ASYNC110
+                        await trio.sleep(0.005)
+            router.stop()
+        assert held.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
