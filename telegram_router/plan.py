@@ -399,6 +399,9 @@ class _Planner:
                 what = f"the spec {spec.name} has no correlation: nothing pairs a reply with its request"
                 do = 'set mode = "fifo" if the host answers in order, or mode = "exclusive"; or name header fields in the spec\'s correlation'
                 self.report("E-CFG-07", ("services", name, "mode"), what, do=do)
+            if service.mode == "exclusive" and not spec.family.correlation and any(each.replies for each in service.backends):
+                what = f"has backends with `replies`, and the spec {spec.name} has no correlation to pair them by"
+                self.report("E-CFG-07", ("services", name, "backends"), what, do="remove `replies`, or use a spec with correlation")
             self._room(("services", name, "max_frame"), service.max_frame, spec)
         if spec is not None:
             self._policies(name, service, spec)

@@ -28,7 +28,7 @@ from telegram_router.open_files import allow_files, files_needed
 from telegram_router.ops import logs
 from telegram_router.plan import Plan
 from telegram_router.routing import Listener, Peer, Service, Switch
-from telegram_router.routing.changing import Change, carry_out, finished, vanish
+from telegram_router.routing.changing import Change, carry_out, finished, is_busy, vanish
 from telegram_router.serving import Serving, Surroundings, work_for
 from telegram_router.wire.connection import Connection, Stage
 from telegram_router.wire.hub import Hub
@@ -219,7 +219,7 @@ class Reloader:
                 left.append(link)
             elif now >= due:
                 self._router.hub.drop(connection, REMOVED)
-            elif link.load or link.open or link.outbox or connection.cipher:
+            elif is_busy(link) or connection.cipher:
                 left.append(link)
                 closed -= 1
             else:

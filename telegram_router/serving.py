@@ -13,12 +13,12 @@ from telegram_router import plan as planning
 from telegram_router.assembly import http_policy, probe_policy
 from telegram_router.config import HandlerService, HttpService, TelegramService
 from telegram_router.plan import Plan
-from telegram_router.routing import Peer, Service
+from telegram_router.routing import Pair, Peer, Service
 from telegram_router.wire.connection import Limits
 from telegram_router.wire.handlers import HandlerCaller
 from telegram_router.wire.http_link import HttpPool
 from telegram_router.wire.hub import Hub, Log
-from telegram_router.wire.links import Backend, LinkKeeper, Outcomes, Pauses
+from telegram_router.wire.links import Backend, Half, LinkKeeper, Outcomes, Pauses
 from telegram_router.wire.probes import Prober
 
 HTTP_PAUSES = (0.1, 5.0)  # between attempts to connect while requests wait, seconds
@@ -169,12 +169,16 @@ class HttpServing(_Probing):
             self.around.hub.handlers.pop(self.service, None)
 
 
+Kept = list[tuple[LinkKeeper, trio.CancelScope]]  # what keeps one link: one connection, or the two of a pair
+
+
 class TelegramServing(_Probing):
     """Keeps links with hosts."""
 
     def __init__(self, around: Surroundings, service: Service) -> None:
         super().__init__(around, service)
-        self._keepers: dict[str, list[tuple[LinkKeeper, trio.CancelScope]]] = {}
+        self._keepers: dict[str, list[Kept]] = {}  # by backend; each of its links
+        self._replies: dict[str, str] = {}  # by backend: where its replies come from, if from another connection
 
     def adopt(self, settings: AnyService, plan: Plan) -> list[Peer]:
         assert isinstance(settings, TelegramService)
@@ -184,28 +188,52 @@ class TelegramServing(_Probing):
             self._keep(name, 0)
             del self._keepers[name]
             self.around.outcomes.pop((self.service.name, name), None)
-        surplus = [link for name in backends for link in self._keep(name, settings.links)]
+        replies = self._reply_addresses(settings, backends)
+        moved = [name for name in backends if self._replies.get(name) != (replies[name].name if name in replies else None)]
+        surplus = [link for name in backends for link in self._keep(name, 0 if name in moved else settings.links)]
+        for gone in set(self._replies.values()) - {each.name for each in replies.values()}:
+            self.around.outcomes.pop((self.service.name, gone), None)
+        self._replies = {name: each.name for name, each in replies.items()}
         limits = Limits(settings.frame_timeout, settings.write_timeout, settings.connect_timeout, max_frame=settings.max_frame)
         for name, backend in backends.items():
-            keepers = self._keepers.setdefault(name, [])
+            kept = self._keepers.setdefault(name, [])
             ports = settings.source.ports if settings.source is not None and settings.source.ports else [0] * settings.links
-            circuits = [replace(backend, source_port=port) for port in ports]
-            for (keeper, _), circuit in zip(keepers, circuits, strict=False):
-                keeper.adopt(circuit, limits, self._pauses(settings))
-            while len(keepers) < settings.links:
-                pauses, outcomes, circuit = self._pauses(settings), self.outcomes(name), circuits[len(keepers)]
-                keeper = LinkKeeper(self.around.hub, self.service, circuit, limits, pauses, outcomes, self.around.log)
-                keepers.append((keeper, self.around.start(keeper.run)))
+            # The fixed ports are those of the connections that carry requests.
+            circuits = [[replace(backend, source_port=port), *([replies[name]] if name in replies else [])] for port in ports]
+            for keepers, circuit in zip(kept, circuits, strict=False):
+                for (keeper, _), address in zip(keepers, circuit, strict=True):
+                    keeper.adopt(address, limits, self._pauses(settings))
+            while len(kept) < settings.links:
+                kept.append(self._begin(name, circuits[len(kept)], limits, settings))
         return surplus
+
+    def _begin(self, name: str, dialled: list[Backend], limits: Limits, settings: TelegramService) -> Kept:
+        """Keep one more link with a backend: one connection, or the two of a pair."""
+        pair = Pair()
+        kept = []
+        for place, address in enumerate(dialled):
+            half = Half(pair, name, for_replies=place == 1) if len(dialled) > 1 else None
+            keeper = LinkKeeper(
+                self.around.hub, self.service, address, limits, self._pauses(settings), self.outcomes(address.name), self.around.log, half
+            )
+            kept.append((keeper, self.around.start(keeper.run)))
+        return kept
+
+    @staticmethod
+    def _reply_addresses(settings: TelegramService, backends: dict[str, Backend]) -> dict[str, Backend]:
+        """Where the second connection of each pair is dialled, by the name of the backend."""
+        known = [(str(each.address), each.replies) for each in settings.backends]
+        return {name: replace(backends[name], host=other.host, port=other.port) for name, other in known if other is not None}
 
     @staticmethod
     def _pauses(settings: TelegramService) -> Pauses:
         return Pauses(settings.reconnect_min, settings.reconnect_max, random.random)
 
     def _keep(self, name: str, count: int) -> list[Peer]:
-        """No more than so many links. Returns those that are too many."""
-        keepers = self._keepers.get(name, [])
-        too_many, keepers[count:] = keepers[count:], []
+        """No more than so many links. Returns the connections of those that are too many."""
+        kept = self._keepers.get(name, [])
+        too_many = [each for keepers in kept[count:] for each in keepers]
+        kept[count:] = []
         links = [keeper.end() for keeper, _ in too_many]
         for _, scope in too_many:
             scope.cancel()

@@ -212,6 +212,11 @@ class Backend(Settings):
     """One address that answers."""
 
     address: TargetAddress = Field(description="Where it answers, as `host:port`.")
+    replies: TargetAddress | None = _key(
+        None,
+        "For one-way pairs: where the second connection is dialled, on which its replies come. Requests go out on the one to `address`. "
+        "See [One-way pairs](#one-way-pairs).",
+    )
     weight: Few = _key(1, "Its share of the requests beside others of the same priority; at most 100.")
     priority: Level = _key(0, "0 is used first; the next one only when no backend of the better ones is fit.")
 

@@ -339,6 +339,14 @@ class _Reading:
                 known.add(each)
 
     def _check_mode(self, path: Path, service: TelegramService) -> None:
+        for place, backend in enumerate(service.backends):
+            below = (*path, "backends", place, "replies")
+            if backend.replies is not None and service.mode == "fifo":
+                what = "belongs to modes whose replies are paired by their key, and this service is fifo"
+                self.report("E-CFG-07", below, what, do="remove it, or choose another mode")
+            if backend.replies is not None and backend.replies == backend.address:
+                what = "is the address for requests too: one connection carries both"
+                self.report("E-CFG-07", below, what, do="remove it, or give the host's second port")
         if service.poison_grace is not None and service.mode != "fifo":
             self.report("E-CFG-07", (*path, "poison_grace"), f'belongs to mode = "fifo", and this is {service.mode}', do="remove it")
         if service.mode == "exclusive" and "in_flight" in service.model_fields_set and service.in_flight != 1:

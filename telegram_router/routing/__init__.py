@@ -3,6 +3,7 @@
 from telegram_router.routing.ended import Ended
 from telegram_router.routing.exchange import Exchange
 from telegram_router.routing.orders import Call, Close, Event, Grow, Journal
+from telegram_router.routing.pairs import Pair
 from telegram_router.routing.peers import Audience, Kind, Listener, ListenerPolicy, Mode, Peer, Service, ServicePolicy, Target
 from telegram_router.routing.routes import Among, Between, Prefix, Route, RouteTable
 from telegram_router.routing.switch import Switch
@@ -22,6 +23,7 @@ __all__ = [
     "Listener",
     "ListenerPolicy",
     "Mode",
+    "Pair",
     "Peer",
     "Prefix",
     "Route",

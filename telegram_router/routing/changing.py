@@ -147,6 +147,14 @@ def finished(switch: Switch, party: Party) -> bool:
     return not any(_concerns(exchange.entry, party) for exchange in party.register.pending.values())
 
 
+def is_busy(link: Peer) -> bool:
+    """Whether closing this link would lose something: an answer that it owes or is owed, or what is not written yet."""
+    if link.load or link.open or link.outbox:
+        return True
+    asked = link.register.pending.values() if link.register is not None and link.pair is not None else ()
+    return any(link.answers_for(exchange.answerer) for exchange in asked)
+
+
 def _concerns(entry: Entry, party: Party) -> bool:
     return entry.target is party or getattr(entry.target, "listener", None) is party
 
@@ -160,6 +168,7 @@ def _adopt_service(switch: Switch, service: Service, terms: ServiceTerms) -> lis
         service.balance = terms.balance
     gone = service.pool.arrange(terms.backends) if terms.backends is not None else []
     links = [link for backend in gone for link in list(backend.links)]
+    links += [half for half in service.halves if half.backend in gone]
     for link in links:
         switch.retire(link)
     return links

@@ -37,7 +37,7 @@ def _fields_that_differ(register: Register, exchange: Exchange, frame: bytes, pe
 def _circumstances(exchange: Exchange, peer: Peer, entry: Entry) -> list[str]:
     """What besides the key speaks against the pair."""
     found = []
-    if exchange.answerer is not peer:
+    if not peer.answers_for(exchange.answerer):
         found.append("(asked on another link)")
     elif exchange.unsent:
         found.append("(not sent yet)")

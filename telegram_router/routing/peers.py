@@ -13,6 +13,7 @@ from telegram_router.routing.balance import Balance, LeastOutstanding
 from telegram_router.routing.classes import CLASSES
 from telegram_router.routing.exchange import Exchange, Lane, Register
 from telegram_router.routing.orders import Event
+from telegram_router.routing.pairs import Pair
 from telegram_router.routing.routes import Origin, RouteTable, Test
 from telegram_router.routing.turns import Turns
 from telegram_router.routing.waiting import Arranged, FirstCome
@@ -79,7 +80,7 @@ class Peer:
 
     __slots__ = (
         "accepted", "address", "backend", "closed", "credit", "group", "had", "identity", "lanes", "limit", "load", "name", "oneway",
-        "outbox", "owners", "paused", "queued", "register", "retired", "turns", "used", "weight",
+        "outbox", "owners", "pair", "paused", "queued", "register", "retired", "turns", "used", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -108,12 +109,19 @@ class Peer:
         self.used = False  # a link that is given requests
         self.weight = 1.0  # what the balancing gives a link
         self.credit = 0.0  # of a link in smooth rotation
+        self.pair: Pair | None = None  # of a connection that carries requests or replies alone
         self.turns: Turns | None = None  # of a link whose replies are paired by their order
         self.had = 0.0  # requests that a link was given, each counted by its weight; only what is more than others' matters
 
     @property
     def backend_name(self) -> str:
         return self.backend.name if self.backend is not None else ""
+
+    def answers_for(self, asked: Peer | None) -> bool:
+        """Whether replies to what another peer was given, or this one, may come here."""
+        if asked is self or self.pair is None:
+            return asked is self
+        return asked is not None and asked.pair is not None and asked.backend is self.backend
 
     @property
     def open(self) -> int:
@@ -179,6 +187,7 @@ class Service(Origin, Target):
         self.balance: Balance = LeastOutstanding()
         self.links: list[Peer] = []  # in use
         self.leaving: dict[Peer, None] = {}  # links that are given nothing more and are not closed yet
+        self.halves: dict[Peer, None] = {}  # connections for replies alone, and those for requests that lack one
         self.free: list[Peer] = []  # HTTP links that carry no request, the last used at the end; at most as many as links
         self.bytes_in = self.bytes_out = self.frames_out = 0
         self.waiting = FirstCome()  # bounded by policy.pending
@@ -194,7 +203,7 @@ class Service(Origin, Target):
     @property
     def peers(self) -> list[Peer]:
         """Every link, whether it is given requests or not."""
-        return [*(link for backend in self.pool.backends.values() for link in backend.links), *self.leaving]
+        return [*(link for backend in self.pool.backends.values() for link in backend.links), *self.halves, *self.leaving]
 
     def lane_limits(self) -> list[int]:
         """What its hosts may have open at each target of their own telegrams."""

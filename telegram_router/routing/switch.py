@@ -16,13 +16,14 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from telegram_router.errors import CODES, Delivery, FieldError
-from telegram_router.routing.backends import Admin, Health
+from telegram_router.routing.backends import Admin, Backend, Health
 from telegram_router.routing.classes import CLASSES, rank_of, sheds
 from telegram_router.routing.ended import ENDED_PER_FLUSH, Ended, result_of
 from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
 from telegram_router.routing.limits import check
 from telegram_router.routing.near_miss import nearest_miss
 from telegram_router.routing.orders import Call, Close, Event, Grow, Journal
+from telegram_router.routing.pairs import Pair
 from telegram_router.routing.peers import LATENCY_BUCKETS, OWNERS_PER_SESSION, Audience, Listener, Peer, Service, Target
 from telegram_router.routing.routes import Entry
 from telegram_router.routing.turns import Turns
@@ -66,14 +67,62 @@ class Switch:
         listener.sessions[session] = None
         return session
 
-    def add_link(self, service: Service, name: str, backend: str = "", now: float = 0.0) -> Peer:
-        """A link is usable. Requests that wait for one go out at once, if its backend is in use."""
+    def add_link(self, service: Service, name: str, backend: str = "", now: float = 0.0, pair: Pair | None = None) -> Peer:
+        """A link is usable. Requests that wait for one go out at once, if its backend is in use.
+
+        `pair`: it carries requests alone, and is usable while the pair has a connection for the replies.
+        """
+        link = self._new_link(service, name, backend)
+        if pair is None:
+            self._backend_of(link).links.append(link)
+        else:
+            if pair.requests is not None:
+                self.retire(pair.requests)  # its host has come again before we have seen it go
+            link.pair, pair.requests = pair, link
+            service.halves[link] = None
+            self._complete(service, pair)
+        self.elect(service, now)
+        return link
+
+    def add_reply_link(self, service: Service, name: str, backend: str, pair: Pair, now: float = 0.0) -> Peer:
+        """A connection that carries the replies of a pair is there. It is given nothing, but what its own host asks there is answered."""
+        link = self._new_link(service, name, backend)
+        link.pair, pair.replies = pair, link
+        service.halves[link] = None
+        self._complete(service, pair)
+        self.elect(service, now)
+        return link
+
+    def _complete(self, service: Service, pair: Pair) -> None:
+        """Once both connections are there the one for requests is a link like any other."""
+        asked = pair.requests
+        if asked is not None and pair.whole and asked in service.halves:
+            del service.halves[asked]
+            self._backend_of(asked).links.append(asked)
+
+    def _tear(self, link: Peer, pair: Pair, now: float) -> None:
+        """A connection of a pair is gone. Without one for replies no request is sent: what has not left goes elsewhere."""
+        service, asked = link.group, pair.requests
+        assert isinstance(service, Service)
+        pair.lose(link)
+        if asked is None or asked is link or pair.whole:
+            return
+        if not asked.retired:
+            self._set_aside(asked)
+            service.halves[asked] = None
+        again, unwritten = self._take_unsent(asked)
+        self._put_back(service, list(again), unwritten, now)
+
+    @staticmethod
+    def _backend_of(link: Peer) -> Backend:
+        assert link.backend is not None
+        return link.backend
+
+    def _new_link(self, service: Service, name: str, backend: str) -> Peer:
         link = Peer(name, service, service.limit, service.lane_limits())
         link.backend = service.pool.named(backend)
         link.register = service.register
         link.turns = Turns() if service.ordered else None
-        link.backend.links.append(link)
-        self.elect(service, now)
         return link
 
     def probed(self, service: Service, backend: str, health: Health, now: float) -> None:
@@ -98,13 +147,21 @@ class Switch:
     def retire(self, link: Peer) -> None:
         """Give this link nothing more; what it has been given may still be answered."""
         service = link.group
-        if isinstance(service, Service) and link.backend is not None and link in link.backend.links:
-            link.backend.links.remove(link)
+        if isinstance(service, Service) and link.backend is not None and (link in link.backend.links or link in service.halves):
+            self._set_aside(link)
+            service.halves.pop(link, None)
             service.leaving[link] = None
-            link.retired, link.used = True, False
-            for used in (service.links, service.free):
-                if link in used:
-                    used.remove(link)
+            link.retired = True
+
+    @staticmethod
+    def _set_aside(link: Peer) -> None:
+        """It is given no requests."""
+        service = link.group
+        assert isinstance(service, Service) and link.backend is not None
+        link.used = False
+        for used in (link.backend.links, service.links, service.free):
+            if link in used:
+                used.remove(link)
 
     def lose_link(self, link: Peer, now: float) -> None:
         """A link is gone: what cannot have left goes elsewhere, everything else ended unknown."""
@@ -114,6 +171,7 @@ class Switch:
         service = link.group
         assert isinstance(service, Service)
         service.leaving.pop(link, None)
+        service.halves.pop(link, None)
         service.spoiled.pop(link, None)
         unwritten = _unwritten(link) if service.pipes else {}
         link.outbox.clear()
@@ -122,9 +180,13 @@ class Switch:
         for exchange in [each for each in service.register.pending.values() if each.answerer is link]:
             if exchange.unsent:
                 again.append(exchange)
-            else:
+            elif link.pair is None:
                 self._fail(exchange, "E-BCK-02", Delivery.SENT_UNKNOWN, now)
+            # Of a pair the replies come on another connection, and may come yet. Nobody knows more of such a request now than at
+            # its time-out, and then as now it ends unknown: to wait can only turn an unknown end into an answer.
         self._put_back(service, again, unwritten, now)
+        if link.pair is not None:
+            self._tear(link, link.pair, now)
         self.elect(service, now)
 
     def _put_back(self, service: Service, again: list[Exchange], unwritten: dict[int, bytes], now: float) -> None:
@@ -197,7 +259,7 @@ class Switch:
         self.now = now
         if self._oneway:
             self._note_sent()
-        if self.journal is None and not self.draining:
+        if self.journal is None and not self.draining and peer.pair is None:
             self._receive_fast(peer, frames, now)
         else:
             for frame in frames:
@@ -221,8 +283,10 @@ class Switch:
         entry.count += 1
         if entry.answers:
             self._reply(peer, frame, entry, now)
-        else:
+        elif peer.pair is None:
             self._request(peer, frame, entry, now)
+        else:  # what a host asks is answered where it reads
+            self._request(peer.pair.requests or peer, frame, entry, now)
 
     def _receive_fast(self, peer: Peer, frames: Sequence[bytes], now: float) -> None:
         # Two thirds of the router's work per telegram happen in this loop, and in Python each call and each attribute
@@ -585,7 +649,7 @@ class Switch:
         rewrites = register.carrier_width != 0
         ref = frame[spec.carrier] if rewrites and spec.carrier is not None else spec.correlate(frame)
         exchange = register.pending.get(ref)
-        if exchange is None or exchange.answerer is not peer or exchange.unsent:
+        if exchange is None or not peer.answers_for(exchange.answerer) or exchange.unsent:
             return None
         beside = group.beside_carrier if rewrites else None
         return exchange if beside is None or beside(frame) == beside(exchange.frame) else None
@@ -945,7 +1009,7 @@ class Switch:
         if dirty is not None and dirty.turns is not None:
             self._spoil(dirty, now, owed=1)
         elif dirty is not None:
-            self.commands.append(Close(dirty, "E-BCK-05"))
+            self.commands += [Close(each, "E-BCK-05") for each in (dirty.pair.peers if dirty.pair is not None else [dirty])]
 
     # --- links whose order is in doubt --------------------------------------------------------------------------
 
@@ -978,9 +1042,10 @@ class Switch:
 
     def _take_unsent(self, link: Peer) -> tuple[dict[Exchange, None], dict[int, bytes]]:
         """Take out of a link's outbox the requests of which no byte can have left. Answers to what its host asked still go out."""
-        assert link.turns is not None
+        assert link.register is not None
         self._note_sent()
-        again = dict.fromkeys(each for each in (*link.turns.asked, *link.oneway) if each.unsent)
+        given = [each for each in link.register.pending.values() if each.answerer is link]
+        again = dict.fromkeys(each for each in (*given, *link.oneway) if each.unsent)
         places = {each.offset for each in again}
         unwritten = _unwritten(link)
         link.outbox[:] = [frame for place, frame in unwritten.items() if place not in places]

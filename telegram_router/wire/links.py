@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import trio
 
 from telegram_router.errors import RouterError
-from telegram_router.routing import Peer, Service
+from telegram_router.routing import Pair, Peer, Service
 from telegram_router.wire.connection import Connection, Limits
 from telegram_router.wire.hub import Hub, Log
 from telegram_router.wire.options import prepare
@@ -145,12 +145,31 @@ def _unreachable(backend: Backend, why: str) -> RouterError:
     return RouterError("E-BCK-10", f"cannot connect: {why}", where=backend.name, do="check the address, the host and the network")
 
 
+@dataclass(frozen=True)
+class Half:
+    """What a connection is in a one-way pair. `backend`: the name by which the service knows them both."""
+
+    pair: Pair
+    backend: str
+    for_replies: bool = False
+
+    @property
+    def role(self) -> str:
+        return "replies" if self.for_replies else "requests"
+
+
 class LinkKeeper:
-    """Keeps one link with one backend of a telegram service: dial, serve, pause, dial again."""
+    """Keeps one link with one backend of a telegram service: dial, serve, pause, dial again.
+
+    `half`: it is one of the two connections of a one-way pair.
+    """
 
     numbers = itertools.count(1)
 
-    def __init__(self, hub: Hub, service: Service, backend: Backend, limits: Limits, pauses: Pauses, outcomes: Outcomes, log: Log) -> None:
+    def __init__(
+        self, hub: Hub, service: Service, backend: Backend, limits: Limits, pauses: Pauses, outcomes: Outcomes, log: Log,
+        half: Half | None = None,
+    ) -> None:  # fmt: skip
         self._hub = hub
         self._service = service
         self._backend = backend
@@ -158,6 +177,8 @@ class LinkKeeper:
         self._pauses = pauses
         self._outcomes = outcomes
         self._log = log
+        self._half = half
+        self._role = {"role": half.role} if half is not None else {}  # for the log
         self._reader = Reader(service.spec, limits.max_frame)
         self._link: TelegramConnection | None = None
         self._over = False
@@ -185,6 +206,14 @@ class LinkKeeper:
                 await self._serve(sock)
             await trio.sleep(self._pauses.next())
 
+    def _join(self, name: str, now: float) -> Peer:
+        switch, half = self._hub.switch, self._half
+        if half is None:
+            return switch.add_link(self._service, name, self._backend.name, now)
+        if half.for_replies:
+            return switch.add_reply_link(self._service, name, half.backend, half.pair, now)
+        return switch.add_link(self._service, name, half.backend, now, half.pair)
+
     async def _serve(self, sock: socket.socket) -> None:
         gone = trio.Event()
         name = f"{self._service.name}#{next(self.numbers)}"
@@ -199,15 +228,15 @@ class LinkKeeper:
             opened_at.append(self._hub.clock())
             self._outcomes.connected += 1
             self._outcomes.up += 1
-            connection.peer = self._hub.switch.add_link(self._service, name, self._backend.name, self._hub.clock())
-            self._log.info("link_up", connection=name, service=self._service.name, backend=self._backend.name)
+            connection.peer = self._join(name, self._hub.clock())
+            self._log.info("link_up", connection=name, service=self._service.name, backend=self._backend.name, **self._role)
 
         def closed(_: Connection, reason: str) -> None:
             self._link = None
             if opened_at:
                 self._outcomes.up -= 1
                 tell = self._log.info if reason in ("stopped", REMOVED) else self._log.warning  # nothing to wake up for
-                tell("link_lost", connection=name, service=self._service.name, backend=self._backend.name, reason=reason)
+                tell("link_lost", connection=name, service=self._service.name, backend=self._backend.name, reason=reason, **self._role)
             elif not self._over:
                 self._outcomes.failed += 1
             gone.set()

@@ -87,6 +87,30 @@ def test_keys_of_another_mode_are_refused(tmp_path: Path, keys: str, key: str) -
     assert [(each.code, each.key) for each in problems(tmp_path, TEXT.replace("KEYS", keys))] == [("E-CFG-07", key)]
 
 
+PAIR = '[{ address = "10.0.0.1:9100", replies = "10.0.0.1:REPLIES" }]'
+
+
+@pytest.mark.parametrize(
+    ("replies", "keys", "what"),
+    [
+        ("9101", 'mode = "fifo"', "this service is fifo"),
+        ("9100", "", "one connection carries both"),
+    ],
+    ids=["fifo", "the same address"],
+)
+def test_a_pair_needs_a_key_and_two_addresses(tmp_path: Path, replies: str, keys: str, what: str) -> None:
+    text = TEXT.replace('["10.0.0.1:9100"]', PAIR.replace("REPLIES", replies)).replace("KEYS", keys)
+    [problem] = problems(tmp_path, text)
+    assert (problem.code, problem.key) == ("E-CFG-07", "services.transfer.backends[0].replies")
+    assert what in problem.what
+
+
+def test_a_pair_of_a_spec_without_a_key_pairs_nothing(tmp_path: Path) -> None:
+    text = TEXT.replace('["10.0.0.1:9100"]', PAIR.replace("REPLIES", "9101")).replace("KEYS", 'mode = "exclusive"')
+    [problem] = problems(tmp_path, text.replace("firmbanking", "iso8583"))
+    assert problem.key == "services.transfer.backends" and "no correlation" in problem.what
+
+
 def test_a_session_can_be_asked_nothing_that_its_answer_could_not_be_paired_with(tmp_path: Path) -> None:
     found = [each for each in problems(tmp_path, NOTICES) if "correlation" in each.what]
     assert [(each.code, each.key) for each in found] == [("E-CFG-07", "routes[1].to_listener")]
