@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -146,9 +148,38 @@ class Client:
     def condition(self, probe: str) -> answers.Condition:
         return self._ask("GET", f"/{probe}", answers.Condition, well=(200, 503))
 
-    def _ask(self, method: str, path: str, kind: type[T], body: dict[str, Any] | None = None, well: tuple[int, ...] = (200,)) -> T:
+    def tail(self, terms: str) -> Generator[answers.TailLine, None, None]:
+        """Lines for as long as they are wanted and the router goes on."""
+        connection = self._connection()
         try:
+            with self._told():
+                connection.request("GET", f"/tail?filter={quote(terms, safe='')}", None, self._headers())
+                response = connection.getresponse()
+                if response.status != 200:
+                    raise self._refused(response.status, response.read(LARGEST))
+            while True:
+                with self._told():
+                    raw = response.readline(LARGEST)
+                    line = msgspec.json.decode(raw, type=answers.TailLine) if raw.strip() else None
+                if not raw:
+                    return
+                if line is not None:
+                    yield line
+        finally:
+            connection.close()
+
+    def _ask(self, method: str, path: str, kind: type[T], body: dict[str, Any] | None = None, well: tuple[int, ...] = (200,)) -> T:
+        with self._told():
             status, raw = self._exchange(method, path, body)
+            if status in well:
+                return msgspec.json.decode(raw, type=kind)
+        raise self._refused(status, raw)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What goes wrong on the way, as this client tells it."""
+        try:
+            yield
         except TimeoutError:
             raise self._unanswered(f"there is no answer within {PATIENCE:g} s") from None
         except http.client.HTTPException:
@@ -157,18 +188,19 @@ class Client:
             raise self._unanswered(f"TLS ends with: {openssl_reason(error)}") from None
         except OSError as error:
             raise self._unanswered(error.strerror or type(error).__name__) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise self._not_ours("the answer has another form") from None
+
+    def _refused(self, status: int, raw: bytes) -> RouterError:
         try:
-            if status in well:
-                return msgspec.json.decode(raw, type=kind)
             refused = msgspec.json.decode(raw, type=answers.Error)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise self._not_ours(f"the answer, of status {status}, has another form") from None
-        raise RouterError(refused.code, refused.what, do=refused.do)
+            return self._not_ours(f"the answer, of status {status}, has another form")
+        return RouterError(refused.code, refused.what, do=refused.do)
 
     def _exchange(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, bytes]:
         connection = self._connection()
-        token = self._where.token
-        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        headers = self._headers()
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
@@ -177,6 +209,10 @@ class Client:
             return response.status, response.read(LARGEST)
         finally:
             connection.close()
+
+    def _headers(self) -> dict[str, str]:
+        token = self._where.token
+        return {"Authorization": f"Bearer {token}"} if token is not None else {}
 
     def _connection(self) -> http.client.HTTPConnection:
         place, _, tls = self._where

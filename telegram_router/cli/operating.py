@@ -127,6 +127,32 @@ def drain(listener: str, over: float, patience: float | None, as_json: bool, **o
     return drain_listener(where_of(options), listener, over, patience, as_json)
 
 
+@click.command(
+    epilog=_example(
+        "telegram-router tail 'message=transfer.* code=E-BCK-05'", "telegram-router tail --service transfer --json | jq .took_ms"
+    )
+)
+@click.argument("terms", metavar="[FILTER]...", nargs=-1)
+@_asks
+@click.option("--listener", metavar="NAME", help="Only what comes from this listener's sessions, or goes to them.")
+@click.option("--service", metavar="NAME", help="Only what goes to this service, or comes from its hosts.")
+@click.option("--message", metavar="MESSAGE", help="Only this message; * stands for any characters.")
+@click.option("--limit", metavar="N", type=click.IntRange(1), help="End after so many lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def tail(
+    terms: tuple[str, ...], listener: str | None, service: str | None, message: str | None, limit: int | None, as_json: bool, **options: Any
+) -> int:
+    """Watch telegrams as they come and end, masked by their specs, until Ctrl-C.
+
+    FILTER are terms such as code=E-BCK-05 or bank_code=088, all of which must hold: message, listener, service, peer, code, result,
+    delivery, direction, or a header field that the spec marks log="clear"; * stands for any characters.
+    """
+    from telegram_router.cli.tailing import watch_telegrams
+
+    named = {"listener": listener, "service": service, "message": message}
+    return watch_telegrams(where_of(options), [*terms, *(f"{name}={each}" for name, each in named.items() if each)], limit, as_json)
+
+
 @click.command("open", epilog=_example("telegram-router open branches"))
 @click.argument("listener")
 @_asks
@@ -205,4 +231,4 @@ def probe(what: str, **options: Any) -> int:
     return ask_condition(where_of(options), what)
 
 
-COMMANDS = (status, top, exchanges, backend, failback, drain, open_, message, reload, probe)
+COMMANDS = (status, top, exchanges, tail, backend, failback, drain, open_, message, reload, probe)

@@ -33,7 +33,10 @@ from telegram_router.ops.logs import Log
 from telegram_router.ops.operations import LARGEST_BODY, OPERATIONS, Operation
 from telegram_router.ops.server import Caller, Door, admit, listening, listening_at, remove
 from telegram_router.ops.shown_config import shown
+from telegram_router.ops.streaming import Lines
 from telegram_router.ops.survey import Subject
+from telegram_router.ops.tail import Tail, Watcher
+from telegram_router.ops.tail_filter import BadFilter, Filter, clear_fields
 from telegram_router.routing import Listener, Service, halting
 from telegram_router.routing.backends import Admin, Backend
 from telegram_router.wire import parting
@@ -97,6 +100,7 @@ class Api:
         self._nursery = nursery
         self._reading = trio.Lock()  # one list at a time: the steps of many would follow each other without a turn of the hub between
         self._host = host
+        self._tail = Tail(subject.hub, log.bug)
         self._parting: dict[str, trio.CancelScope] = {}  # listeners whose sessions leave
 
     def application(self) -> Starlette:
@@ -113,6 +117,8 @@ class Api:
         except Refusal as refusal:
             self._log.warning("operator_refused", code=refusal.code, who=self._who(request), operation=row.name)
             return _refusal(refusal)
+        if isinstance(carried_out, Response):
+            return carried_out
         well = not isinstance(carried_out, answers.Condition) or carried_out.ok
         return _json(carried_out, 200 if well else 503)
 
@@ -168,6 +174,19 @@ class Api:
 
     async def certificates(self, _: Request) -> answers.Certificates:
         return await survey.certificates(self._subject)
+
+    async def tail(self, request: Request) -> Response:
+        switch = self._subject.switch
+        parties = [*switch.listeners.values(), *switch.services.values()]
+        try:
+            chosen = Filter(request.query_params.get("filter", ""), {name for each in parties for name in clear_fields(each)})
+        except BadFilter as bad:
+            raise Refusal("E-ADM-02", str(bad), do="give terms such as message=transfer.* code=E-BCK-05") from None
+        if self._tail.full:
+            raise Refusal("E-ADM-05", f"{len(self._tail.watchers)} watch already, and no more may", do="end another tail")
+        watcher = Watcher(chosen)
+        self._tail.join(watcher)
+        return Lines(self._tail, watcher)
 
     async def config(self, _: Request) -> answers.Configuration:
         return answers.Configuration(shown(self._subject.config()))

@@ -278,6 +278,24 @@ class Reloaded(Answer):
     step_seconds: float
 
 
+class TailLine(Answer):
+    """A telegram that came (`in`), or what it ended with (`out`; `none` for a reply that goes to nobody). `telegram` holds key and
+    correlation fields that the spec marks clear; `dropped` are lines before this one for which there was no room."""
+
+    time: str
+    direction: Literal["in", "out", "none"]
+    peer: str
+    listener: str | None
+    service: str | None
+    message: str
+    telegram: dict[str, str] = {}
+    result: str = ""
+    code: str = ""
+    delivery: str = ""
+    took_ms: float | None = None
+    dropped: int = 0
+
+
 # --- what is sent to it
 
 

@@ -25,6 +25,8 @@ class Operation:
     answer: type | None  # None: any JSON object
     body: type | None = None
     public: bool = False
+    query: tuple[tuple[str, str], ...] = ()  # its parameters, and what they are
+    lines: bool = False  # answered by JSON lines, without an end
 
     @property
     def order(self) -> bool:
@@ -41,6 +43,15 @@ OPERATIONS = (
     Operation("GET", "/links", "links", "The connections with backends, oldest first, 2,000 at most.", answers.Links),
     Operation("GET", "/exchanges", "exchanges", "Open exchanges with their delivery state, oldest first, 1,000 at most.", answers.Exchanges),
     Operation("GET", "/limits", "limits", "Limits, how many keys they count and what they have refused.", answers.Limits),
+    Operation(
+        "GET",
+        "/tail",
+        "tail",
+        "Telegrams as they come and end, one JSON line each, masked by their specs, until the client leaves.",
+        answers.TailLine,
+        query=(("filter", "Terms such as `message=transfer.* code=E-BCK-05`, all of which must hold."),),
+        lines=True,
+    ),
     Operation("GET", "/config", "config", "The configuration as it was read, secrets left out.", answers.Configuration),
     Operation("GET", "/certificates", "certificates", "When the listeners' own certificates end.", answers.Certificates),
     Operation(
@@ -126,8 +137,12 @@ def _operation(row: Operation) -> dict[str, Any]:
         "security": [] if row.public else [{}, {"token": []}, {"certificate": []}],
         "responses": {"200": _content("It is done." if row.method == "POST" else "What was asked for.", row.answer)},
     }
-    if row.parameters:
-        described["parameters"] = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in row.parameters]
+    path = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in row.parameters]
+    query = [{"name": name, "in": "query", "description": what, "schema": {"type": "string"}} for name, what in row.query]
+    if path or query:
+        described["parameters"] = path + query
+    if row.lines:
+        described["responses"]["200"]["content"] = {"application/x-ndjson": described["responses"]["200"]["content"]["application/json"]}
     if row.body is not None:
         described["requestBody"] = {"required": True, **_content("", row.body)}
         del described["requestBody"]["description"]

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from telegram_router.errors import CODES, Delivery, FieldError
@@ -53,6 +53,9 @@ class Switch:
         self.events_dropped = 0
         self.ended: list[Ended] | None = None  # a list once somebody listens; emptied once a turn by take_ended
         self.ended_dropped = 0
+        self.tap: Callable[[Peer, Sequence[bytes], float], None] | None = (
+            None  # is shown all that came, once it is dealt with; never raises
+        )
         self.now = 0.0  # of the last call that told the time
         self._refusals: dict[tuple[Peer, str, str], dict[str, Any]] = {}  # fields of the refusals among the events
         self._doubted: dict[Service, None] = {}  # services one of whose backends was ejected or returned in this step
@@ -266,6 +269,8 @@ class Switch:
                 self._receive_one(peer, frame, now)
         if self._doubted:
             self._settle_doubts(now)
+        if self.tap is not None:
+            self.tap(peer, frames, now)
 
     def _receive_one(self, peer: Peer, frame: bytes, now: float) -> None:
         """What becomes of a frame, whatever it is. `_receive_fast` is this for the common case, written out."""
