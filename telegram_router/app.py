@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from telegram_router.assembly import build_switch
 from telegram_router.config import Address, Admin, Config, TelegramService
 from telegram_router.counts import families
 from telegram_router.doors import Doors
+from telegram_router.keeping import Keeper
 from telegram_router.open_files import allow_files, files_needed
 from telegram_router.ops import logs
 from telegram_router.ops.metrics import Family
@@ -46,6 +48,7 @@ class Router:
     def __init__(
         self, plan: Plan, log: logs.Log, poller: Poller | None = None, clock: Callable[[], float] = trio.current_time,
         *, notifier: Notifier | None = None, inherited: Mapping[str, socket.socket] | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         """`inherited`: by listener, sockets that are open already."""
         self.plan = plan
@@ -54,6 +57,7 @@ class Router:
         self.hub = Hub(self.switch, poller or EpollPoller(), clock, log)
         self.notifier = notifier or Notifier()
         self.doors = Doors(self.hub, log, inherited)
+        self.keeper = Keeper(plan.folder / plan.config.state, self.switch, log, clock, wall=wall)
         self.servings: dict[Service, Serving] = {}
         self.around: Surroundings
         self.outcomes: dict[tuple[str, str], Outcomes] = {}
@@ -95,15 +99,19 @@ class Router:
         return await self._reloader.reload(source, dry_run=dry_run)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> int:
-        """Serve. Raises RouterError E-CFG-09 when an address cannot be bound, before anything else is started."""
+        """Serve. Raises RouterError, before anything else is started: E-CFG-09 when an address cannot be bound, E-STO-01 or
+        E-STO-02 when the state folder cannot be used."""
         config = self.plan.config
-        self.doors.build(self.plan, self.switch.listeners, self.doors.bind(self.plan))
         try:
+            self.keeper.open(config)
+            self.keeper.adopt(config)
+            self.doors.build(self.plan, self.switch.listeners, self.doors.bind(self.plan))
             cut = await self._serve(config, task_status)
         finally:
             self.doors.close()
             self.hub.poller.close()
             self.notifier.close()
+            await self.keeper.close()
         (self.log.warning if cut else self.log.info)("stopped", cut=cut)
         return EXIT_CUT if cut else EXIT_OK
 
@@ -112,6 +120,7 @@ class Router:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_log)
             nursery.start_soon(watch, lambda: self.plan.ends, self.log)
+            nursery.start_soon(self.keeper.run)
             if config.metrics is not None:
                 from telegram_router.ops.endpoint import serve_metrics  # a web server, 15 MiB: not for those who want none
 
@@ -209,7 +218,7 @@ class Router:
 
         subject = Subject(
             self.switch, self.hub, lambda: self.plan.config, lambda: self.acceptors, lambda: self.plan.expires,
-            lambda: self.log.dropped, self.started.is_set, reload, lambda name: self.doors.reopen(name, self.plan),
+            lambda: self.log.dropped, self.started.is_set, reload, lambda name: self.doors.reopen(name, self.plan), self.keeper.seen,
         )  # fmt: skip
         place = settings.address or self.plan.folder / (settings.socket or "")
         self.admin_place = await nursery.start(serve_admin, place, subject, lambda: self.plan.admin_access, self.log)
@@ -238,7 +247,7 @@ class Router:
 
     def collect(self) -> Iterator[Family]:
         """Every counter, read where it is kept."""
-        return families(self.switch, self.hub, self.acceptors, self.outcomes, self.plan.ends, self.log.dropped)
+        return families(self.switch, self.hub, self.acceptors, self.outcomes, self.plan.ends, self.log.dropped, self.keeper.seen())
 
 
 async def serve(

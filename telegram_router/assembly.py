@@ -6,12 +6,12 @@ A switch at work becomes what another plan describes by the same way: `prepare` 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from telegram_router import plan as planning
-from telegram_router.config import HandlerService, Health, HttpService, Limit, Priority, Settings, TelegramService
+from telegram_router.config import HandlerService, Health, HttpService, Limit, Priority, Quota, Settings, TelegramService
 from telegram_router.config import Listener as ListenerSettings
 from telegram_router.config import Route as RouteSettings
 from telegram_router.plan import Plan
@@ -20,8 +20,10 @@ from telegram_router.routing.backends import Ejection, Failover
 from telegram_router.routing.balance import Balance, First, HashRing, LeastOutstanding, RoundRobin
 from telegram_router.routing.changing import Change, ServiceTerms, carry_out
 from telegram_router.routing.classes import CLASSES, Fits, Precedence, of_addresses, of_certificates, of_field
+from telegram_router.routing.limits import ByKey, part
 from telegram_router.routing.limits import Limit as Counted
-from telegram_router.routing.limits import part
+from telegram_router.routing.quotas import Quota as CalendarQuota
+from telegram_router.routing.quotas import amounts_of, finest_digit, speller
 from telegram_router.routing.routes import BodyTest, Score, Test, place_of
 from telegram_router.telegrams import Spec
 from telegram_router.wire.http_link import HttpPolicy
@@ -51,9 +53,11 @@ def prepare(plan: Plan, switch: Switch, before: Plan | None = None) -> Change:
     services, service_terms = _services(plan, switch, before)
     listeners, listener_terms = _listeners(plan, switch, before)
     limits, limit_terms = _all_limits(plan, listeners, before)
+    quotas, quota_terms = _all_quotas(plan, listeners, before)
+    both: dict[Listener, list[ByKey]] = {each: [*limits.get(each, ()), *quotas.get(each, ())] for each in listeners.values()}
     tables = _tables(plan, services, listeners, switch)
     precedence = _precedence(plan, listeners)
-    return Change(services, listeners, service_terms, listener_terms, tables, limits, precedence, limit_terms)
+    return Change(services, listeners, service_terms, listener_terms, tables, both, precedence, limit_terms, quota_terms)
 
 
 # --- services and listeners ---------------------------------------------------------------------------------------------
@@ -245,7 +249,8 @@ def _all_limits(plan: Plan, listeners: dict[str, Listener], before: Plan | None)
 
 def _counting(name: str, listeners: dict[str, Listener]) -> dict[str, Counted]:
     """The limit of that name that counts now, by spec."""
-    return {each.spec.name: limit for each in listeners.values() for limit in each.limits if limit.name == name}
+    found = ((each, limit) for each in listeners.values() for limit in each.limits if isinstance(limit, Counted))
+    return {each.spec.name: limit for each, limit in found if limit.name == name}
 
 
 def _limits(name: str, limit: Limit, plan: Plan) -> dict[str, tuple[str, Counted]]:
@@ -262,6 +267,50 @@ def _limits(name: str, limit: Limit, plan: Plan) -> dict[str, tuple[str, Counted
                 by_spec[spec.name] = Counted(name, limit.rate / limit.per, burst, parts, frozenset(limit.service), passes)
             found[listener] = spec.name, by_spec[spec.name]
     return found
+
+
+Quotas = dict[Listener, list[CalendarQuota]]
+
+
+def _all_quotas(
+    plan: Plan, listeners: dict[str, Listener], before: Plan | None
+) -> tuple[Quotas, list[tuple[CalendarQuota, CalendarQuota]]]:
+    """The quotas of each listener. One that counts the same by the same goes on counting, with other numbers."""
+    known = {(each.name, each.identity): each for each in quotas_of(listeners.values())} if before is not None else {}
+    found: Quotas = {}
+    taken_over: dict[CalendarQuota, CalendarQuota] = {}
+    for name, settings in plan.config.quotas.items():
+        made: dict[str, CalendarQuota] = {}
+        for listener in settings.listener or plan.config.listeners:
+            spec = listeners[listener].spec
+            if spec.name not in made:
+                fresh = _quota(name, settings, spec)
+                kept = known.get((name, fresh.identity))
+                if kept is not None:
+                    taken_over[kept] = fresh
+                made[spec.name] = kept or fresh
+            found.setdefault(listeners[listener], []).append(made[spec.name])
+    return found, list(taken_over.items())
+
+
+def quotas_of(listeners: Iterable[Listener]) -> list[CalendarQuota]:
+    """Each once, though several listeners share it."""
+    return list(dict.fromkeys(limit for each in listeners for limit in each.limits if isinstance(limit, CalendarQuota)))
+
+
+def _quota(name: str, settings: Quota, spec: Spec) -> CalendarQuota:
+    amount = settings.amount
+    return CalendarQuota(
+        name,
+        settings.limit if amount is None else settings.limit * 10 ** finest_digit(amount, spec),
+        [part(each, spec) for each in settings.key],
+        speller(settings.key, spec),
+        frozenset(settings.service),
+        settings.on_missing_key == "pass",
+        amounts=amounts_of(amount, spec) if amount is not None else None,
+        refuses=settings.on_store_failure == "closed",
+        identity=" ".join([*settings.key, f"by {settings.period} of {settings.timezone}", amount or "requests", spec.name]),
+    )
 
 
 # --- classes ------------------------------------------------------------------------------------------------------------

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from telegram_router import __version__
+from telegram_router.ops.answers import StoreSeen
 from telegram_router.ops.metrics import Family, Histogram, Sample
 from telegram_router.routing import Service, Switch
 from telegram_router.routing.backends import STATES
 from telegram_router.routing.classes import CLASSES
+from telegram_router.routing.quotas import Quota
 from telegram_router.routing.routes import Origin
 from telegram_router.wire.expiry import Expiry
 from telegram_router.wire.hub import Hub
@@ -27,6 +29,7 @@ def families(
     outcomes: Mapping[tuple[str, str], Outcomes],
     ends: Iterable[Expiry],
     log_lines_dropped: int,
+    store: StoreSeen | None = None,
 ) -> Iterator[Family]:
     """Every family of the table in ops.metrics. Services answer for both directions: a listener's sessions may answer too."""
     yield "build_info", [((__version__,), 1)]
@@ -37,6 +40,9 @@ def families(
     yield from _limits(switch)
     yield "containments_total", [((), hub.containments)]
     yield "log_lines_dropped_total", [((), log_lines_dropped)]
+    if store is not None:
+        yield "store_up", [((), int(not store.failure))]
+        yield "store_failures_total", [((), store.failures)]
     yield "turn_seconds", [((), Histogram(hub.turn_times, hub.turn_seconds))]
     yield "slow_steps_total", [((), hub.slow_steps)]
 
@@ -63,8 +69,18 @@ def _connections(
 def _limits(switch: Switch) -> Iterator[Family]:
     """A limit that several listeners share is shown at each of them."""
     known = [((name, limit.name), limit) for name, listener in switch.listeners.items() for limit in listener.limits]
+    yield "quota_used_ratio", list(_used_ratios(switch).items())
     yield "limited_total", [(key, limit.refused) for key, limit in known]
     yield "limit_keys", [(key, len(limit)) for key, limit in known]
+
+
+def _used_ratios(switch: Switch) -> dict[tuple[str, ...], float]:
+    """By name; a quota that counts the telegrams of several specs apart is shown by the highest of them."""
+    found: dict[tuple[str, ...], float] = {}
+    for quota in {limit: None for listener in switch.listeners.values() for limit in listener.limits}:
+        if isinstance(quota, Quota):
+            found[(quota.name,)] = max(found.get((quota.name,), 0.0), quota.used_ratio)
+    return found
 
 
 def _backends(switch: Switch) -> Iterator[Family]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from telegram_router.config import Config, Route, Settings, TelegramService
 from telegram_router.plan import Plan
 
-FIXED = ("log", "metrics", "admin")  # tables that are read at start only
+FIXED = ("log", "metrics", "admin", "state")  # tables that are read at start only
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _tables(old: Config, new: Config) -> tuple[list[str], list[str], list[str]]:
     added: list[str] = []
     removed: list[str] = []
     changed = [key for key in ("drain", "specs") if getattr(old, key) != getattr(new, key)]
-    for kind in ("listeners", "services", "limits", "priorities"):
+    for kind in ("listeners", "services", "limits", "quotas", "priorities"):
         before: Mapping[str, Settings] = getattr(old, kind)
         after: Mapping[str, Settings] = getattr(new, kind)
         added += _without(kind, after, before)

@@ -229,6 +229,10 @@ def _rows() -> dict[str, Code]:
         ("E-LIM-05", "too many sessions on this listener", line, None, "raise max_sessions, or look for a client that leaks connections"),
         ("E-LIM-06", "the peer does not read what we write", line, None, "look at the peer; write_timeout sets the limit"),
         ("E-LIM-07", "room is kept for more urgent requests", telegram, no, "send again later, or give it a more urgent class; nothing was sent"),
+        # what outlives the process
+        ("E-STO-01", "the state folder cannot be used", start, None, "check the folder, its owner and its permissions"),
+        ("E-STO-02", "another router works with this state folder", start, None, "stop it, or give each its own `state`"),
+        ("E-STO-03", "what a quota counts cannot be stored", telegram, no, "make room on the disk; nothing was sent"),
         # backends
         ("E-BCK-01", "no backend of the service took the telegram", telegram, no, "look at the backends; nothing was sent"),
         ("E-BCK-02", "link lost after the request may have left", telegram, unknown, "ask for the result; never send it again"),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from telegram_router.config import (
     Admin,
@@ -32,6 +33,7 @@ from telegram_router.config import (
     Party,
     Prefix,
     Priority,
+    Quota,
     Route,
     Rule,
     Service,
@@ -48,8 +50,10 @@ from telegram_router.ops.access import Access
 from telegram_router.ops.tokens import read_token
 from telegram_router.routing import Among, Between
 from telegram_router.routing import Prefix as BeginsWith
+from telegram_router.routing.quotas import amount_fields
 from telegram_router.routing.routes import BodyTest, Test
 from telegram_router.telegrams import Code, Digits, FieldFault, MessageLayout, Spec, Text, load_spec
+from telegram_router.telegrams.fields import Number
 from telegram_router.telegrams.json_mapping import JsonMapping
 from telegram_router.telegrams.single_field import SingleField
 from telegram_router.wire.certificates import certificate_facts, client_context, first_end, server_context
@@ -167,7 +171,10 @@ class _Planner:
         for name, service in config.services.items():
             self._service(name, service)
         for name, limit in config.limits.items():
-            self._limit(name, limit)
+            self._limit(("limits", name), limit)
+        for name, quota in config.quotas.items():
+            self._limit(("quotas", name), quota)
+            self._quota(("quotas", name), quota)
         if config.admin is not None:
             self._gather(partial(self._admin, config.admin))
         for name, priority in config.priorities.items():
@@ -348,8 +355,8 @@ class _Planner:
             except FieldFault as fault:
                 self.report("E-CFG-04", (*path, owner), f"the owner field cannot hold it: {fault.what}", field.kind.expected)
 
-    def _limit(self, name: str, limit: Limit) -> None:
-        """What a limit counts by must be there where it counts."""
+    def _limit(self, path: tuple[str, str], limit: Limit | Quota) -> None:
+        """What a limit or quota counts by must be there where it counts."""
         for listener, settings in self.plan.config.listeners.items():
             if limit.listener and listener not in limit.listener:
                 continue
@@ -359,16 +366,35 @@ class _Planner:
                 field = each.removeprefix("header.")
                 if each.startswith("header.") and spec is not None and field not in known:
                     nearest = _nearest(field, known)
-                    self.report(
-                        "E-CFG-06", ("limits", name, "key"), f"{spec.name} has no such header field", f"one of {', '.join(known)}{nearest}"
-                    )
+                    self.report("E-CFG-06", (*path, "key"), f"{spec.name} has no such header field", f"one of {', '.join(known)}{nearest}")
             if (
                 "certificate" in limit.key
                 and limit.on_missing_key == "deny"
                 and (settings.tls is None or not settings.tls.asks_for_certificates)
             ):
                 what = f"counts by certificates, and the listener {listener} asks for none: all its requests would be refused"
-                self.report("E-CFG-07", ("limits", name, "key"), what, do='give the listener a client_ca, or set on_missing_key = "pass"')
+                self.report("E-CFG-07", (*path, "key"), what, do='give the listener a client_ca, or set on_missing_key = "pass"')
+
+    def _quota(self, path: tuple[str, str], quota: Quota) -> None:
+        self._zone((*path, "timezone"), quota.timezone)
+        counted = [name for name in self.plan.config.listeners if not quota.listener or name in quota.listener]
+        specs = {spec.name: spec for name in counted if (spec := self._spec_of(("listener", name))) is not None}
+        for spec in specs.values() if quota.amount is not None else ():
+            self._amount((*path, "amount"), quota.amount or "", spec)
+
+    def _amount(self, path: tuple[str, ...], amount: str, spec: Spec) -> None:
+        fields = amount_fields(amount, spec)
+        if not fields:
+            self.report("E-CFG-06", path, f"no request of {spec.name} has such a field", do=f"see `telegram-router spec show {spec.name}`")
+        for message, planned in fields.items():
+            if not isinstance(planned.kind, Number):
+                self.report("E-CFG-07", path, f"is no number in {message} of {spec.name}", "a field of digits, zoned, packed or binary")
+
+    def _zone(self, path: tuple[str, ...], name: str) -> None:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            self.report("E-CFG-04", path, "is no time zone that this machine knows", 'an IANA name, such as "Asia/Seoul"')
 
     def _priority(self, name: str, priority: Priority) -> None:
         """What a rule looks at must be there where it looks, and able to hold what it looks for."""

@@ -24,6 +24,7 @@ from telegram_router.assembly import prepare
 from telegram_router.differences import Differences, differences
 from telegram_router.doors import Bound, Doors, release
 from telegram_router.errors import ConfigError, ConfigProblem, ConfigWarning, RouterError
+from telegram_router.keeping import Keeper
 from telegram_router.open_files import allow_files, files_needed
 from telegram_router.ops import logs
 from telegram_router.plan import Plan
@@ -76,6 +77,7 @@ class Running(Protocol):
     servings: dict[Service, Serving]
     around: Surroundings
     notifier: Notifier
+    keeper: Keeper
 
     def standing(self) -> str: ...
 
@@ -119,7 +121,13 @@ class Reloader:
             if router.stopping:
                 raise RouterError("E-LIM-04", "the router stops")
             allow_files(files_needed(after.config))
-            bound = router.doors.bind(after, before)
+            opened = await trio.to_thread.run_sync(router.keeper.open, after.config)
+            try:
+                bound = router.doors.bind(after, before)
+            except RouterError:
+                if opened:
+                    router.keeper.let_go()
+                raise
         except ConfigError as error:
             return Report(problems=error.problems)
         except RouterError as error:
@@ -129,6 +137,8 @@ class Reloader:
             return Report(problems=(ConfigProblem("E-INT-01", str(before.path), 0, "", "the check itself failed"),))
         if dry_run:
             release(bound)
+            if opened:
+                router.keeper.let_go()
             return Report(differences=found, warnings=tuple(after.warnings))
         took = await self._apply(after, change, bound)
         return Report(True, differences=found, warnings=tuple(after.warnings), step_seconds=took)
@@ -170,6 +180,7 @@ class Reloader:
             if service not in router.servings:
                 router.servings[service] = work_for(router.around, service, after.config.services[name], after)
         router.plan = after
+        router.keeper.adopt(after.config)
         router.hub.shortest = router.shortest_time()
         router.doors.open_these(router.doors.build(after, change.listeners, bound))
         patience = after.config.drain

@@ -67,6 +67,9 @@ FORMS = {
     "CountedBy": "text",
     "IdentifiedBy": "text",
     "Urgency": '`"critical"`, `"high"`, `"normal"`, `"bulk"`',
+    "LastingKey": "text",
+    "FieldPath": "text",
+    "Quantity": "number",
     "Few": "number",
     "Level": "number",
     "Share": "number",
@@ -142,6 +145,7 @@ HEADINGS = {
     "services.NAME.failover": "### `failover` of a service",
     "limits.NAME": "## `[limits.NAME]`",
     "priorities.NAME": "### `[priorities.NAME]`",
+    "quotas.NAME": "## `[quotas.NAME]`",
     "routes": "## `[[routes]]`",
     "routes.service_by": "### `service_by` of a route",
 }

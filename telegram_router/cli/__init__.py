@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Command = TypeVar("Command", bound=Callable[..., Any])
 
-EXIT_FAILED, EXIT_CANNOT_BIND, EXIT_BUG, EXIT_CONFIG = 1, 69, 70, 78
+EXIT_FAILED, EXIT_CANNOT_BIND, EXIT_BUG, EXIT_NO_STATE, EXIT_CONFIG = 1, 69, 70, 75, 78
 EXIT_INTERRUPTED, EXIT_PIPE = 128 + 2, 128 + 13  # what a shell shows for SIGINT and SIGPIPE
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # to a file or terminal
 
@@ -123,7 +123,7 @@ def main() -> None:
     """Route fixed-byte TCP telegrams (전문) to TCP hosts, HTTP/JSON services and Python handlers.
 
     Exit codes: 0 well, 1 something failed or a telegram was bad, 2 wrong usage, 69 an address cannot be bound, 70 a fault of the
-    router itself, 78 a bad configuration or spec, 130 interrupted.
+    router itself, 75 the state folder cannot be used, 78 a bad configuration or spec, 130 interrupted.
     """
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 
 from telegram_router import app, plan
-from telegram_router.cli import EXIT_BUG, EXIT_CANNOT_BIND, EXIT_CONFIG, tell
+from telegram_router.cli import EXIT_BUG, EXIT_CANNOT_BIND, EXIT_CONFIG, EXIT_NO_STATE, tell
 from telegram_router.errors import RouterError
 from telegram_router.ops import logs
 from telegram_router.wire.inherited import inherited, sockets_of
@@ -37,6 +37,9 @@ def run_router(config: Path) -> int:
         if all(isinstance(each, RouterError) and each.code == "E-CFG-17" for each in found):
             tell(str(each) for each in found)
             return EXIT_CONFIG
+        if all(isinstance(each, RouterError) and each.code in ("E-STO-01", "E-STO-02") for each in found):
+            tell(str(each) for each in found)
+            return EXIT_NO_STATE
         log.bug(error)
         return EXIT_BUG
     finally:

@@ -28,6 +28,7 @@ from telegram_router.config.values import (
     HttpUrl,
     IdentifiedBy,
     JsonPath,
+    LastingKey,
     Level,
     Listed,
     ListenAddress,
@@ -36,6 +37,7 @@ from telegram_router.config.values import (
     Network,
     NonEmpty,
     OneOrMore,
+    Quantity,
     Rule,
     ServerName,
     Share,
@@ -491,6 +493,29 @@ class Priority(Settings):
     service: OneOrMore[str] = _key((), "The service, or list of services, requests to which it looks at. Default: all.")
 
 
+class Quota(Settings):
+    """How much may come in a calendar hour, day, week or month."""
+
+    key: OneOrMore[LastingKey] = Field(
+        description="What is counted by: `certificate`, `address`, `service`, `message`, or a header field as `header.FIELD`; several count by "
+        "their combination."
+    )
+    limit: Quantity = Field(description="Requests in a window that each key may make; with `amount` the sum of that field.")
+    period: Literal["hour", "day", "week", "month"] = _key("day", "The windows of the calendar; weeks begin on Monday.")
+    timezone: NonEmpty = _key("Asia/Seoul", "Whose midnight begins a day, by its name in the IANA time zone database.")
+    amount: FieldPath | None = _key(
+        None, "A numeric field, as `body.FIELD`, whose sum is counted instead of requests. Messages that do not have it do not count."
+    )
+    listener: OneOrMore[str] = _key((), "The listener, or list of listeners, whose sessions it counts. Default: all.")
+    service: OneOrMore[str] = _key((), "The service, or list of services, requests to which it counts. Default: all.")
+    on_missing_key: Literal["deny", "pass"] = _key(
+        "deny", "What becomes of a request that lacks what is counted by, such as a certificate."
+    )
+    on_store_failure: Literal["closed", "open"] = _key(
+        "closed", "While what is counted cannot be stored: `closed` refuses requests with E-STO-03, `open` lets them through and counts on."
+    )
+
+
 class Config(Settings):
     """The whole file."""
 
@@ -510,9 +535,13 @@ class Config(Settings):
     admin: Admin | None = _key(None, "The admin API, which `telegram-router status` and an operator's other commands use.")
     listeners: Table[Name, Listener] = _key({}, "Where clients connect, by name; at least one.")
     services: Table[Name, _ServiceByKind] = _key({}, "Who answers, by name.")
+    state: NonEmpty = _key("state", "Folder for what outlives the process; made when something is to be kept, and for one router alone.")
     limits: Table[Name, Limit] = _key({}, "How many requests may come in a time, by name. A request counts against all that fit it.")
     priorities: Table[Name, Priority] = _key(
         {}, "Whose requests are more urgent than others, by name. The first that fits a request goes before the class of its route."
+    )
+    quotas: Table[Name, Quota] = _key(
+        {}, "How much may come in a calendar hour, day, week or month, by name. A request counts against all that fit it."
     )
     routes: Listed[Route] = _key(
         (),
@@ -570,6 +599,7 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "services.NAME.failover": Failover,
         "limits.NAME": Limit,
         "priorities.NAME": Priority,
+        "quotas.NAME": Quota,
         "routes": Route,
         "routes.service_by": ServiceBy,
     }

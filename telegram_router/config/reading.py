@@ -39,6 +39,7 @@ from telegram_router.config.model import (
     Metrics,
     Priority,
     ProxyProtocol,
+    Quota,
     Route,
     ServiceBy,
     Settings,
@@ -138,7 +139,7 @@ class _Reading:
 
     def _without(self, broken: set[Path]) -> dict[str, Any]:
         parts = {key: value for key, value in self._raw.items() if (key,) not in broken}
-        for key in ("listeners", "services", "limits", "priorities"):
+        for key in ("listeners", "services", "limits", "priorities", "quotas"):
             if key in parts:
                 parts[key] = {name: table for name, table in parts[key].items() if (key, name) not in broken}
         routes = parts.pop("routes", [])
@@ -148,7 +149,7 @@ class _Reading:
     def _report_detail(self, detail: ErrorDetails) -> Path:
         """Report one finding of pydantic's; returns the path of the part that has to be left out."""
         path = _path_of(detail["loc"])
-        part = path[: 2 if path[0] in ("listeners", "services", "limits", "priorities", "routes") else 1]
+        part = path[: 2 if path[0] in ("listeners", "services", "limits", "priorities", "quotas", "routes") else 1]
         table = _at(self._raw, part)
         clashing = path[0] == "services" and len(_kinds_named(table)) > 1
         if detail["type"] == "extra_forbidden":
@@ -262,7 +263,7 @@ class _Reading:
             chosen = by.get("services") if isinstance(by, dict) else None
             for value, name in chosen.items() if isinstance(chosen, dict) else ():
                 self._check_name((*path, "service_by", "services", value), name, "services", names)
-        for path, table in [*_tables(self._raw, "limits"), *_tables(self._raw, "priorities")]:
+        for path, table in (each for kind in ("limits", "quotas", "priorities") for each in _tables(self._raw, kind)):
             for key, kind in (("listener", "listeners"), ("service", "services")):
                 self._check_name((*path, key), table.get(key), kind, names)
 
@@ -296,6 +297,9 @@ class _Reading:
                 self.report("E-CFG-05", later, what, do=do)
 
     def _check_values(self, config: Config) -> None:
+        for name in sorted(config.limits.keys() & config.quotas.keys()):
+            do = "give each its own name, since a refusal names one of them"
+            self.report("E-CFG-07", ("quotas", name), "is the name of a limit too", do=do)
         if config.metrics and not config.metrics.address.loopback and not config.metrics.insecure_public:
             self.report(
                 "E-CFG-07", ("metrics", "address"), "can be reached from other machines", do="use 127.0.0.1, or insecure_public = true"
@@ -531,6 +535,7 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
         ("listeners", 5): TlsName,
         ("limits", 2): Limit,
         ("priorities", 2): Priority,
+        ("quotas", 2): Quota,
         ("routes", 2): Route,
         ("routes", 3): ServiceBy,
     }

@@ -263,6 +263,12 @@ def _read_identified_by(value: str) -> str:
     return value
 
 
+def _read_lasting(value: str) -> str:
+    if value == "session":
+        raise _wrong("ends with its connection", "certificate, address or header.FIELD, which the next session has too")
+    return _read_counted_by(value)
+
+
 def _read_handler(value: str) -> str:
     if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", value):
         raise _wrong("is not a handler", 'a module and a function in it, such as "mybank.handlers:balance"')
@@ -314,6 +320,8 @@ JsonPath = Annotated[str, AfterValidator(_read_dotted)]
 IdentifiedBy = Annotated[str, AfterValidator(_read_identified_by)]
 Urgency = Literal["critical", "high", "normal", "bulk"]
 CountedBy = Annotated[str, AfterValidator(_read_counted_by)]
+LastingKey = Annotated[str, AfterValidator(_read_lasting)]
+Quantity = Annotated[int, Field(ge=1, le=10**18)]
 Handler = Annotated[str, AfterValidator(_read_handler)]
 HeaderName = Annotated[str, AfterValidator(_read_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_read_header_value)]

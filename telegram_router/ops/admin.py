@@ -172,6 +172,9 @@ class Api:
     async def limits(self, _: Request) -> answers.Limits:
         return await survey.limits(self._subject)
 
+    async def quotas(self, _: Request) -> answers.Quotas:
+        return await survey.quotas(self._subject)
+
     async def certificates(self, _: Request) -> answers.Certificates:
         return await survey.certificates(self._subject)
 

@@ -201,6 +201,48 @@ class Limits(Answer):
     limits: list[LimitSeen]
 
 
+class QuotaKey(Answer):
+    """A key that has used something. Header fields that the spec does not let be shown stand as a digest."""
+
+    key: str
+    used: int
+
+
+class QuotaSeen(Answer):
+    """One quota in the window that its requests count in. With `amount`, units are those of the field's last digit."""
+
+    name: str
+    listeners: list[str]
+    services: list[str]
+    counted_by: list[str]
+    amount: str | None
+    period: str
+    timezone: str
+    begins_at: str
+    ends_at: str
+    limit: int
+    keys: int
+    used_ratio: float
+    refused: int
+    highest: list[QuotaKey]
+
+
+class StoreSeen(Answer):
+    """The file of counters. `failure` says why nothing can be stored at the moment; empty while all is well."""
+
+    folder: str
+    bytes: int
+    failure: str
+    failures: int
+
+
+class Quotas(Answer):
+    """`store` is null while there is nothing to keep. `highest` are the 20 keys of each that have used most."""
+
+    store: StoreSeen | None
+    quotas: list[QuotaSeen]
+
+
 class Configuration(Answer):
     """The tables of the file with every default filled in; durations in seconds. Secrets are replaced by `(left out)`."""
 

@@ -60,8 +60,9 @@ def _table() -> dict[str, Described]:
         ("sessions_active", gauge, ("listener",), "Sessions that are open."),
         ("sessions_total", counter, ("listener",), "Sessions accepted."),
         ("sessions_closed_total", counter, ("listener", "reason"), "Sessions ended, by reason: an error code, or `peer`, `drain`."),
-        ("limited_total", counter, ("listener", "limit"), "Requests that a limit refused."),
-        ("limit_keys", gauge, ("listener", "limit"), "Keys that a limit counts at the moment."),
+        ("limited_total", counter, ("listener", "limit"), "Requests that a limit or quota refused."),
+        ("limit_keys", gauge, ("listener", "limit"), "Keys that a limit or quota counts at the moment."),
+        ("quota_used_ratio", gauge, ("quota",), "The highest part of its quota that any key has used in this window; 1 is all of it."),
         ("backend_in_use", gauge, ("service", "backend"), "1 while the backend is given requests."),
         ("backend_state", gauge, ("service", "backend", "state"), "1 for the backend's state: `up`, `unreachable`, `down`, `ejected`, `drain`, `maint`; else 0."),
         ("backend_failures_total", counter, ("service", "backend"), "Requests that the backend failed: no answer, a lost link, or an answer that says so."),
@@ -90,6 +91,8 @@ def _table() -> dict[str, Described]:
         # the router itself
         ("containments_total", counter, (), "Unexpected exceptions that were kept to one connection; each is a bug with a log line."),
         ("log_lines_dropped_total", counter, (), "Log lines lost to the rate bound or to a reader that does not read."),
+        ("store_up", gauge, (), "0 while what is counted for quotas and usage cannot be stored; else 1. Without quotas and usage there is none."),
+        ("store_failures_total", counter, (), "Attempts to store it that failed."),
         ("turn_seconds", histogram, (), "How long the turns of the event loop took."),
         ("slow_steps_total", counter, (), "Steps of the event loop that took over 20 ms; the log names them."),
     ]  # fmt: skip

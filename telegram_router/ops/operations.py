@@ -52,6 +52,7 @@ OPERATIONS = (
         query=(("filter", "Terms such as `message=transfer.* code=E-BCK-05`, all of which must hold."),),
         lines=True,
     ),
+    Operation("GET", "/quotas", "quotas", "Quotas, their windows, what has been used of them, and whether it is stored.", answers.Quotas),
     Operation("GET", "/config", "config", "The configuration as it was read, secrets left out.", answers.Configuration),
     Operation("GET", "/certificates", "certificates", "When the listeners' own certificates end.", answers.Certificates),
     Operation(

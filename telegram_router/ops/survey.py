@@ -16,17 +16,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import trio
 
 from telegram_router import __version__
 from telegram_router.config import Config, TelegramService
+from telegram_router.config import Quota as QuotaSettings
 from telegram_router.ops import answers
 from telegram_router.routing import Listener, Service, Switch
 from telegram_router.routing.backends import Backend
 from telegram_router.routing.exchange import Exchange, Register
 from telegram_router.routing.limits import Limit
+from telegram_router.routing.quotas import Quota
 from telegram_router.routing.routes import Origin, Route
+from telegram_router.storage.calendars import shown
 from telegram_router.wire.connection import Connection, Stage
 from telegram_router.wire.hub import Hub
 from telegram_router.wire.listeners import Acceptor
@@ -35,6 +39,7 @@ from telegram_router.wire.telegram_connection import TelegramConnection
 STEP = 200
 LISTED = 2_000  # sessions or links of one answer
 OLDEST = 1_000  # exchanges of one answer
+MOST_USED = 20  # keys of one quota
 DAY = 86_400
 
 T = TypeVar("T")
@@ -54,6 +59,7 @@ class Subject:
     started: Callable[[], bool]
     reload: Callable[[bool], Awaitable[Mapping[str, Any]]]  # a dry run? Returns what an answers.Reloaded holds
     reopen: Callable[[str], None]  # have a drained listener accept again. Raises RouterError E-CFG-09
+    store: Callable[[], answers.StoreSeen | None] = lambda: None
     began: float = field(default_factory=time.time)
 
     @property
@@ -294,13 +300,48 @@ async def limits(subject: Subject) -> answers.Limits:
     """A limit that several listeners share is one; one that counts each spec by itself is shown once for each."""
     shared: dict[int, tuple[Limit, list[str]]] = {}
     for name, listener in subject.switch.listeners.items():
-        for limit in listener.limits:
+        for limit in (each for each in listener.limits if isinstance(each, Limit)):
             shared.setdefault(id(limit), (limit, []))[1].append(name)
     seen = [
         answers.LimitSeen(limit.name, names, sorted(limit.services), limit.rate, limit.burst, len(limit), limit.refused)
         for limit, names in shared.values()
     ]
     return answers.Limits(seen)
+
+
+async def quotas(subject: Subject) -> answers.Quotas:
+    """As limits: one that several listeners share is one."""
+    shared: dict[Quota, list[str]] = {}
+    for name, listener in subject.switch.listeners.items():
+        for quota in (each for each in listener.limits if isinstance(each, Quota)):
+            shared.setdefault(quota, []).append(name)
+    configured = subject.config().quotas
+    seen = []
+    for quota, names in shared.items():
+        if quota.name in configured:
+            seen.append(_quota(quota, names, configured[quota.name]))
+            await trio.lowlevel.checkpoint()
+    return answers.Quotas(subject.store(), seen)
+
+
+def _quota(quota: Quota, listeners: list[str], settings: QuotaSettings) -> answers.QuotaSeen:
+    zone = ZoneInfo(settings.timezone)
+    return answers.QuotaSeen(
+        name=quota.name,
+        listeners=listeners,
+        services=sorted(quota.services),
+        counted_by=list(settings.key),
+        amount=settings.amount,
+        period=settings.period,
+        timezone=settings.timezone,
+        begins_at=shown(quota.window.begin, zone),
+        ends_at=shown(quota.window.end, zone),
+        limit=quota.most,
+        keys=len(quota),
+        used_ratio=round(quota.used_ratio, 6),
+        refused=quota.refused,
+        highest=[answers.QuotaKey(key, used) for key, used in quota.highest(MOST_USED)],
+    )
 
 
 async def certificates(subject: Subject) -> answers.Certificates:

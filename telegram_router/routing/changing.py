@@ -16,8 +16,9 @@ from telegram_router.routing.balance import Balance
 from telegram_router.routing.classes import NORMAL, Precedence
 from telegram_router.routing.exchange import Lane
 from telegram_router.routing.halting import spread
-from telegram_router.routing.limits import Limit
+from telegram_router.routing.limits import ByKey, Limit
 from telegram_router.routing.peers import Listener, ListenerPolicy, Peer, Service, ServicePolicy
+from telegram_router.routing.quotas import Quota
 from telegram_router.routing.routes import Entry, RouteTable, place_of
 from telegram_router.routing.switch import Switch
 
@@ -42,9 +43,10 @@ class Change:
     service_terms: Mapping[str, ServiceTerms] = field(default_factory=dict)
     listener_terms: Mapping[str, ListenerPolicy] = field(default_factory=dict)
     tables: Mapping[Party, RouteTable] = field(default_factory=dict)  # parties without one route nothing
-    limits: Mapping[Listener, Sequence[Limit]] = field(default_factory=dict)
+    limits: Mapping[Listener, Sequence[ByKey]] = field(default_factory=dict)
     precedence: Mapping[Listener, Sequence[Precedence]] = field(default_factory=dict)
     limit_terms: Sequence[tuple[Limit, Limit]] = ()  # a limit that stays, and the one whose numbers it takes over
+    quota_terms: Sequence[tuple[Quota, Quota]] = ()  # likewise
 
 
 @dataclass
@@ -65,6 +67,8 @@ def carry_out(switch: Switch, change: Change, now: float) -> Parted:
     switch.services, switch.listeners = dict(change.services), dict(change.listeners)
     for kept, other in change.limit_terms:
         kept.adopt(other)
+    for quota, numbers in change.quota_terms:
+        quota.adopt(numbers)
     for name, terms in change.service_terms.items():
         parted.links += _adopt_service(switch, switch.services[name], terms)
     for service in switch.services.values():

@@ -22,7 +22,7 @@ KEYS = 100_000
 Part = Callable[["Peer", bytes, "Entry"], Hashable]  # None when the telegram does not have it
 
 
-Admission = tuple[Hashable, float]  # the key, and the arrival time that counting the request leaves behind
+Admission = tuple[Hashable, float]  # the key, and what counting the request leaves behind or adds
 
 
 class Refusal(NamedTuple):
@@ -30,14 +30,57 @@ class Refusal(NamedTuple):
 
     limit: str
     retry_after: float | None
+    code: str = "E-LIM-03"
 
 
-class Limit:
+class ByKey:
+    """What limits and quotas have in common: each request has a key, and each key counts for itself.
+
+    services   names of the services it counts requests to; empty: all
+    whole      it looks at more of a telegram than its header
+    """
+
+    whole = False
+
+    def __init__(self, name: str, parts: Sequence[Part], services: frozenset[str], pass_without_key: bool) -> None:
+        self.name = name
+        self.services = services
+        self.refused = 0
+        self._parts = parts
+        self._only = parts[0] if len(parts) == 1 else None
+        self._passes = pass_without_key
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def judge(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> Admission | Refusal | None:
+        """What it says of a request, without counting it. None: it does not count it. Raises FieldError."""
+        raise NotImplementedError
+
+    def admit(self, admission: Admission, now: float) -> None:
+        """Count a request."""
+        raise NotImplementedError
+
+    def give_back(self, peer: Peer, frame: bytes, entry: Entry, at: float) -> None:
+        """A request that was counted at that time has never left."""
+
+    def _key_of(self, peer: Peer, frame: bytes, entry: Entry) -> Hashable:
+        only = self._only
+        if only is not None:
+            return only(peer, frame, entry)
+        key = tuple([part(peer, frame, entry) for part in self._parts])
+        return None if None in key else key
+
+    def _refuse(self, retry_after: float | None, code: str = "E-LIM-03") -> Refusal:
+        self.refused += 1
+        return Refusal(self.name, retry_after, code)
+
+
+class Limit(ByKey):
     """One limit over many keys, by the generic cell rate algorithm: one number a key, its theoretical arrival time.
 
     rate      requests in a second
     burst     requests that may come at once
-    services  names of the services it counts requests to; empty: all
     """
 
     def __init__(
@@ -49,14 +92,9 @@ class Limit:
         services: frozenset[str] = frozenset(),
         pass_without_key: bool = False,
     ) -> None:
-        self.name = name
+        super().__init__(name, parts, services, pass_without_key)
         self.rate = rate
         self.burst = burst
-        self.services = services
-        self.refused = 0
-        self._parts = parts
-        self._only = parts[0] if len(parts) == 1 else None
-        self._passes = pass_without_key
         self._step = 1.0 / rate
         self._room = burst / rate + 1e-9  # adding up fractions leaves a little
         self._arrivals: dict[Hashable, float] = {}
@@ -71,13 +109,8 @@ class Limit:
         self._step, self._room = other._step, other._room
 
     def judge(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> Admission | Refusal | None:
-        """What this limit says of a request, without counting it. None: it does not count it."""
         only = self._only
-        if only is not None:
-            key = only(peer, frame, entry)
-        else:
-            key = tuple([part(peer, frame, entry) for part in self._parts])
-            key = None if None in key else key
+        key = only(peer, frame, entry) if only is not None else self._key_of(peer, frame, entry)
         if key is None:
             return None if self._passes else self._refuse(None)
         before = self._arrivals.get(key, now)
@@ -86,12 +119,7 @@ class Limit:
             return self._refuse(arrival - now - self._room)
         return key, arrival
 
-    def _refuse(self, retry_after: float | None) -> Refusal:
-        self.refused += 1
-        return Refusal(self.name, retry_after)
-
     def admit(self, admission: Admission, now: float) -> None:
-        """Count a request."""
         key, arrival = admission
         arrivals = self._arrivals
         arrivals.pop(key, None)  # to the young end
@@ -106,9 +134,9 @@ class Limit:
             del self._arrivals[key]
 
 
-def check(limits: Sequence[Limit], peer: Peer, frame: bytes, entry: Entry, now: float) -> Refusal | None:
-    """Count a request against all its limits, or say which one refuses it."""
-    admissions: list[tuple[Limit, Admission]] = []
+def check(limits: Sequence[ByKey], peer: Peer, frame: bytes, entry: Entry, now: float) -> Refusal | None:
+    """Count a request against all its limits and quotas, or say which one refuses it. Raises FieldError."""
+    admissions: list[tuple[ByKey, Admission]] = []
     for limit in limits:
         said = limit.judge(peer, frame, entry, now)
         if isinstance(said, Refusal):
@@ -118,6 +146,12 @@ def check(limits: Sequence[Limit], peer: Peer, frame: bytes, entry: Entry, now: 
     for limit, admission in admissions:
         limit.admit(admission, now)
     return None
+
+
+def give_back(limits: Sequence[ByKey], peer: Peer, frame: bytes, entry: Entry, at: float) -> None:
+    """A request that was counted at that time has never left."""
+    for limit in limits:
+        limit.give_back(peer, frame, entry, at)
 
 
 def part(name: str, spec: Spec) -> Part:

@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from telegram_router.routing.classes import NORMAL, Precedence
-from telegram_router.routing.limits import Limit
+from telegram_router.routing.limits import ByKey
 from telegram_router.telegrams.spec import fused
 
 if TYPE_CHECKING:
@@ -228,9 +228,9 @@ class Entry:
         self.keyed = bool(message.spec.correlation_fields) and not getattr(self.target, "ordered", False)
         single = message.reply is not None and message.reply.kind == "one" and not self.full and self.keyed
         self.reply = message.reply.message if single else None
+        self.limits: Sequence[ByKey] = ()
         self.halt(off=False)
         self.untracked = message.kind == "oneway" and getattr(self.target, "pipes", True)
-        self.limits: Sequence[Limit] = ()
         self.rank = route.rank if route else NORMAL
         self.precedence: Sequence[Precedence] = ()
         self.count = 0
@@ -240,7 +240,8 @@ class Entry:
         """Whether the message is switched off; if it is, its requests take the general way, which refuses them."""
         asks = self.message.kind == "request" and not self.deep and not off
         self.halted = off
-        self.plain = asks and self.reply is not None and getattr(self.target, "pipes", False)
+        headed = asks and not any(each.whole for each in self.limits)  # of a plain request no more than the header is kept
+        self.plain = headed and self.reply is not None and getattr(self.target, "pipes", False)
         self.calls = asks and self.full and self.keyed and getattr(self.target, "exclusive", False)
 
 
@@ -263,7 +264,7 @@ class Origin:
     def __init__(self, name: str, spec: Spec, routes: RouteTable, trouble: Mapping[str, Test] | None = None) -> None:
         self.name = name
         self.spec = spec
-        self.limits: Sequence[Limit] = ()  # set before the routes
+        self.limits: Sequence[ByKey] = ()  # set before the routes
         self.halted: frozenset[str] = frozenset()  # messages that are switched off here
         self.precedence: Sequence[Precedence] = ()  # set before the routes
         self.trouble = trouble or {}  # header fields of answers whose values count against a backend

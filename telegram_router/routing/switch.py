@@ -20,7 +20,7 @@ from telegram_router.routing.backends import Admin, Backend, Health
 from telegram_router.routing.classes import CLASSES, rank_of, sheds
 from telegram_router.routing.ended import ENDED_PER_FLUSH, Ended, result_of
 from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
-from telegram_router.routing.limits import check
+from telegram_router.routing.limits import check, give_back
 from telegram_router.routing.near_miss import nearest_miss
 from telegram_router.routing.orders import Call, Close, Event, Grow, Journal
 from telegram_router.routing.pairs import Pair
@@ -32,6 +32,7 @@ from telegram_router.routing.waiting import Arranged
 EVENTS_PER_FLUSH = 100
 PROBLEMS_TOLD = 16
 BLAMED = frozenset({"E-BCK-02", "E-BCK-03", "E-BCK-04", "E-BCK-05", "E-BCK-06"})  # what speaks against the backend that was asked
+LEFT_AND_REJECTED = "E-BCK-09"  # it was not executed, but its backend has had it
 NOTHING: dict[Hashable, Exchange] = {}
 NOBODY: dict[Exchange, float] = {}
 
@@ -225,6 +226,7 @@ class Switch:
         for lane in asker.lanes:
             for exchange in list(lane.open.values()):
                 if exchange.unsent and not exchange.settled:
+                    give_back(exchange.entry.limits, asker, exchange.frame, exchange.entry, exchange.at)
                     self._withdraw(exchange)
                     self._end(exchange, None, self._register_of(exchange), result="withdrawn", delivery=Delivery.NOT_SENT)
 
@@ -443,6 +445,7 @@ class Switch:
         try:
             telegram = spec.decode(frame)
         except FieldError as error:
+            give_back(entry.limits, peer, frame, entry, now)
             self._invalid(peer, frame, entry, error)
             return True
         link = service.free[-1]
@@ -581,6 +584,7 @@ class Switch:
             try:
                 telegram = spec.decode(frame)
             except FieldError as error:
+                give_back(entry.limits, peer, frame, entry, now)
                 self._invalid(peer, frame, entry, error)
                 return
         exchange = Exchange(peer, lane, key, ref, entry, frame, now, answerer, telegram=telegram)
@@ -611,11 +615,15 @@ class Switch:
 
     def _over(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> bool:
         """Count a request against its limits. True when one of them refuses it, which it has been told then."""
-        refusal = check(entry.limits, peer, frame, entry, now)
+        try:
+            refusal = check(entry.limits, peer, frame, entry, now)
+        except FieldError as error:  # an amount that cannot be read cannot be counted
+            self._invalid(peer, frame, entry, error)
+            return True
         if refusal is None:
             return False
         after = None if refusal.retry_after is None else max(1, math.ceil(refusal.retry_after * 1000 - 1e-6))
-        self._refuse(peer, frame, "E-LIM-03", entry.message.name, limit=refusal.limit, retry_after_ms=after)
+        self._refuse(peer, frame, refusal.code, entry.message.name, limit=refusal.limit, retry_after_ms=after)
         return True
 
     def _crowded(self, peer: Peer, frame: bytes, entry: Entry) -> bool:
@@ -883,6 +891,8 @@ class Switch:
         register = self._register_of(exchange)
         frame = exchange.asker.group.spec.error_reply(exchange.frame, code, delivery)
         unknown = delivery is Delivery.SENT_UNKNOWN
+        if delivery is Delivery.NOT_SENT and code != LEFT_AND_REJECTED:
+            give_back(entry.limits, exchange.asker, exchange.frame, entry, exchange.at)
         # A number of our own that no telegram carries needs no reserving: nothing can come under it.
         named = not entry.untracked and bool(exchange.asker.group.spec.correlation_fields)
         tombstone = register.tombstone(exchange, now) if unknown and named else None
