@@ -39,6 +39,9 @@ class Window(NamedTuple):
     end: int
 
 
+NEVER = Window(0, 0)  # before anybody has told the time
+
+
 class Counted(NamedTuple):
     """What some keys of a quota have used in one window: all of it, not what has been added."""
 
@@ -72,7 +75,7 @@ class Quota(ByKey):
         self.refuses = refuses
         self.identity = identity  # what it counts and by what: what was counted by something else is not its own
         self.unstored = False  # what is counted cannot be stored at the moment
-        self.window = Window(0, 0)  # that of the clock
+        self.window = NEVER  # that of the clock
         self.whole = amounts is not None
         self._spell = spell
         self._amounts = amounts
@@ -83,7 +86,7 @@ class Quota(ByKey):
         self._used: dict[Hashable, int] = {}
         self._known: dict[Window, dict[Hashable, int]] = {}
         self._restored: dict[Window, dict[str, int]] = {}  # what was stored of keys that have not been met since
-        self._changed: dict[Window, dict[Hashable, None]] = {}
+        self._changed: dict[Window, dict[Hashable, None]] = {self._counted: {}}
         self._forgotten = -1  # no window that begins here or before is begun anew
         self._highest = 0
         self._lowered = False
@@ -161,6 +164,7 @@ class Quota(ByKey):
 
     def _begin(self, window: Window, now: float) -> None:
         self.window = window
+        self._changed.pop(NEVER, None)
         if window not in self._known:
             window = self._made_room_for(window)
         self._counted, self._since = window, now
