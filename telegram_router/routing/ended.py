@@ -70,6 +70,7 @@ RESULT_OF_CODE = {
     "E-LIM-03": "throttled",
     "E-LIM-04": "draining",
     "E-LIM-07": "shed",
+    "E-STO-03": "quota_exceeded",
     "E-BCK-01": "no_backend",
     "E-BCK-02": "link_lost",
     "E-BCK-03": "backend_protocol_error",

@@ -31,6 +31,7 @@ class Refusal(NamedTuple):
     limit: str
     retry_after: float | None
     code: str = "E-LIM-03"
+    result: str = "throttled"  # as routing.ended names it
 
 
 class ByKey:
@@ -41,6 +42,7 @@ class ByKey:
     """
 
     whole = False
+    result = "throttled"
 
     def __init__(self, name: str, parts: Sequence[Part], services: frozenset[str], pass_without_key: bool) -> None:
         self.name = name
@@ -73,7 +75,7 @@ class ByKey:
 
     def _refuse(self, retry_after: float | None, code: str = "E-LIM-03") -> Refusal:
         self.refused += 1
-        return Refusal(self.name, retry_after, code)
+        return Refusal(self.name, retry_after, code, self.result)
 
 
 class Limit(ByKey):

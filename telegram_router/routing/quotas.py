@@ -57,6 +57,8 @@ class Quota(ByKey):
     refuses   whether nothing is let through while what is counted cannot be stored
     """
 
+    result = "quota_exceeded"
+
     def __init__(
         self,
         name: str,

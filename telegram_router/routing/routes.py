@@ -288,7 +288,7 @@ class Origin:
         """By what a person finds this telegram again: its key and correlation fields, as far as they are clear and readable."""
         return _readable(self._names, frame)
 
-    def claim(self, frame: bytes) -> dict[str, str | None]:
+    def claim(self, frame: bytes) -> dict[str, Any]:
         """Whom a telegram speaks for: the field that says so, and its value where that is clear and readable."""
         return {"owner_field": self.spec.family.owner, **_readable(self._clear_owner, frame)}
 

@@ -522,7 +522,7 @@ class Switch:
     def _wrong_size(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
         entry.count += 1
         if not entry.answers:
-            sizes = {"size": len(frame), "least": entry.low, "most": entry.high}
+            sizes: dict[str, Any] = {"size": len(frame), "least": entry.low, "most": entry.high}
             self._refuse(peer, frame, "E-FRM-07" if len(frame) > entry.high else "E-FRM-08", entry.message.name, **sizes)
             return
         exchange = self._asked(peer, frame)
@@ -623,7 +623,7 @@ class Switch:
         if refusal is None:
             return False
         after = None if refusal.retry_after is None else max(1, math.ceil(refusal.retry_after * 1000 - 1e-6))
-        self._refuse(peer, frame, refusal.code, entry.message.name, limit=refusal.limit, retry_after_ms=after)
+        self._refuse(peer, frame, refusal.code, entry.message.name, refusal.result, limit=refusal.limit, retry_after_ms=after)
         return True
 
     def _crowded(self, peer: Peer, frame: bytes, entry: Entry) -> bool:
@@ -1147,13 +1147,13 @@ class Switch:
 
     # --- what does not fit --------------------------------------------------------------------------------------
 
-    def _refuse(self, peer: Peer, frame: bytes, code: str, message: str, **more: object) -> None:
+    def _refuse(self, peer: Peer, frame: bytes, code: str, message: str, result: str = "", **more: object) -> None:
         group = peer.group
         answer = group.spec.error_reply(frame, code, Delivery.NOT_SENT)
         if answer is not None:
             self._put(peer, answer)
         group.refused[code] = group.refused.get(code, 0) + 1
-        self._record_frame(peer, frame, code, "not_sent", known=bool(message))
+        self._record_frame(peer, frame, code, "not_sent", result, known=bool(message))
         # Who floods is refused thousands of times a second: told once a turn, and how often.
         alike = (peer, code, message)
         told = self._refusals.get(alike)

@@ -255,12 +255,14 @@ def used(talk: Talk) -> dict[str, int]:
 
 def test_what_is_beyond_the_quota_is_answered_as_not_sent_and_told_when_to_come_again():
     talk = limited(2, COMPANY)
+    talk.switch.ended = []
     bank, host = talk.session(), talk.link()
     bank.sends(*(transfer(number) for number in range(1, 5)), at=DAY - 60)
     assert host.got() == [transfer(1), transfer(2)]
     (refused,) = talk.events("refused")
     assert (refused["code"], refused["limit"], refused["retry_after_ms"], refused["count"]) == ("E-LIM-03", "daily", 60_000, 2)
     assert [frame[28:32] for frame in bank.got()] == [b"2100", b"2100"]
+    assert [each[0] for each in talk.switch.take_ended()[0]] == ["quota_exceeded"] * 2
     bank.sends(transfer(5), at=DAY)
     assert host.got() == [transfer(5)]
 
