@@ -36,7 +36,7 @@ Declared = list[tuple[str, float, int]]  # backends: name, weight, priority
 ADJUSTABLE = {
     *("balance", "balance_field", "ejection", "failover", "timeout", "connect_timeout", "pending", "pending_timeout", "tombstone"),
     *("tombstones", "backends", "health", "links", "in_flight", "max_frame", "frame_timeout", "write_timeout", "reconnect_min"),
-    *("reconnect_max", "connections", "concurrency", "poison_grace", "keepalive", "source"),
+    *("reconnect_max", "connections", "concurrency", "poison_grace", "keepalive", "source", "backend_in_flight", "max_attempts"),
     "spec",  # specs are held against each other as they are
 }
 
@@ -168,8 +168,17 @@ def _service_policy(service: AnyService, trouble: Mapping[str, Test]) -> Service
         failover=Failover(**_settings(service.failover)),
         failure_when=trouble,
         mode=mode,
+        backend_in_flight=service.backend_in_flight if isinstance(service, TelegramService) else None,
+        bounds=_bounds(service),
+        max_attempts=service.max_attempts if isinstance(service, TelegramService) else 3,
         poison_grace=grace,
     )
+
+
+def _bounds(service: AnyService) -> dict[str, int]:
+    """What backends may have open that have a bound of their own."""
+    backends = service.backends if isinstance(service, TelegramService) else ()
+    return {str(each.address): each.in_flight for each in backends if each.in_flight is not None}
 
 
 def _listener_policy(listener: ListenerSettings, spec: Spec) -> ListenerPolicy:

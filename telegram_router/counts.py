@@ -136,6 +136,8 @@ def _requests(switch: Switch) -> Iterator[Family]:
     waiting = [(each.name, dict(zip(CLASSES, each.waiting.by_class(), strict=True))) for each in services]
     yield "requests_pending", [((name, rank), many) for name, classes in waiting for rank, many in classes.items()]
     yield "shed_total", [((each.name, rank), many) for each in services for rank, many in zip(CLASSES, each.shed, strict=True)]
+    yield "retries_total", [((each.name,), each.retries) for each in services]
+    yield "retries_denied_total", [((each.name, "attempts"), each.retries_denied) for each in services]
     yield "overflow_total", [((each.name,), each.overflow + overflow.get(each.name, 0)) for each in targets]
     yield "late_replies_total", [((each.name,), each.late) for each in targets]
     yield "unmatched_replies_total", [((each.name,), each.unmatched) for each in targets]

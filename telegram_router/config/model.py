@@ -220,6 +220,7 @@ class Backend(Settings):
         "See [One-way pairs](#one-way-pairs).",
     )
     weight: Few = _key(1, "Its share of the requests beside others of the same priority; at most 100.")
+    in_flight: Count | None = _key(None, "Instead of the service's `backend_in_flight`, for this one.")
     priority: Level = _key(0, "0 is used first; the next one only when no backend of the better ones is fit.")
 
 
@@ -308,6 +309,11 @@ class TelegramService(AnyService):
     )
     links: Annotated[int, Field(ge=1, le=64)] = _key(1, "Connections held with each backend; at most 64.")
     in_flight: Count = _key(256, "Unanswered requests on one link; further ones wait as `pending`. In the mode `exclusive` it is 1.")
+    backend_in_flight: Count | None = _key(
+        None,
+        "Unanswered requests at one backend over all its links; further ones wait as `pending`. Default: no bound but that of the links. "
+        "Slow start begins with a tenth of it.",
+    )
     mode: Literal["pipelined", "exclusive", "fifo"] = _key(
         "pipelined",
         "How replies on a link are paired: by the spec's correlation key, many requests at a time; `exclusive`: one request at a time, "
@@ -320,6 +326,11 @@ class TelegramService(AnyService):
         None,
         "What links are dialled from: an address of this machine, and with it a port or a range that has one for each of `links`. "
         "Probes use the address alone. Default: the system chooses.",
+    )
+    max_attempts: Few = _key(
+        3,
+        "Links that a request may be given to one after the other, each lost before a byte of it can have left; then it is refused as "
+        "`not_sent`. What may have left is never sent again.",
     )
     tls: ClientTls | None = _key(None, "TLS towards the backends, always verified. `{}` takes every default. Absent: plain TCP.")
     max_frame: FrameSize = _key("64KiB", "The longest telegram accepted from a backend, framing included; at most 1MiB.")

@@ -83,6 +83,8 @@ def _table() -> dict[str, Described]:
         ("requests_in_flight", gauge, ("service",), "Requests sent and not answered yet."),
         ("requests_pending", gauge, ("service", "class"), "Requests that wait for room at the service, by class."),
         ("shed_total", counter, ("service", "class"), "Requests refused because the queue was needed for more urgent ones (E-LIM-07)."),
+        ("retries_total", counter, ("service",), "Requests given to another link because theirs was lost before a byte of them can have left."),
+        ("retries_denied_total", counter, ("service", "reason"), "Requests in that case that were refused instead (`not_sent`): after `max_attempts`."),
         ("overflow_total", counter, ("service",), "Requests answered `overflow`: no room, or none in time."),
         ("late_replies_total", counter, ("service",), "Answers that came after their request's timeout; recorded, paired with nothing."),
         ("unmatched_replies_total", counter, ("service",), "Answers that match no request; the log names the nearest one."),

@@ -56,6 +56,9 @@ class ServicePolicy:
     failover: Failover = field(default_factory=Failover)
     failure_when: Mapping[str, Test] = field(default_factory=dict)  # header fields of answers that count against a backend
     mode: Mode = Mode.PIPELINED  # of a telegram service
+    backend_in_flight: int | None = None  # open exchanges of one backend over all its links; None: only those have a bound
+    bounds: Mapping[str, int] = field(default_factory=dict)  # the same for backends of their own, by name
+    max_attempts: int = 3  # links that a request is given to while each is lost before a byte of it can have left
     poison_grace: float = 30.0  # how long late replies are awaited on a link whose order is in doubt
 
 
@@ -186,10 +189,12 @@ class Service(Origin, Target):
         self.pool = Pool(name, policy.ejection, policy.failover)
         self.balance: Balance = LeastOutstanding()
         self.links: list[Peer] = []  # in use
+        self._bounded: list[tuple[Backend, int, int]] = []  # those of them with a bound: what it may have, and each of its links
         self.leaving: dict[Peer, None] = {}  # links that are given nothing more and are not closed yet
         self.halves: dict[Peer, None] = {}  # connections for replies alone, and those for requests that lack one
         self.free: list[Peer] = []  # HTTP links that carry no request, the last used at the end; at most as many as links
         self.bytes_in = self.bytes_out = self.frames_out = 0
+        self.retries = self.retries_denied = 0  # requests that lost links gave back unsent: given to another, or to none
         self.waiting = FirstCome()  # bounded by policy.pending
         self.shed = [0] * len(CLASSES)  # requests refused for more urgent ones, by class
 
@@ -213,12 +218,15 @@ class Service(Origin, Target):
         """The link that gets the next request. None when none has room."""
         if self.exclusive:  # such links have no request or one; that there may be many of them must cost nothing
             return self.free[-1] if self.free else None
+        if self._bounded:
+            self._bound()
         return self.balance.choose(self.links, frame)
 
     def elect(self, now: float) -> list[Event]:
         """Decide anew which links are given requests."""
         told = self.pool.elect(now)
         used = self.pool.used
+        self._bounded = []
         self.links = [link for backend in used for link in self._links_of(backend, now, alone=len(used) == 1)]
         least = min((link.had for link in self.links if link.used), default=0.0)
         chosen = set(self.links)
@@ -227,6 +235,7 @@ class Service(Origin, Target):
                 if link in chosen and not link.used:
                     link.had = least  # it does not catch up with what it was not there for
                 link.used = link in chosen
+        self._bound()
         if self.exclusive:
             idle = [link for link in self.links if not link.load]
             waited = [link for link in self.free if link.used and not link.load]
@@ -237,11 +246,23 @@ class Service(Origin, Target):
         if backend.trials:
             backend.links[0].limit = 1
             return backend.links[:1]
+        most = self.policy.bounds.get(backend.name, self.policy.backend_in_flight)
         share = 1.0 if alone else backend.share(now, self.policy.failover.slow_start)
         for link in backend.links:
             link.weight = backend.weight * share / len(backend.links)
             link.limit = max(1, int(self.limit * share))
+        if most is not None and not self.exclusive:
+            self._bounded.append((backend, max(1, int(most * share)), link.limit))
         return list(backend.links)
+
+    def _bound(self) -> None:
+        """Let no link have more than its backend has room for, links included that are given nothing more."""
+        for backend, most, limit in self._bounded:
+            load = sum(link.load for link in backend.links)
+            if self.leaving:
+                load += sum(link.load for link in self.leaving if link.backend is backend)
+            for link in backend.links:
+                link.limit = max(0, min(limit, link.load + most - load))
 
     @property
     def limit(self) -> int:

@@ -195,13 +195,21 @@ class Switch:
 
     def _put_back(self, service: Service, again: list[Exchange], unwritten: dict[int, bytes], now: float) -> None:
         """Requests that were given to a link and cannot have left go to the front of the queue, for another link."""
+        denied = []
         for exchange in sorted(again, key=lambda each: each.offset, reverse=True):
             if exchange.offset in unwritten:  # of the request itself perhaps no more is left than its header
                 sent = unwritten[exchange.offset]
                 exchange.frame = self._restored(exchange, sent) if service.register.carrier_width else sent
             exchange.answerer, exchange.offset = None, NOT_YET
+            if service.pipes and exchange.attempts >= service.policy.max_attempts:  # an idle HTTP connection that has gone is no attempt
+                denied.append(exchange)
+                continue
             exchange.attempts += 1
-            service.waiting.put_back(exchange, now)  # beyond the bound of the queue by what one link may hold, never refused
+            service.retries += 1
+            service.waiting.put_back(exchange, now)  # beyond the bound of the queue by what one link may hold
+        service.retries_denied += len(denied)
+        for exchange in reversed(denied):
+            self._fail(exchange, "E-BCK-01", Delivery.NOT_SENT, now)
 
     def lose_session(self, session: Peer, now: float) -> None:
         """A session is gone. What it asked and was sent is let finish; what was not sent is withdrawn."""

@@ -67,7 +67,7 @@ def test_a_request_that_no_link_takes_over_is_not_sent():
 
 
 def test_a_request_is_given_on_from_link_to_link_as_long_as_nobody_took_a_byte():
-    talk = firm()
+    talk = firm(max_attempts=10)
     bank = talk.session()
     bank.sends(transfer(), at=0)
     for _ in range(5):
@@ -216,3 +216,20 @@ def test_what_comes_from_a_peer_that_is_gone_changes_nothing():
     bank.dies()
     bank.sends(transfer(2))
     assert talk.open == 0 and bank.got() == []
+
+
+def test_a_request_whose_links_are_lost_one_after_the_other_is_refused_in_the_end_and_nothing_was_sent():
+    talk = firm(max_attempts=2)
+    bank = talk.session()
+    first = talk.link()
+    bank.sends(transfer(1), transfer(2), at=0)
+    first.dies()
+    second = talk.link()
+    assert talk.service().retries == 2
+    second.accepts(1)  # a byte of the first has left
+    second.dies()
+    assert bank.got() == [reply_to(transfer(1), "VTIM"), reply_to(transfer(2), "SB07")]
+    failed = [(event["code"], event["delivery"]) for event in talk.events("failed")]
+    assert failed == [("E-BCK-02", "sent_unknown"), ("E-BCK-01", "not_sent")]
+    assert (talk.service().retries, talk.service().retries_denied) == (2, 1)
+    assert talk.link().got() == []
