@@ -31,6 +31,7 @@ class Exchange(msgspec.Struct, eq=False, gc=False):
     offset    where its first byte stands in the answerer's outgoing stream; meaningful once `answerer` is set
     telegram  the decoded request, where a converter needed it
     reply     the answer's frame while it waits to be released
+    trace     50 hexadecimal digits (see routing.traces), once somebody has asked for it
     attempts  links that it was given to, or is to be given to next
     """
 
@@ -49,6 +50,7 @@ class Exchange(msgspec.Struct, eq=False, gc=False):
     settled: bool = False
     telegram: Telegram | None = None
     reply: bytes | None = None
+    trace: bytes = b""
     attempts: int = 1
 
     @property

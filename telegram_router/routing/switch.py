@@ -26,6 +26,7 @@ from telegram_router.routing.orders import Call, Close, Event, Grow, Journal
 from telegram_router.routing.pairs import Pair
 from telegram_router.routing.peers import LATENCY_BUCKETS, OWNERS_PER_SESSION, Audience, Listener, Peer, Service, Target
 from telegram_router.routing.routes import Entry
+from telegram_router.routing.traces import Traces, numbered, parent_of
 from telegram_router.routing.turns import Turns
 from telegram_router.routing.waiting import Arranged
 
@@ -57,6 +58,7 @@ class Switch:
         self.tap: Callable[[Peer, Sequence[bytes], float], None] | None = (
             None  # is shown all that came, once it is dealt with; never raises
         )
+        self.traces = Traces(numbered())
         self.now = 0.0  # of the last call that told the time
         self._refusals: dict[tuple[Peer, str, str], dict[str, Any]] = {}  # fields of the refusals among the events
         self._doubted: dict[Service, None] = {}  # services one of whose backends was ejected or returned in this step
@@ -907,7 +909,7 @@ class Switch:
         self._end(exchange, frame, register, result=code, delivery=delivery, tombstone=tombstone)
         entry.target.unknown += unknown
         self._event("failed", code=code, delivery=delivery.value, service=entry.target.name, asker=exchange.asker.name,
-                    telegram=exchange.asker.group.names(exchange.frame),
+                    telegram=exchange.asker.group.names(exchange.frame), trace=self.trace_of(exchange)[:32].decode("ascii"),
                     answerer=exchange.answerer.name if exchange.answerer else None, message=entry.message.name,
                     after_ms=round((now - exchange.at) * 1000, 1), **more)  # fmt: skip
         if code in BLAMED and exchange.answerer is not None:
@@ -1275,6 +1277,13 @@ class Switch:
             listener.by_owner.setdefault(owner, {})[peer] = None
 
     # --- for whoever listens ------------------------------------------------------------------------------------
+
+    def trace_of(self, exchange: Exchange) -> bytes:
+        """Trace id, span id and flags of an exchange, which it gets when they are first asked for."""
+        if not exchange.trace:
+            place = exchange.asker.group.spec.trace
+            exchange.trace = self.traces.new(parent_of(exchange.frame[place]) if place is not None else None)
+        return exchange.trace
 
     def _record(self, result: str, exchange: Exchange, code: str, delivery: str, frame: bytes = b"", waited: float = 0.0) -> None:
         """An exchange is over, or an answer came for one that was."""

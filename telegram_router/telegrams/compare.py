@@ -159,6 +159,7 @@ def _family_changes(old: Spec, new: Spec) -> Iterator[Change]:
     yield from _fact("correlation", ", ".join(was.correlation), ", ".join(now.correlation), Severity.BREAKING)
     yield from _fact("carrier", was.carrier or "", now.carrier or "", Severity.RISKY)
     yield from _fact("owner", was.owner or "", now.owner or "", Severity.RISKY)
+    yield from _fact("trace", was.trace or "", now.trace or "", Severity.RISKY)
     yield from _fact("reply rule", _reply_rule(was.reply_rule), _reply_rule(now.reply_rule), Severity.BREAKING)
     yield from _fact("polls", _polls(old), _polls(new), Severity.RISKY)
     yield from _fact("refusals", _refusals(old), _refusals(new), Severity.RISKY)

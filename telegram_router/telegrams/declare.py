@@ -124,5 +124,6 @@ class Family:
     errors: ErrorReply | None = None
     carrier: str | None = None
     owner: str | None = None
+    trace: str | None = None  # a header field with a W3C traceparent, or with its 32 digits of trace id
     strict: str | None = None  # "ksx1001": texts have no hangul that KS X 1001 lacks
     line: int = dataclasses.field(default_factory=declared_line, compare=False)

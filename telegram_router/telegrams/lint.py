@@ -131,7 +131,7 @@ class _Linter:
     # -- what the switch reads
 
     def header_references(self) -> Problems:
-        single = [("carrier", self.family.carrier), ("owner", self.family.owner)]
+        single = [("carrier", self.family.carrier), ("owner", self.family.owner), ("trace", self.family.trace)]
         many = [("key", self.family.key), ("correlation", self.family.correlation)]
         for role, names in many:
             if names == () and self._may_be_empty(role):

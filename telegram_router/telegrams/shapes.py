@@ -49,6 +49,7 @@ _SHAPES: Final[Mapping[type, Mapping[str, Shape]]] = {
         "errors": ("an ErrorReply or None", _of(ErrorReply, type(None))),
         "carrier": _TEXT_OR_NONE,
         "owner": _TEXT_OR_NONE,
+        "trace": _TEXT_OR_NONE,
         "strict": _TEXT_OR_NONE,
     },
     Message: {"name": _TEXT, "title": _TEXT, "key": _TEXTS, "reply": ("a Reply or None", _of(Reply, type(None))), "kind": _TEXT},

@@ -113,6 +113,7 @@ class Spec:
         self.carrier = self.header_slice(family.carrier) if family.carrier else None
         self.carrier_width = self.header_fields[family.carrier][1] if family.carrier else 0
         self.owner = self.header_slice(family.owner) if family.owner else None
+        self.trace = self.header_slice(family.trace) if family.trace else None
         self._refuser = Refuser(self, family.errors) if family.errors else None
         # What must be kept of a request that has left: all that pairs, names and refuses it.
         whole = self._refuser is not None and self._refuser.needs_body

@@ -73,18 +73,19 @@ class HttpRequestTemplate:
         lines += (_header_line(name, value) for name, value in own.items())
         self._head = "\r\n".join((*lines, "traceparent: 00-")).encode("ascii")
 
-    def request_bytes(self, body: bytes, chance: bytes, remaining_ms: int, extra_headers: bytes = b"") -> bytes:
+    def request_bytes(self, body: bytes, trace: bytes, remaining_ms: int, extra_headers: bytes = b"") -> bytes:
         """One whole request.
 
-        `chance` is 48 random hexadecimal digits in lower case, for the trace and span ids (W3C Trace Context, level 1, section
-        3.2.2) and the request id; `remaining_ms` is what is left of the request's deadline; `extra_headers` comes from
+        `trace` is 50 hexadecimal digits in lower case: the trace id, the span id, which is the request id as well, and the flags
+        (W3C Trace Context, level 1, section 3.2.2); `remaining_ms` is what is left of the request's deadline; `extra_headers` comes from
         `header_lines`.
         """
-        return b"%b%b-%b-01\r\nx-request-id: %b\r\nx-deadline-ms: %d\r\ncontent-length: %d\r\n%b\r\n%b" % (
+        return b"%b%b-%b-%b\r\nx-request-id: %b\r\nx-deadline-ms: %d\r\ncontent-length: %d\r\n%b\r\n%b" % (
             self._head,
-            chance[:32],
-            chance[32:],
-            chance[:16],
+            trace[:32],
+            trace[32:48],
+            trace[48:],
+            trace[32:48],
             remaining_ms,
             len(body),
             extra_headers,

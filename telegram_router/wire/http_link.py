@@ -11,10 +11,8 @@
 from __future__ import annotations
 
 import itertools
-import os
 import socket
-from binascii import hexlify
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import trio
@@ -28,17 +26,6 @@ from telegram_router.wire.hub import Hub, Log
 from telegram_router.wire.links import REMOVED, Backend, Outcomes, Pauses, dial
 from telegram_router.wire.poller import GONE, HANGUP, READ
 from telegram_router.wire.tls import TlsLayer
-
-RANDOM_AT_ONCE = 24 * 256
-
-
-def chance() -> Iterator[bytes]:
-    """48 random hexadecimal digits at a time; the kernel is asked for many at once."""
-    while True:
-        digits = hexlify(os.urandom(RANDOM_AT_ONCE))
-        for at in range(0, len(digits), 48):
-            yield digits[at : at + 48]
-
 
 @dataclass(frozen=True)
 class HttpPolicy:
@@ -184,7 +171,6 @@ class HttpPool:
         self._live: set[Connection] = set()
         self._over = False
         self._held_until = 0.0  # no dialling before: the last attempt failed
-        self._chance = chance()
         self._templates: dict[str, HttpRequestTemplate] = {}
         self._limits = Limits(write_timeout=policy.write_timeout, handshake_timeout=backend.connect_timeout)
 
@@ -290,7 +276,7 @@ class HttpPool:
             path = self.policy.path.replace("{message}", telegram.message.name)
             template = self._templates[telegram.message.name] = HttpRequestTemplate(path, self.policy.host, self.policy.headers)
         left = max(0, int((exchange.at + self._service.register.timeout_of(exchange) - now) * 1000))
-        return template.request_bytes(self._mapping.request(telegram), next(self._chance), left)
+        return template.request_bytes(self._mapping.request(telegram), self._hub.switch.trace_of(exchange), left)
 
     # --- answers ------------------------------------------------------------------------------------------------
 
@@ -320,6 +306,7 @@ class HttpPool:
             asker=exchange.asker.name,
             answerer=exchange.answerer and exchange.answerer.name,
             message=exchange.entry.message.name,
+            trace=self._hub.switch.trace_of(exchange)[:32].decode("ascii"),
             **error.parts(),
         )
         self._hub.switch.fail(exchange, error.code, error.delivery, now)

@@ -142,6 +142,7 @@ class TestTheFamily:
             ("version", {"version": "2"}, Severity.HARMLESS, YES),
             ("title", {"title": "쪽지"}, Severity.HARMLESS, YES),
             ("owner", {"owner": "number"}, Severity.RISKY, YES),
+            ("trace", {"trace": "number"}, Severity.RISKY, YES),
         ],
     )
     def test_each_fact_is_compared(self, name, changed, severity, decodes):

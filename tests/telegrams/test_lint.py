@@ -119,6 +119,7 @@ CASES = {
     "a carrier in EBCDIC": ('encoding="cp949"', 'encoding="cp037"', "E-CFG-24", 'correlation=("number",)', "is EBCDIC"),
     "an unknown carrier": ('carrier="number"', 'carrier="nmber"', "E-CFG-24", "nmber", "'nmber' is not a field"),
     "an unknown owner": ('owner="owner"', 'owner="amount"', "E-CFG-24", 'owner="amount"', "'amount' is not a field"),
+    "an unknown trace": ('owner="owner"', 'owner="owner", trace="span"', "E-CFG-24", 'owner="owner", trace="span"', "'span' is not a field"),
     "a carrier that pairs nothing": ('correlation=("number",)', 'correlation=("owner",)', "E-CFG-24", 'carrier="number"', "not among the correlation"),
     "a carrier that holds letters": ('correlation=("number",),\n    carrier="number"', 'correlation=("owner",),\n    carrier="owner"', "E-CFG-24", 'correlation=("owner"', "does not hold any number"),
     "a carrier in the key": ('correlation=("number",),\n    carrier="number"', 'correlation=("code",),\n    carrier="code"', "E-CFG-24", '"code")', "another message"),
