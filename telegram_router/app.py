@@ -24,6 +24,7 @@ from telegram_router.open_files import allow_files, files_needed
 from telegram_router.ops import logs
 from telegram_router.ops.metrics import Family
 from telegram_router.plan import Plan
+from telegram_router.recording import Recording
 from telegram_router.reloading import Reloader, Report
 from telegram_router.routing import Service
 from telegram_router.serving import Serving, Surroundings, work_for
@@ -58,6 +59,7 @@ class Router:
         self.notifier = notifier or Notifier()
         self.doors = Doors(self.hub, log, inherited)
         self.keeper = Keeper(plan.folder / plan.config.state, self.switch, log, clock, wall=wall)
+        self.recording = Recording(self.hub, log)
         self.servings: dict[Service, Serving] = {}
         self.around: Surroundings
         self.outcomes: dict[tuple[str, str], Outcomes] = {}
@@ -109,6 +111,7 @@ class Router:
             cut = await self._serve(config, task_status)
         finally:
             self.doors.close()
+            self.recording.close()
             self.hub.poller.close()
             self.notifier.close()
             await self.keeper.close()
@@ -118,6 +121,8 @@ class Router:
     async def _serve(self, config: Config, task_status: trio.TaskStatus[None]) -> int:
         cut = 0
         async with trio.open_nursery() as nursery:
+            self.recording.adopt(self.plan)
+            nursery.start_soon(self.recording.run)
             nursery.start_soon(self._keep_log)
             nursery.start_soon(watch, lambda: self.plan.ends, self.log)
             nursery.start_soon(self.keeper.run)
@@ -247,19 +252,22 @@ class Router:
 
     def collect(self) -> Iterator[Family]:
         """Every counter, read where it is kept."""
-        return families(self.switch, self.hub, self.acceptors, self.outcomes, self.plan.ends, self.log.dropped, self.keeper.seen())
+        records = self.recording.written, self.recording.dropped
+        kept = self.keeper.seen()
+        return families(self.switch, self.hub, self.acceptors, self.outcomes, self.plan.ends, self.log.dropped, kept, records)
 
 
 async def serve(
     plan: Plan, log: logs.Log, notifier: Notifier | None = None, inherited: Mapping[str, socket.socket] | None = None
 ) -> int:  # fmt: skip
-    """Run a router until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads its file. Returns the exit code.
+    """Run a router until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads its file, SIGUSR1
+    opens the file of access records anew. Returns the exit code.
 
     SIGTERM comes from whoever runs services: the clients are parted with gently. SIGINT is a person at the terminal, who waits.
     Raises RouterError E-CFG-17 when the system lets open too few files.
     """
     allow_files(files_needed(plan.config))
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1) as signals:
         router = Router(plan, log, notifier=notifier, inherited=inherited)
         async with trio.open_nursery() as nursery:
 
@@ -268,6 +276,8 @@ async def serve(
                     log.info("signal", signal=signal.Signals(number).name)
                     if number == signal.SIGHUP:
                         nursery.start_soon(router.reload)
+                    elif number == signal.SIGUSR1:
+                        router.recording.reopen()
                     else:
                         router.stop(gently=number == signal.SIGTERM)
 

@@ -30,8 +30,12 @@ def families(
     ends: Iterable[Expiry],
     log_lines_dropped: int,
     store: StoreSeen | None = None,
+    records: tuple[int, int] = (0, 0),
 ) -> Iterator[Family]:
-    """Every family of the table in ops.metrics. Services answer for both directions: a listener's sessions may answer too."""
+    """Every family of the table in ops.metrics. Services answer for both directions: a listener's sessions may answer too.
+
+    `records`: access records written and dropped.
+    """
     yield "build_info", [((__version__,), 1)]
     yield from _connections(hub, acceptors, outcomes, ends)
     yield from _telegrams(switch, hub)
@@ -39,6 +43,8 @@ def families(
     yield from _backends(switch)
     yield from _limits(switch)
     yield "containments_total", [((), hub.containments)]
+    yield "access_records_total", [((), records[0])]
+    yield "access_records_dropped_total", [((), records[1])]
     yield "log_lines_dropped_total", [((), log_lines_dropped)]
     if store is not None:
         yield "store_up", [((), int(not store.failure))]

@@ -28,6 +28,11 @@ def differences(before: Plan, after: Plan) -> Differences:
     """What a reload from one plan to the other changes."""
     old, new = before.config, after.config
     added, removed, changed = _tables(old, new)
+    for table in ("access", "tracing"):
+        was, now = getattr(old, table), getattr(new, table)
+        added += [table] * (was is None and now is not None)
+        removed += [table] * (was is not None and now is None)
+        changed += [f"{table}.{key}" for key in (_unlike(was, now) if was is not None and now is not None else ())]
     for name, service in new.services.items():
         former = old.services.get(name)
         if isinstance(service, TelegramService) and isinstance(former, TelegramService):

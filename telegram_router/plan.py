@@ -9,6 +9,8 @@ import contextlib
 import difflib
 import hashlib
 import importlib
+import importlib.util
+import os
 import ssl
 import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -18,6 +20,9 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from telegram_router.config import (
+    Access as AccessRecords,
+)
 from telegram_router.config import (
     Admin,
     CertificatePolicy,
@@ -39,6 +44,7 @@ from telegram_router.config import (
     Service,
     TelegramService,
     TlsName,
+    Tracing,
     dotted,
     draft_config,
     timers,
@@ -51,7 +57,7 @@ from telegram_router.ops.tokens import read_token
 from telegram_router.routing import Among, Between
 from telegram_router.routing import Prefix as BeginsWith
 from telegram_router.routing.quotas import amount_fields
-from telegram_router.routing.routes import BodyTest, Test
+from telegram_router.routing.routes import BodyTest, Test, clear_names
 from telegram_router.telegrams import Code, Digits, FieldFault, MessageLayout, Spec, Text, load_spec
 from telegram_router.telegrams.fields import Number
 from telegram_router.telegrams.json_mapping import JsonMapping
@@ -65,6 +71,7 @@ from telegram_router.wire.server_names import ServerContext, ServerNames, covers
 
 Place = tuple[str | int, ...]  # of a key in the file
 
+HASH_KEY = 64  # bytes that the hash takes
 SHIPPED = (Path(__file__).parent / "specs", Path(__file__).parent.parent / "specs")
 
 
@@ -90,6 +97,8 @@ class Plan:
     choices: dict[int, dict[str, BodyTest]] = field(default_factory=dict)  # likewise: by the value that chooses the service
     warnings: list[ConfigWarning] = field(default_factory=list)
     admin_access: Access = field(default_factory=Access)
+    access_file: Path | None = None  # of access records; None where there are none, or stdout takes them
+    access_key: bytes = field(default=b"", repr=False)
     trouble: dict[str, Mapping[str, Test]] = field(default_factory=dict)  # of answers that count against a backend, by service
 
 
@@ -179,6 +188,10 @@ class _Planner:
             self._gather(partial(self._admin, config.admin))
         for name, priority in config.priorities.items():
             self._priority(name, priority)
+        if config.access is not None:
+            self._gather(partial(self._access, config.access))
+        if config.tracing is not None:
+            self._tracing(config.tracing)
         for name in config.listeners:
             self._doubt(name)
         for finding in timers.findings(config):
@@ -201,6 +214,30 @@ class _Planner:
             what = "holds the token of token_file: viewers would be operators"
             self.report("E-CFG-07", ("admin", "viewer_token_file"), what, do="make another token")
         self.plan.admin_access = Access(token, viewers_token, frozenset(admin.operators), frozenset(admin.viewers), context)
+
+    def _access(self, access: AccessRecords) -> None:
+        """Where access records go, and by what secret fields are hashed there."""
+        if access.file != "-":
+            path = self.plan.access_file = self.plan.folder / access.file
+            if path.exists() and not path.is_file():
+                self.report("E-CFG-01", ("access", "file"), "is no file", do="name a file")
+            elif not os.access(path if path.exists() else path.parent, os.W_OK):
+                self.report(
+                    "E-CFG-01", ("access", "file"), "cannot be written", do="make its folder, and give the router's user write access"
+                )
+        if access.key_file is not None:
+            self.plan.access_key = read_token(self.plan.folder / access.key_file, "access.key_file").encode()[:HASH_KEY]
+            return
+        for spec in self.plan.specs.values():
+            hidden = sorted({name for name, _ in spec.correlation_fields} - clear_names(spec))
+            if hidden:
+                what = f'correlation fields of {spec.name} are left out of the records, since they are not log="clear": {", ".join(hidden)}'
+                self._warn(("access",), what, 'set `key_file`, so that `find` finds telegrams by them, or mark them log="clear"')
+
+    def _tracing(self, tracing: Tracing) -> None:
+        if tracing.endpoint is not None and importlib.util.find_spec("opentelemetry") is None:
+            what = "needs the packages of OpenTelemetry, which are not installed"
+            self.report("E-CFG-07", ("tracing", "endpoint"), what, do='pip install "telegram-router[otel]"')
 
     def _doubt(self, listener: str) -> None:
         """What a listener may be without, but is so by a slip most of the time."""

@@ -28,6 +28,7 @@ from telegram_router.keeping import Keeper
 from telegram_router.open_files import allow_files, files_needed
 from telegram_router.ops import logs
 from telegram_router.plan import Plan
+from telegram_router.recording import Recording
 from telegram_router.routing import Listener, Peer, Service, Switch
 from telegram_router.routing.changing import Change, carry_out, finished, is_busy, vanish
 from telegram_router.serving import Serving, Surroundings, work_for
@@ -78,6 +79,7 @@ class Running(Protocol):
     around: Surroundings
     notifier: Notifier
     keeper: Keeper
+    recording: Recording
 
     def standing(self) -> str: ...
 
@@ -181,6 +183,7 @@ class Reloader:
                 router.servings[service] = work_for(router.around, service, after.config.services[name], after)
         router.plan = after
         router.keeper.adopt(after.config)
+        router.recording.adopt(after)
         router.hub.shortest = router.shortest_time()
         router.doors.open_these(router.doors.build(after, change.listeners, bound))
         patience = after.config.drain

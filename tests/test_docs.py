@@ -73,6 +73,8 @@ FORMS = {
     "Few": "number",
     "Level": "number",
     "Share": "number",
+    "ShareOrNone": "number",
+    "FileSize": "size",
     "str": "text",
     "bool": "`true` or `false`",
 }
@@ -80,6 +82,8 @@ PLURALS = {"address": "addresses", "network": "networks", "number": "numbers", "
 TABLE_FORMS = (
     "Log",
     "Metrics",
+    "Access",
+    "Tracing",
     "Admin",
     "AdminTls",
     "ListenerTls",
@@ -129,6 +133,8 @@ HEADINGS = {
     "": "## Top level",
     "log": "## `[log]`",
     "metrics": "## `[metrics]`",
+    "access": "## `[access]`",
+    "tracing": "## `[tracing]`",
     "admin": "## `[admin]`",
     "admin.tls": "### `tls` of the admin API",
     "listeners.NAME": "## `[listeners.NAME]`",

@@ -3,6 +3,7 @@
 from telegram_router.config.model import (
     IN_BODY,
     TABLES,
+    Access,
     Admin,
     AnyService,
     CertificatePolicy,
@@ -27,6 +28,7 @@ from telegram_router.config.model import (
     Settings,
     TelegramService,
     TlsName,
+    Tracing,
 )
 from telegram_router.config.reading import Draft, dotted, draft_config, parse_config
 from telegram_router.config.values import Address, Exact, Prefix, Range, Rule, Source, Url
@@ -34,6 +36,7 @@ from telegram_router.config.values import Address, Exact, Prefix, Range, Rule, S
 __all__ = [
     "IN_BODY",
     "TABLES",
+    "Access",
     "Address",
     "Admin",
     "AnyService",
@@ -65,6 +68,7 @@ __all__ = [
     "Source",
     "TelegramService",
     "TlsName",
+    "Tracing",
     "Url",
     "dotted",
     "draft_config",

@@ -21,6 +21,7 @@ from telegram_router.config.values import (
     Exact,
     Few,
     FieldPath,
+    FileSize,
     FrameSize,
     Handler,
     HeaderName,
@@ -41,6 +42,7 @@ from telegram_router.config.values import (
     Rule,
     ServerName,
     Share,
+    ShareOrNone,
     Size,
     SourceAddress,
     Table,
@@ -101,6 +103,32 @@ class AdminTls(CertificatePolicy):
     profile: Literal["intermediate", "modern"] = _key(
         "intermediate", "`modern` is TLS 1.3 only; `intermediate` adds TLS 1.2 with forward-secret AEAD ciphers."
     )
+
+
+class Access(Settings):
+    """A record of each telegram that ended."""
+
+    file: NonEmpty = Field(description="Where access records go, one JSON line a telegram; `-` is stdout. Seen from this file.")
+    sample_ok: ShareOrNone = _key(1.0, "The share of the requests that went well whose records are written; of all others each is.")
+    max_size: FileSize = _key("100MiB", "At that size the file is put aside, under the time of its last record.")
+    daily: bool = _key(False, "Whether the file is put aside at midnight too (UTC).")
+    keep: Count = _key(10, "How many files put aside are kept; the oldest one goes first.")
+    key_file: NonEmpty | None = _key(
+        None,
+        'File with a secret of at least 16 characters, readable by the router\'s user alone: correlation fields that are not log="clear" are '
+        "written as a hash keyed by it, so that `find` finds them. Without it they are left out.",
+    )
+
+
+class Tracing(Settings):
+    """Spans for OpenTelemetry, and which traces are sampled."""
+
+    endpoint: HttpUrl | None = _key(
+        None, "Where spans are sent by OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`. Needs the extra `otel`. Absent: none are."
+    )
+    sample: ShareOrNone = _key(1.0, "The share of traces begun here that is sampled; a telegram that names its trace says so itself.")
+    service_name: NonEmpty = _key("telegram-router", "What the spans call this router.")
+    headers: Table[HeaderName, HeaderValue] = _key({}, "Headers added to what is sent to `endpoint`, such as a token.", secret=True)
 
 
 class Admin(Settings):
@@ -543,6 +571,8 @@ class Config(Settings):
     watch: bool = _key(False, "Reload by itself when this file, a spec, a certificate, key, revocation list or token has changed.")
     log: Log = _key({}, "What is written to stderr.")
     metrics: Metrics | None = _key(None, "The Prometheus endpoint.")
+    access: Access | None = _key(None, "Access records: a line for each telegram that ended.")
+    tracing: Tracing | None = _key(None, "Spans for OpenTelemetry.")
     admin: Admin | None = _key(None, "The admin API, which `telegram-router status` and an operator's other commands use.")
     listeners: Table[Name, Listener] = _key({}, "Where clients connect, by name; at least one.")
     services: Table[Name, _ServiceByKind] = _key({}, "Who answers, by name.")
@@ -594,6 +624,8 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "": Config,
         "log": Log,
         "metrics": Metrics,
+        "access": Access,
+        "tracing": Tracing,
         "admin": Admin,
         "admin.tls": AdminTls,
         "listeners.NAME": Listener,

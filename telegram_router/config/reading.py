@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 from telegram_router.config.lines import Path, key_lines, line_of
 from telegram_router.config.model import (
     KINDS,
+    Access,
     Admin,
     AdminTls,
     AnyService,
@@ -45,6 +46,7 @@ from telegram_router.config.model import (
     Settings,
     TelegramService,
     TlsName,
+    Tracing,
     kind_of,
     specs_by_party,
 )
@@ -528,6 +530,8 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
     models: dict[tuple[str | int, int], type[Settings]] = {
         ("log", 1): Log,
         ("metrics", 1): Metrics,
+        ("access", 1): Access,
+        ("tracing", 1): Tracing,
         ("admin", 1): Admin,
         ("admin", 2): AdminTls,
         ("listeners", 2): Listener,

@@ -92,6 +92,8 @@ def _table() -> dict[str, Described]:
         ("delivery_unknown_total", counter, ("service",), "Requests that ended `sent_unknown`: the number to raise an alarm on."),
         # the router itself
         ("containments_total", counter, (), "Unexpected exceptions that were kept to one connection; each is a bug with a log line."),
+        ("access_records_total", counter, (), "Access records handed to their file."),
+        ("access_records_dropped_total", counter, (), "Access records lost: they came faster than they were written, or the file takes none."),
         ("log_lines_dropped_total", counter, (), "Log lines lost to the rate bound or to a reader that does not read."),
         ("store_up", gauge, (), "0 while what is counted for quotas and usage cannot be stored; else 1. Without quotas and usage there is none."),
         ("store_failures_total", counter, (), "Attempts to store it that failed."),

@@ -275,7 +275,7 @@ class Origin:
         self._entries: dict[Hashable, Entry] = {}  # by message and routes; what the memo's many headers lead to
         self._received = dict.fromkeys(spec.messages, 0)
         self.set_routes(routes)
-        clear = _clear_names(spec)
+        clear = clear_names(spec)
         self._names = [
             (name, spec.header_slice(name)) for name in dict.fromkeys((*spec.family.key, *spec.family.correlation)) if name in clear
         ]
@@ -409,7 +409,7 @@ def place_of(target: Target) -> tuple[str, str]:
     return type(target).__name__, target.name
 
 
-def _clear_names(spec: Spec) -> set[str]:
+def clear_names(spec: Spec) -> set[str]:
     """Header fields that may be logged."""
     return {
         field.name for message in spec.messages.values() for field in message.fields if field.section == "header" and field.log == "clear"

@@ -40,11 +40,12 @@ class Traces:
 
     def __init__(self, digits: Iterator[bytes], share: float = 1.0) -> None:
         self._digits = digits
+        self._below = 0
         self.share(share)
 
     def share(self, share: float) -> None:
         """The share of traces that are sampled, from 0 to 1."""
-        self._below = round(share * 2**_RANDOM_BITS)
+        self._below = int(share * (1 << _RANDOM_BITS))
 
     def new(self, parent: Parent | None) -> bytes:
         """50 digits: the trace id, the id of the router's own span, and the flags of the trace."""
@@ -54,7 +55,7 @@ class Traces:
         return drawn + (b"01" if self._samples(drawn[:32]) else b"00")
 
     def _samples(self, trace: bytes) -> bool:
-        return self._below == 2**_RANDOM_BITS or int(trace[-_RANDOM_BITS // 4 :], 16) < self._below
+        return self._below == 1 << _RANDOM_BITS or int(trace[-_RANDOM_BITS // 4 :], 16) < self._below
 
 
 def numbered() -> Iterator[bytes]:

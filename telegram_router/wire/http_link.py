@@ -27,6 +27,7 @@ from telegram_router.wire.links import REMOVED, Backend, Outcomes, Pauses, dial
 from telegram_router.wire.poller import GONE, HANGUP, READ
 from telegram_router.wire.tls import TlsLayer
 
+
 @dataclass(frozen=True)
 class HttpPolicy:
     """How a service is spoken to. `path` may hold {message}."""

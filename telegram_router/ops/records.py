@@ -1,0 +1,355 @@
+"""Access records: one JSON line for every telegram that ended, made in batches at the end of the hub's turns."""
+
+# Rules this file keeps, all of them tested:
+#
+# 1. A record holds no body, and of the header the correlation fields alone: as they are where the spec marks them log="clear",
+#    else as a keyed hash, by which `find` still finds them.
+# 2. Records of what went well may be sampled; of anything else each is written.
+# 3. A turn makes at most SLICE records. What ended beyond that waits, at most WAITING of it.
+# 4. What cannot be written is dropped and counted: nobody waits for a record.
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from telegram_router.ops.record_file import RecordFile
+from telegram_router.routing import Ended, Listener, Peer
+from telegram_router.routing.routes import Entry, Origin, clear_names
+from telegram_router.routing.traces import parent_of
+from telegram_router.telegrams.fields.charset import charset_of
+from telegram_router.telegrams.lengths import LengthField
+
+SLICE = 1_000  # records of one turn: about a millisecond
+WAITING = 65_536
+BATCH = 128  # records that are handed over at once
+ORIGINS = 1_000
+WAYS = 16_384
+SIZES = 4_096
+HASHED = "~"
+HASH_BYTES = 8
+_READABLE = re.compile(rb"[ -~]*")
+
+
+NONE = 0.0  # one object: defaults are left out by identity
+
+
+class Record(msgspec.Struct, gc=False, omit_defaults=True):
+    """One line. What is empty is left out."""
+
+    ts: str
+    result: str
+    delivery: str = ""
+    code: str = ""
+    message: str = ""
+    listener: str = ""
+    session: str = ""
+    user: str = ""  # the names of its certificate
+    address: str = ""
+    route: str = ""
+    service: str = ""
+    backend: str = ""
+    link: str = ""
+    asked_by: str = ""  # "link" for what a host asked
+    key: dict[str, str] = {}
+    attempts: int = 1
+    queue_ms: float = NONE
+    answer_ms: float = NONE
+    bytes_in: int = 0  # of the request, or of an answer that pairs with nothing
+    bytes_out: int = 0
+    trace: str = ""
+    span: str = ""
+    parent: str = ""  # the span that the telegram named
+
+
+def hashed(text: str, secret: bytes) -> str:
+    """What stands for a value that may not be shown. Blanks around it and zeros in front make no difference."""
+    plain = text.strip().lstrip("0").encode()
+    return HASHED + hashlib.blake2b(plain, digest_size=HASH_BYTES, key=secret).hexdigest()
+
+
+class _Telegrams:
+    """What can be told of the telegrams of one origin: their correlation fields and their size."""
+
+    def __init__(self, origin: Origin, secret: bytes) -> None:
+        spec = origin.spec
+        clear = clear_names(spec)
+        self._fields = [(name, place, name in clear) for name, place in spec.correlation_fields]
+        self._charset = charset_of(spec.encoding)
+        self._secret = secret
+        self._length = spec.framing.length
+        at = self._length.offset if isinstance(self._length, LengthField) else 0
+        self._length_at = slice(at, at + self._length.width if isinstance(self._length, LengthField) else 0)
+        self._sizes: dict[bytes, int] = {}  # at most SIZES, forgotten together
+        self._kept = spec.kept.stop
+        # The usual family has clear fields in ASCII: their texts are put into the line as they are.
+        usual = spec.trace is None and self._charset.is_ascii and bool(self._fields) and all(shown for _, _, shown in self._fields)
+        self.first = self._fields[0][1] if usual else None
+        self.front = f'"key":{{"{self._fields[0][0]}":"' if usual else ""
+        self.several = len(self._fields) > 1
+
+    def others(self, frame: bytes) -> str | None:
+        """The fields behind the first, as they stand in a line; None where one of them cannot be put there as it is."""
+        text = ""
+        for name, place, _ in self._fields[1:]:
+            raw = frame[place]
+            if not raw.isalnum():
+                return None
+            text += f'","{name}":"{raw.decode()}'
+        return text
+
+    def size(self, frame: bytes) -> int:
+        """Of the whole telegram, though perhaps its header alone has been kept; 0 where that does not tell."""
+        if self._kept is None or len(frame) > self._kept:
+            return len(frame)
+        if not isinstance(self._length, LengthField):
+            return 0
+        field = frame[self._length_at]
+        found = self._sizes.get(field)
+        if found is None:
+            if len(self._sizes) >= SIZES:
+                self._sizes.clear()
+            found = self._sizes[field] = self._length.read(field) or 0
+        return found
+
+    def key(self, frame: bytes) -> dict[str, str]:
+        found = {}
+        for name, place, clear in self._fields:
+            raw = self._charset.ascii(frame[place])
+            if clear and _READABLE.fullmatch(raw):
+                found[name] = raw.decode("ascii").strip()
+            elif self._secret:
+                found[name] = hashed(raw.decode("latin-1"), self._secret)
+        return found
+
+
+class RecordMaker:
+    """Makes records of what the switch tells. `clock` is that of the hub, `now` gives seconds since 1970, `digits` 48 at a time."""
+
+    def __init__(self, clock: Callable[[], float], now: Callable[[], float], digits: Iterator[bytes], secret: bytes = b"") -> None:
+        self._clock = clock
+        self._now = now
+        self._digits = digits
+        self._secret = secret
+        self._telegrams: dict[Origin, _Telegrams] = {}  # at most ORIGINS, forgotten together
+        self._ways: dict[tuple[Entry | None, Peer, Peer | None], tuple[str, str]] = {}  # at most WAYS, forgotten together
+        self._encoder = msgspec.json.Encoder()
+
+    def lines(self, ended: Sequence[Ended]) -> list[str]:
+        """A line for each. What is usual is put together of texts that are ready, in a third of the time."""
+        made = []
+        asked_at = ended_at = -1.0
+        stamp = took = ""
+        ways, known, digits = self._ways, self._telegrams, self._digits
+        for each in ended:
+            result, at, exchange, peer, entry, frame, _, _, waited = each
+            group = peer.group
+            telegrams = known.get(group) or self._learn(group)
+            if result != "ok" or exchange is None or telegrams.first is None or waited or exchange.trace or exchange.attempts != 1:
+                made.append(self._whole(each))
+                continue
+            header = exchange.frame
+            raw = header[telegrams.first]
+            key = telegrams.others(header) if telegrams.several else ""
+            if key is None or not raw.isalnum():
+                made.append(self._whole(each))
+                continue
+            if at != ended_at:
+                stamp, ended_at, asked_at = self._stamp(at), at, -1.0
+            if exchange.at != asked_at:
+                asked_at = exchange.at
+                took = _took(at - asked_at)
+            way = entry, peer, exchange.answerer
+            path, size = ways.get(way) or self._way(each)
+            if not size:
+                size = f'"bytes_in":{telegrams.size(header)},"bytes_out":'
+            made.append(
+                f'{{"ts":"{stamp}"{path}{telegrams.front}{raw.decode()}{key}"}}{took}{size}{len(frame)},"trace":"{next(digits)[:32].decode()}"}}\n'
+            )
+        return made
+
+    def _way(self, ended: Ended) -> tuple[str, str]:
+        """What lines of the same message between the same two peers have in common, in front of the key and behind the times."""
+        if len(self._ways) >= WAYS:
+            self._ways.clear()
+        record = self.record(ended)
+        record.ts, record.key, record.answer_ms, record.bytes_in, record.bytes_out, record.trace = "", {}, NONE, 0, 0, ""
+        text = self._encoder.encode(record).decode("utf-8").removeprefix('{"ts":""').removesuffix("}") + ","
+        entry = ended[4]
+        size = f'"bytes_in":{entry.low},"bytes_out":' if entry is not None and entry.low == entry.high else ""
+        exchange = ended[2]
+        self._ways[entry, ended[3], exchange.answerer if exchange is not None else None] = text, size
+        return text, size
+
+    def _whole(self, ended: Ended) -> str:
+        return self._encoder.encode(self.record(ended)).decode("utf-8") + "\n"
+
+    def record(self, ended: Ended) -> Record:
+        """All that a record tells."""
+        result, at, exchange, peer, _, frame, code, delivery, waited = ended
+        if exchange is None:
+            return self._unpaired(ended)
+        group, entry, answerer = peer.group, exchange.entry, exchange.answerer
+        telegrams = self._telegrams.get(group) or self._learn(group)
+        took = at - exchange.at
+        if answerer is None:
+            waited = took
+        session, link = (peer, answerer) if type(group) is Listener else (answerer, peer)
+        trace = exchange.trace.decode("ascii") or next(self._digits)[:32].decode("ascii")
+        parent = parent_of(exchange.frame[group.spec.trace]) if group.spec.trace is not None else None
+        return Record(
+            self._stamp(at),
+            result,
+            delivery,
+            code,
+            entry.message.name,
+            session.group.name if session is not None else "",
+            session.name if session is not None else "",
+            _user(session) if session is not None else "",
+            session.address if session is not None else "",
+            entry.route.name if entry.route is not None else "",
+            link.group.name if link is not None else entry.target.name,
+            link.backend_name if link is not None else "",
+            link.name if link is not None else "",
+            "" if session is peer else "link",
+            telegrams.key(exchange.frame),
+            exchange.attempts,
+            round(waited * 1000, 3) or NONE,
+            round((took - waited) * 1000, 3) or NONE,
+            entry.low if entry.low == entry.high else telegrams.size(exchange.frame),
+            len(frame),
+            trace[:32],
+            trace[32:48],
+            parent.span.decode("ascii") if parent is not None else "",
+        )
+
+    def _unpaired(self, ended: Ended) -> Record:
+        """A telegram that never became an exchange: a refusal, or an answer that pairs with nothing."""
+        result, at, _, peer, entry, frame, code, delivery, _ = ended
+        group, spec = peer.group, peer.group.spec
+        asks = type(group) is Listener
+        telegrams = self._telegrams.get(group) or self._learn(group)
+        parent = parent_of(frame[spec.trace]) if spec.trace is not None else None
+        route = entry.route if entry is not None else None
+        return Record(
+            ts=self._stamp(at),
+            result=result,
+            delivery=delivery,
+            code=code,
+            message=entry.message.name if entry is not None else "",
+            listener=group.name if asks else "",
+            session=peer.name if asks else "",
+            user=_user(peer),
+            address=peer.address,
+            route=route.name if route is not None else "",
+            service=(route.target.name if route is not None else "") if asks else group.name,
+            backend=peer.backend_name,
+            link="" if asks else peer.name,
+            asked_by="" if asks else "link",
+            key=telegrams.key(frame) if entry is not None else {},
+            bytes_in=len(frame),
+            trace=parent.trace.decode("ascii") if parent is not None else "",
+            parent=parent.span.decode("ascii") if parent is not None else "",
+        )
+
+    def _learn(self, origin: Origin) -> _Telegrams:
+        if len(self._telegrams) >= ORIGINS:
+            self._telegrams.clear()
+        made = self._telegrams[origin] = _Telegrams(origin, self._secret)
+        return made
+
+    def _stamp(self, at: float) -> str:
+        wall = datetime.fromtimestamp(self._now() - self._clock() + at, UTC)
+        return wall.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _took(seconds: float) -> str:
+    took = round(seconds * 1000, 3)
+    return f',"answer_ms":{took!r},' if took else ","
+
+
+def _user(session: Peer) -> str:
+    return ",".join(sorted(session.identity)) if session.identity else ""
+
+
+class AccessLog:
+    """Reads what ended, turn by turn, and hands lines to a file."""
+
+    def __init__(
+        self, maker: RecordMaker, file: RecordFile, chance: Callable[[], float], share: float = 1.0, wake: Callable[[], None] | None = None
+    ) -> None:
+        self.written = 0
+        self._maker = maker
+        self._file = file
+        self._chance = chance
+        self._share = share
+        self._wake = wake
+        self._lost = 0
+        self._waiting: deque[Ended] = deque()  # bounded by WAITING
+        self._made: list[str] = []  # at most BATCH and one slice
+
+    @property
+    def dropped(self) -> int:
+        """Records that were to be written and were not."""
+        return self._lost + self._file.dropped
+
+    @property
+    def failing(self) -> str:
+        """Why nothing can be written at the moment."""
+        return self._file.failing
+
+    def read(self, ended: list[Ended], dropped: int) -> None:
+        """What ended in a turn. Never waits."""
+        self._lost += dropped
+        if self._share < 1.0:
+            ended = [each for each in ended if each[0] != "ok" or self._chance() < self._share]
+        if not self._waiting and len(ended) <= SLICE:
+            self._make(ended)
+            return
+        room = WAITING - len(self._waiting)
+        self._lost += max(0, len(ended) - room)
+        self._waiting.extend(ended[:room])
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Another slice of what waits."""
+        self._make([self._waiting.popleft() for _ in range(min(SLICE, len(self._waiting)))])
+        if self._waiting and self._wake is not None:
+            self._wake()
+
+    def _make(self, ended: Sequence[Ended]) -> None:
+        lines = self._maker.lines(ended)
+        self._made += lines
+        if len(self._made) >= BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand over what has been made; called now and then, so that a quiet hour's records are soon in the file."""
+        made = self._made
+        if made:
+            if self._file.put("".join(made).encode("utf-8")):
+                self.written += len(made)
+            else:
+                self._lost += len(made)
+            made.clear()
+
+    def reopen(self) -> None:
+        """The file was moved away."""
+        self._file.reopen()
+
+    def end(self) -> None:
+        """No more is read. What there is will be written, as far as the file takes it."""
+        while self._waiting:
+            self._make([self._waiting.popleft() for _ in range(min(SLICE, len(self._waiting)))])
+        self.flush()
+        self._file.end()
+
+    def close(self) -> None:
+        """As `end`, and waits a little until it is written."""
+        self.end()
+        self._file.close()
