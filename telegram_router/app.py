@@ -16,6 +16,7 @@ import trio
 from telegram_router import __version__
 from telegram_router import plan as planning
 from telegram_router.assembly import build_switch
+from telegram_router.backend_doors import BackendDoors, Sockets
 from telegram_router.config import Address, Admin, Config, TelegramService
 from telegram_router.counts import families
 from telegram_router.doors import Doors
@@ -60,6 +61,7 @@ class Router:
         self.doors = Doors(self.hub, log, inherited)
         self.keeper = Keeper(plan.folder / plan.config.state, self.switch, log, clock, wall=wall)
         self.recording = Recording(self.hub, log)
+        self.backend_doors = BackendDoors()
         self.servings: dict[Service, Serving] = {}
         self.around: Surroundings
         self.outcomes: dict[tuple[str, str], Outcomes] = {}
@@ -108,17 +110,18 @@ class Router:
             self.keeper.open(config)
             self.keeper.adopt(config)
             self.doors.build(self.plan, self.switch.listeners, self.doors.bind(self.plan))
-            cut = await self._serve(config, task_status)
+            cut = await self._serve(config, task_status, self.backend_doors.bind(self.plan))
         finally:
             self.doors.close()
             self.recording.close()
+            self.backend_doors.close()
             self.hub.poller.close()
             self.notifier.close()
             await self.keeper.close()
         (self.log.warning if cut else self.log.info)("stopped", cut=cut)
         return EXIT_CUT if cut else EXIT_OK
 
-    async def _serve(self, config: Config, task_status: trio.TaskStatus[None]) -> int:
+    async def _serve(self, config: Config, task_status: trio.TaskStatus[None], called: Sockets) -> int:
         cut = 0
         async with trio.open_nursery() as nursery:
             self.recording.adopt(self.plan)
@@ -138,6 +141,7 @@ class Router:
             for name, settings in config.services.items():
                 service = self.switch.services[name]
                 self.servings[service] = work_for(self.around, service, settings, self.plan)
+            self.backend_doors.build(self.plan, self.switch.services, called, self.around)
             self._reloader = Reloader(self, nursery)
             async with trio.open_nursery() as doors:
                 self.doors.open(doors)

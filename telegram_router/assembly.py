@@ -37,6 +37,7 @@ ADJUSTABLE = {
     *("balance", "balance_field", "ejection", "failover", "timeout", "connect_timeout", "pending", "pending_timeout", "tombstone"),
     *("tombstones", "backends", "health", "links", "in_flight", "max_frame", "frame_timeout", "write_timeout", "reconnect_min"),
     *("reconnect_max", "connections", "concurrency", "poison_grace", "keepalive", "source", "backend_in_flight", "max_attempts"),
+    *("listen", "links_min", "standby"),
     "spec",  # specs are held against each other as they are
 }
 
@@ -133,7 +134,7 @@ def declared(service: AnyService) -> Declared | None:
     """The backends of a service that has several; the others know theirs by its links."""
     if not isinstance(service, TelegramService):
         return None
-    return [(str(backend.address), backend.weight, backend.priority) for backend in service.backends]
+    return [(backend.known_as, backend.weight, backend.priority) for backend in service.backends]
 
 
 def _as_ordered(new: Declared | None, old: Declared | None, service: Service) -> Declared | None:

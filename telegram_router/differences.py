@@ -82,7 +82,7 @@ def _without(path: str, these: Iterable[str], those: Iterable[str]) -> list[str]
 
 
 def _backends(service: TelegramService) -> list[str]:
-    return [str(backend.address) for backend in service.backends]
+    return [backend.known_as for backend in service.backends]
 
 
 def _routes(config: Config) -> dict[str, Route]:

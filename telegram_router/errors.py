@@ -245,6 +245,8 @@ def _rows() -> dict[str, Code]:
         ("E-BCK-09", "backend rejected the request with a definite status", telegram, no, "see the backend's status; it did not execute"),
         ("E-BCK-10", "backend cannot be reached", line, None, "check the address, the host and the network"),
         ("E-BCK-11", "which reply answers what is in doubt on this link", telegram, unknown, "ask for the result; never send it again"),
+        ("E-BCK-12", "a connection is none of the service's backends", line, None, "add its address or name to a backend, or see who it is"),
+        ("E-BCK-13", "a backend has all the connections it may have", line, None, "raise links, or look for a host that leaks connections"),
         # TLS
         ("E-TLS-01", "no common TLS version or cipher", line, None, "the peer must speak TLS 1.2 or 1.3 with an AEAD cipher"),
         ("E-TLS-02", "client certificate is missing", line, None, "configure a client certificate at the peer"),

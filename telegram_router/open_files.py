@@ -6,6 +6,7 @@ import resource
 
 from telegram_router.config import Config, HttpService, TelegramService
 from telegram_router.errors import CODES, RouterError
+from telegram_router.wire.backend_door import most_connections
 
 RESERVE = 128  # the log, specs and certificates that are read, the poller, connections with the metrics and admin ports
 ROOMY = 65_536  # what a later reload may want as well, where the system gives it
@@ -17,7 +18,9 @@ def files_needed(config: Config) -> int:
     for service in config.services.values():
         if isinstance(service, TelegramService):
             probes = len(service.backends) if service.health is not None else 0
-            count += service.links * len(service.backends) + probes
+            calling = sum(each.address is None for each in service.backends)
+            count += service.links * (len(service.backends) - calling) + probes
+            count += most_connections(service.links, calling) + 1 if service.listen is not None else 0
         elif isinstance(service, HttpService):
             count += service.connections + (service.health is not None)
     return count

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -56,6 +57,7 @@ from telegram_router.ops.access import Access
 from telegram_router.ops.tokens import read_token
 from telegram_router.routing import Among, Between
 from telegram_router.routing import Prefix as BeginsWith
+from telegram_router.routing.callers import Caller
 from telegram_router.routing.quotas import amount_fields
 from telegram_router.routing.routes import BodyTest, Test, clear_names
 from telegram_router.telegrams import Code, Digits, FieldFault, MessageLayout, Spec, Text, load_spec
@@ -90,6 +92,7 @@ class Plan:
     expires: dict[str, float] = field(default_factory=dict)  # own certificate's end, by listener, seconds since 1970
     ends: list[Expiry] = field(default_factory=list)  # of own certificates, CAs and revocation lists
     client_tls: dict[str, ssl.SSLContext] = field(default_factory=dict)  # by service
+    backend_tls: dict[str, ServerContext] = field(default_factory=dict)  # by service whose backends dial us
     handlers: dict[str, Handler] = field(default_factory=dict)
     mappings: dict[str, JsonMapping] = field(default_factory=dict)
     tests: dict[int, Mapping[str, Test]] = field(default_factory=dict)  # of headers, by place of the route in the file
@@ -471,6 +474,8 @@ class _Planner:
         if isinstance(service, HandlerService):
             self._handler(name, service)
             return
+        if isinstance(service, TelegramService):
+            self._callers(name, service)
         tls = service.tls
         if tls is not None or (isinstance(service, HttpService) and service.url.scheme == "https"):
 
@@ -486,6 +491,27 @@ class _Planner:
             self._gather(load)
         if isinstance(service, HttpService) and spec is not None and self._all_routes:
             self._mapping(name, service, spec)
+
+    def _callers(self, name: str, service: TelegramService) -> None:
+        """Backends that dial us: who they are, and by which certificate we are known to them."""
+        places = [place for place, each in enumerate(service.backends) if each.address is None]
+        for (_, one), (place, other) in combinations(zip(places, callers_of(service), strict=True), 2):
+            if one.meets(other):
+                what = f"is told as {one.backend} is: a host could be both, and would be taken for neither"
+                self.report(
+                    "E-CFG-07", ("services", name, "backends", place), what, do="give them networks or certificate names that differ"
+                )
+        tls = service.listen.tls if service.listen is not None else None
+        if tls is None:
+            return
+        where = f"services.{name}.listen.tls"
+
+        def load() -> None:
+            self.plan.backend_tls[name] = self._context(where, tls, tls.profile)
+            self._ends_of(where, tls)
+
+        self._gather(load)
+        self.plan.texts[where] = _digest([self._path(file) for file in _files(tls)])
 
     def _policies(self, name: str, service: Service, spec: Spec) -> None:
         """What balancing and health look at in telegrams."""
@@ -744,7 +770,12 @@ def host_header(service: HttpService) -> str:
 
 
 def backends_of(service: TelegramService | HttpService) -> list[tuple[str, int]]:
-    """The addresses of a service."""
+    """The addresses of a service, of those backends that are dialled."""
     if isinstance(service, HttpService):
         return [(service.url.host, service.url.port)]
-    return [(backend.address.host, backend.address.port) for backend in service.backends]
+    return [(backend.address.host, backend.address.port) for backend in service.backends if backend.address is not None]
+
+
+def callers_of(service: TelegramService) -> list[Caller]:
+    """The backends of a service that dial us."""
+    return [Caller(each.known_as, each.networks, frozenset(each.certificate)) for each in service.backends if each.address is None]

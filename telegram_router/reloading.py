@@ -19,8 +19,10 @@ from typing import Any, Protocol
 
 import trio
 
+from telegram_router import backend_doors
 from telegram_router import plan as planning
 from telegram_router.assembly import prepare
+from telegram_router.backend_doors import BackendDoors, Sockets
 from telegram_router.differences import Differences, differences
 from telegram_router.doors import Bound, Doors, release
 from telegram_router.errors import ConfigError, ConfigProblem, ConfigWarning, RouterError
@@ -30,17 +32,14 @@ from telegram_router.ops import logs
 from telegram_router.plan import Plan
 from telegram_router.recording import Recording
 from telegram_router.routing import Listener, Peer, Service, Switch
-from telegram_router.routing.changing import Change, carry_out, finished, is_busy, vanish
+from telegram_router.routing.changing import Change, carry_out, finished, vanish
 from telegram_router.serving import Serving, Surroundings, work_for
-from telegram_router.wire.connection import Connection, Stage
 from telegram_router.wire.hub import Hub
 from telegram_router.wire.links import REMOVED
 from telegram_router.wire.notify import Notifier
-from telegram_router.wire.parting import part
-from telegram_router.wire.telegram_connection import TelegramConnection
+from telegram_router.wire.parting import part, part_with_links
 
 STEP = 0.02  # between two looks at who is parting
-AT_ONCE = 4  # links that one such look closes
 REST = 0.25  # the same, once nothing is connected any more and only keys are reserved
 SLICE = 0.001  # of a step in which services adopt another plan
 SHARE = 0.0002  # how long the checking thread may keep the interpreter from the hub
@@ -75,6 +74,7 @@ class Running(Protocol):
     switch: Switch
     hub: Hub
     doors: Doors
+    backend_doors: BackendDoors
     servings: dict[Service, Serving]
     around: Surroundings
     notifier: Notifier
@@ -126,6 +126,7 @@ class Reloader:
             opened = await trio.to_thread.run_sync(router.keeper.open, after.config)
             try:
                 bound = router.doors.bind(after, before)
+                called = self._bind_called(after, before, bound)
             except RouterError:
                 if opened:
                     router.keeper.let_go()
@@ -139,18 +140,26 @@ class Reloader:
             return Report(problems=(ConfigProblem("E-INT-01", str(before.path), 0, "", "the check itself failed"),))
         if dry_run:
             release(bound)
+            backend_doors.release(called)
             if opened:
                 router.keeper.let_go()
             return Report(differences=found, warnings=tuple(after.warnings))
-        took = await self._apply(after, change, bound)
+        took = await self._apply(after, change, bound, called)
         return Report(True, differences=found, warnings=tuple(after.warnings), step_seconds=took)
+
+    def _bind_called(self, after: Plan, before: Plan, bound: Bound) -> Sockets:
+        try:
+            return self._router.backend_doors.bind(after, before)
+        except RouterError:
+            release(bound)
+            raise
 
     def _compare(self, before: Plan, after: Plan) -> tuple[Differences, Change]:
         return differences(before, after), prepare(after, self._router.switch, before)
 
-    async def _apply(self, after: Plan, change: Change, bound: Bound) -> float:
+    async def _apply(self, after: Plan, change: Change, bound: Bound, called: Sockets) -> float:
         before = self._router.plan
-        took = await self._whole(partial(self._take_effect, after, change, bound))
+        took = await self._whole(partial(self._take_effect, after, change, bound, called))
         left = [name for name in change.service_terms if not _works_the_same(before, after, name)]
         while left:  # with many services and backends all at once would be felt
             took = max(took, await self._whole(partial(self._adopt_some, left, after)))
@@ -174,7 +183,7 @@ class Reloader:
 
     # --- the step of the hub ------------------------------------------------------------------------------------
 
-    def _take_effect(self, after: Plan, change: Change, bound: Bound, now: float) -> None:
+    def _take_effect(self, after: Plan, change: Change, bound: Bound, called: Sockets, now: float) -> None:
         router = self._router
         parted = carry_out(router.switch, change, now)
         leaving = {service: router.servings.pop(service) for service in parted.services}
@@ -186,6 +195,9 @@ class Reloader:
         router.recording.adopt(after)
         router.hub.shortest = router.shortest_time()
         router.doors.open_these(router.doors.build(after, change.listeners, bound))
+        for link in router.backend_doors.build(after, router.switch.services, called, router.around):
+            router.switch.retire(link)
+            parted.links.append(link)
         patience = after.config.drain
         for service, serving in leaving.items():
             serving.end()
@@ -214,37 +226,7 @@ class Reloader:
     # --- parting ------------------------------------------------------------------------------------------------
 
     async def _part_with_links(self, links: list[Peer], patience: float) -> None:
-        """Links are closed once what they were given is answered; the last ones when the time is over."""
-        due = self._router.hub.clock() + patience
-        while links:
-            await trio.sleep(STEP)
-            links = await self._within(partial(self._end_links, links, due))
-
-    def _end_links(self, links: list[Peer], due: float, now: float) -> list[Peer]:
-        """Returns those that still wait for an answer."""
-        left: list[Peer] = []
-        closed = 0
-        for link in links:
-            connection = self._router.hub.by_peer.get(link)
-            if connection is None or connection.stage is not Stage.OPEN:
-                continue
-            closed += 1
-            if closed > AT_ONCE:
-                left.append(link)
-            elif now >= due:
-                self._router.hub.drop(connection, REMOVED)
-            elif is_busy(link) or connection.cipher:
-                left.append(link)
-                closed -= 1
-            else:
-                self._close(connection, now)
-        return left
-
-    def _close(self, connection: Connection, now: float) -> None:
-        if isinstance(connection, TelegramConnection):
-            connection.finish(REMOVED, now)
-        else:
-            self._router.hub.drop(connection, REMOVED)  # nothing of an HTTP connection is left to be read
+        await part_with_links(self._router.hub, links, patience, REMOVED)
 
     async def _part_with_service(self, service: Service, serving: Serving, patience: float) -> None:
         """A service has no routes any more. Its links stay until what waits for them has been sent and answered."""

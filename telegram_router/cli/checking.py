@@ -77,7 +77,7 @@ def _day(when: float | None) -> str:
 def _services(config: Config) -> Iterator[dict[str, str]]:
     for name, service in config.services.items():
         if isinstance(service, TelegramService):
-            where = ", ".join(str(backend.address) for backend in service.backends)
+            where = ", ".join(backend.known_as for backend in service.backends)
         else:
             where = str(service.url) if isinstance(service, HttpService) else str(service.handler)
         yield {

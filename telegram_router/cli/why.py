@@ -10,7 +10,7 @@ from typing import Any
 
 from telegram_router.config import HandlerService, HttpService
 from telegram_router.errors import CODES, Delivery, FieldError
-from telegram_router.plan import Plan, backends_of
+from telegram_router.plan import Plan
 from telegram_router.routing import Among, Audience, Listener, Prefix, Route, Service
 from telegram_router.routing.routes import BodyTest, Test
 from telegram_router.telegrams import MessageLayout, Spec
@@ -251,7 +251,7 @@ class _Guide:
             return f"the handler {configured.handler}"
         if isinstance(configured, HttpService):
             return f"HTTP POST to {configured.url}"
-        return "the link with the fewest open requests to " + " or ".join(f"{host}:{port}" for host, port in backends_of(configured))
+        return "the link with the fewest open requests to " + " or ".join(each.known_as for each in configured.backends)
 
     def tried(self, message: MessageLayout | None) -> tuple[Tried, ...]:
         """Every route of the origin in the order in which the router tries them."""

@@ -241,7 +241,7 @@ class ClientTls(Settings):
 class Backend(Settings):
     """One address that answers."""
 
-    address: TargetAddress = Field(description="Where it answers, as `host:port`.")
+    address: TargetAddress | None = _key(None, "Where it answers, as `host:port`. Absent for one that dials us.")
     replies: TargetAddress | None = _key(
         None,
         "For one-way pairs: where the second connection is dialled, on which its replies come. Requests go out on the one to `address`. "
@@ -250,13 +250,49 @@ class Backend(Settings):
     weight: Few = _key(1, "Its share of the requests beside others of the same priority; at most 100.")
     in_flight: Count | None = _key(None, "Instead of the service's `backend_in_flight`, for this one.")
     priority: Level = _key(0, "0 is used first; the next one only when no backend of the better ones is fit.")
+    name: Name | None = _key(None, "What a backend that dials us is called, in place of an address.")
+    networks: Listed[Network] = _key((), "Addresses or networks that it dials us from. Absent: from anywhere.", alias="from")
+    certificate: OneOrMore[CertificateName] = _key(
+        (), "The DNS or URI name (SAN), or list of names, of which its certificate must hold one. Needs `tls` in `listen`."
+    )
+
+    @property
+    def known_as(self) -> str:
+        """Its name in orders, logs and metrics."""
+        return self.name or str(self.address)
 
 
 def _backend(value: object) -> object:
     return Backend.model_construct(address=read_target_address(value)) if isinstance(value, str) else value
 
 
+def _listen(value: object) -> object:
+    return {"address": value} if isinstance(value, str) else value
+
+
 Backends = Listed[Annotated[Backend, BeforeValidator(_backend)]]
+
+
+class ListenTls(CertificatePolicy):
+    profile: Literal["intermediate", "modern"] = _key(
+        "intermediate", "`modern` is TLS 1.3 only; `intermediate` adds TLS 1.2 with forward-secret AEAD ciphers."
+    )
+
+
+class Listen(Settings):
+    """Where backends connect to us."""
+
+    address: ListenAddress = Field(description="Where they connect. Port 0 lets the system choose one.")
+    tls: ListenTls | None = _key(None, "Certificate and client policy. Without this table the port is plain TCP.")
+    proxy_protocol: ProxyProtocol | None = _key(None, "Balancers in front of it that send PROXY headers, as at a listener.")
+    handshake_timeout: Duration = _key(
+        "5s", "How long a backend may keep the TLS handshake waiting, in all; with our own work it ends after four times that."
+    )
+    extra: Literal["replace", "refuse"] = _key(
+        "replace",
+        "What becomes of a connection beyond the `links` of its backend: it takes the place of the oldest one, which is closed once "
+        "what it has is answered; or it is closed with E-BCK-13.",
+    )
 
 
 class Health(Settings):
@@ -331,7 +367,9 @@ class TelegramService(AnyService):
     kind: ClassVar[Literal["telegram"]] = "telegram"
 
     protocol: Literal["telegram"] = _key("telegram", "May be left out.")
-    backends: Backends = Field(description="Who answers: addresses as `host:port`, or tables with `address`, `weight` and `priority`.")
+    backends: Backends = Field(
+        description="Who answers: addresses as `host:port`, or tables with `address`, or with who dials us, `weight` and `priority`."
+    )
     health: Health | None = _key(
         None, "Backends are probed, and requests go only to those that are up. `{}` takes every default. Absent: no probes."
     )
@@ -349,6 +387,10 @@ class TelegramService(AnyService):
     )
     poison_grace: DurationOrZero | None = _key(
         None, "How long late replies are awaited on a `fifo` link whose order is in doubt, before it is closed. Default: `timeout`."
+    )
+    listen: Annotated[Listen | None, BeforeValidator(_listen)] = _key(
+        None,
+        "Where backends without an `address` connect to us: an address, or a table. See [Backends that dial us](#backends-that-dial-us).",
     )
     source: SourceAddress | None = _key(
         None,
@@ -637,6 +679,8 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "services.NAME (handler)": HandlerService,
         "services.NAME.tls": ClientTls,
         "services.NAME.backends": Backend,
+        "services.NAME.listen": Listen,
+        "services.NAME.listen.tls": ListenTls,
         "services.NAME.health": Health,
         "services.NAME.ejection": Ejection,
         "services.NAME.failover": Failover,

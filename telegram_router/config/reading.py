@@ -34,8 +34,10 @@ from telegram_router.config.model import (
     Health,
     HttpService,
     Limit,
+    Listen,
     Listener,
     ListenerTls,
+    ListenTls,
     Log,
     Metrics,
     Priority,
@@ -184,6 +186,9 @@ class _Reading:
         for path, table in _tables(self._raw, "listeners"):
             self._check_listener_keys(path, table)
         for path, table in _tables(self._raw, "services"):
+            listen = table.get("listen")
+            if isinstance(listen, dict) and isinstance(listen.get("tls"), dict):
+                self._check_policy_keys((*path, "listen", "tls"), listen["tls"])
             kinds = _kinds_named(table)
             if len(kinds) > 1:
                 self.report("E-CFG-07", path, f"has settings of {' and '.join(kinds)} services", do="keep one of backends, url and handler")
@@ -318,6 +323,7 @@ class _Reading:
                 )
             if isinstance(service, TelegramService):
                 self._check_mode(("services", name), service)
+                self._check_callers(("services", name), service)
             if isinstance(service, TelegramService) and service.source is not None and 0 < len(service.source.ports) < service.links:
                 what = f"has {len(service.source.ports)} ports for {service.links} links"
                 self.report("E-CFG-07", ("services", name, "source"), what, do="widen the range, or lower links")
@@ -377,6 +383,33 @@ class _Reading:
         if health.probe == "tls" and not secure:
             self.report("E-CFG-07", (*path, "probe"), "needs TLS towards the backends", do="add tls, or probe by connect")
 
+    def _check_callers(self, path: Path, service: TelegramService) -> None:
+        """Backends that dial us, and where."""
+        names = [each.known_as for each in service.backends]
+        for place, each in enumerate(service.backends):
+            below = (*path, "backends", place)
+            if each.address is not None:
+                for key, value in (("name", each.name), ("from", each.networks), ("certificate", each.certificate)):
+                    if value:
+                        self.report("E-CFG-07", (*below, key), "is for a backend that dials us, and this one is dialled", do="remove it")
+            elif each.replies is not None:
+                self.report("E-CFG-07", (*below, "replies"), "is for a backend that is dialled, and this one dials us", do="remove it")
+            elif each.name is None or not (each.networks or each.certificate):
+                expected = "an address, or for one that dials us a name, with from or certificate"
+                self.report("E-CFG-04", (*below, "address"), "is missing", expected)
+            elif each.certificate and not _asks(service.listen):
+                what = "needs the certificates of those who connect"
+                self.report("E-CFG-07", (*below, "certificate"), what, do="add tls with a client_ca to listen, and require it")
+            if names.index(each.known_as) != place:
+                self.report("E-CFG-07", below, "is the same as one before", do="remove one of them")
+        calling = any(each.name is not None for each in service.backends)
+        if calling and service.listen is None:
+            self.report("E-CFG-04", (*path, "listen"), "is missing, and backends are to connect to us", "an address to listen at")
+        if not calling and service.listen is not None:
+            self.report("E-CFG-07", (*path, "listen"), "is where nobody is expected", do="add a backend with a name, or remove listen")
+        if service.health is not None and all(each.address is None for each in service.backends):
+            self.report("E-CFG-07", (*path, "health"), "probes backends that are dialled, and there is none", do="remove it")
+
     def _check_http(self, path: Path, service: HttpService) -> None:
         if service.tls is not None and service.url.scheme == "http":
             self.report("E-CFG-07", (*path, "tls"), "is set for a plain http URL", do="use an https URL, or remove tls")
@@ -411,6 +444,9 @@ class _Reading:
             bound.append((("metrics", "address"), config.metrics.address))
         if config.admin and config.admin.address:
             bound.append((("admin", "address"), config.admin.address))
+        for name, service in config.services.items():
+            if isinstance(service, TelegramService) and service.listen is not None:
+                bound.append((("services", name, "listen"), service.listen.address))
         for (earlier, one), (later, other) in combinations(bound, 2):
             same_host = one.host == other.host or {"0.0.0.0", "::"} & {one.host, other.host}
             if one.port == other.port != 0 and same_host:
@@ -436,6 +472,12 @@ class _Reading:
                 if len(one) == len(other) == 1 and one != other:
                     what = f"leads from spec {min(one)} to spec {min(other)}"
                     self.report("E-CFG-07", path, what, do="route to a service of the same spec")
+
+
+def _asks(listen: Listen | None) -> bool:
+    """Whether everybody who connects there must show a certificate."""
+    tls = listen.tls if listen is not None else None
+    return tls is not None and tls.client_ca is not None and tls.client_certificate == "required"
 
 
 def _meeting(routes: Sequence[Route]) -> list[tuple[int, int]]:
@@ -526,6 +568,7 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
         "health": Health,
         "ejection": Ejection,
         "failover": Failover,
+        "listen": Listen,
     }
     models: dict[tuple[str | int, int], type[Settings]] = {
         ("log", 1): Log,
@@ -548,6 +591,8 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
     if path[0] == "services" and len(path) == 2:
         kind = kind_of(_at(raw, path))
         return next(model for model in KINDS.values() if model.kind == kind)
+    if path[0] == "services" and path[2] == "listen" and len(path) > 3:
+        return ListenTls if path[3] == "tls" else ProxyProtocol
     if path[0] == "services":
         return inside[path[2]]
     return models[path[0], len(path)]

@@ -153,7 +153,7 @@ def _configured(config: Config, service: Service) -> dict[str, float]:
     """Weights as the file has them."""
     settings = config.services.get(service.name)
     backends = settings.backends if isinstance(settings, TelegramService) else ()
-    return {str(each.address): each.weight for each in backends}
+    return {each.known_as: each.weight for each in backends}
 
 
 def _backend(backend: Backend, weights: Mapping[str, float]) -> answers.BackendSeen:

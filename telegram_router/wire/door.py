@@ -78,7 +78,7 @@ class Door:
         self.forged = 0  # connections that were refused for their PROXY header, or for the lack of one
         self._told_at = float("-inf")
         self._at_door = trio.CancelScope()
-        self._greeting: trio.Nursery | None = None  # while the door is open
+        self.tasks: trio.Nursery | None = None  # of this door, while it is open
 
     def welcome(self, sock: socket.socket, client: Host, told: dict[str, str]) -> None:
         """Take this connection over. `told`: who it is, for the log."""
@@ -94,7 +94,7 @@ class Door:
 
     async def run(self) -> None:
         """Accept until the door is given away. A full table of files pauses accepting; it never ends it."""
-        async with trio.open_nursery() as self._greeting:
+        async with trio.open_nursery() as self.tasks:
             while self.accepting:
                 with trio.CancelScope() as self._at_door:
                     await self._accept(self._sock)
@@ -153,9 +153,9 @@ class Door:
         near = plain_address(address[0]), address[1]
         if self.proxies is None:
             self.welcome(sock, near, {"peer": f"{near[0]}:{near[1]}"})
-        elif self._greeting is not None:
+        elif self.tasks is not None:
             self.greeted += 1
-            self._greeting.start_soon(self._greet, sock, near, self.proxies)
+            self.tasks.start_soon(self._greet, sock, near, self.proxies)
         else:
             sock.close()
 

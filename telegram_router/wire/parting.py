@@ -15,7 +15,8 @@ from zlib import crc32
 
 import trio
 
-from telegram_router.routing import Listener
+from telegram_router.routing import Listener, Peer
+from telegram_router.routing.changing import is_busy
 from telegram_router.wire.connection import Stage
 from telegram_router.wire.hub import Hub
 from telegram_router.wire.telegram_connection import TelegramConnection
@@ -24,6 +25,7 @@ REASON = "drained"
 AGED = "max_session_age"
 LOOK = 0.05  # seconds between two looks for sessions that may leave
 AT_ONCE = 64  # sessions in one step of the hub
+LINKS_AT_ONCE = 4  # in one step of the hub
 LOOK_FOR_OLD = 1.0
 JITTER = 0.1  # of the age at which a session leaves
 
@@ -93,3 +95,31 @@ async def part_with_old(hub: Hub, ages: Callable[[], Mapping[str, float]], patie
 def _jitter(name: str) -> float:
     """Its own for each session, always the same one: sessions that came together do not leave together."""
     return 1.0 + JITTER * (2.0 * crc32(name.encode()) / 0xFFFFFFFF - 1.0)
+
+
+async def part_with_links(hub: Hub, links: list[Peer], patience: float, reason: str) -> None:
+    """Close links that are given nothing more once what they were given is answered; the last ones when the time is over."""
+    due = hub.clock() + patience
+    while links := [each for each in links if _is_open(hub, each)]:
+        hub.enter(partial(_end_links, hub, links, due, reason))
+        await trio.sleep(LOOK)
+
+
+def _is_open(hub: Hub, link: Peer) -> bool:
+    connection = hub.by_peer.get(link)
+    return connection is not None and connection.stage is Stage.OPEN
+
+
+def _end_links(hub: Hub, links: list[Peer], due: float, reason: str, now: float) -> None:
+    closed = 0
+    for link in links:
+        connection = hub.by_peer.get(link)
+        if connection is None or connection.stage is not Stage.OPEN or closed == LINKS_AT_ONCE:
+            continue
+        if now < due and (is_busy(link) or connection.cipher):
+            continue
+        closed += 1
+        if now >= due or not isinstance(connection, TelegramConnection):
+            hub.drop(connection, reason)  # nothing of an HTTP connection is left to be read
+        else:
+            connection.finish(reason, now)

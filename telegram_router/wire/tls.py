@@ -186,6 +186,12 @@ class TlsLayer:
         names = (certificate or {}).get("subjectAltName", ())
         return tuple(str(entry[1]) for entry in names if entry[0] in ("DNS", "URI"))
 
+    def certificate_names(self) -> frozenset[str]:
+        """The same to compare by: DNS names in lower case, and URIs; neither can be taken for the other."""
+        entries: tuple[tuple[str, str], ...] = (self._ssl.getpeercert() or {}).get("subjectAltName", ())  # type: ignore[assignment]
+        dns = {value.lower() for kind, value in entries if kind == "DNS" and "://" not in value}
+        return frozenset(dns | {value for kind, value in entries if kind == "URI" and "://" in value})
+
     @property
     def version(self) -> str:
         return self._ssl.version() or ""
@@ -253,12 +259,9 @@ class TlsLayer:
 
     def _check_client(self, expected: frozenset[str]) -> None:
         """The CA says who somebody is, not that he belongs here. Names are compared whole: no wildcard stands for another name."""
-        certificate = self._ssl.getpeercert() or {}
-        names: tuple[tuple[str, str], ...] = certificate.get("subjectAltName", ())  # type: ignore[assignment]
-        held = {value.lower() for kind, value in names if kind == "DNS" and "://" not in value}
-        held |= {value for kind, value in names if kind == "URI" and "://" in value}
-        if not held & expected:
-            kinds = ", ".join(sorted({kind for kind, _ in names})) or "none at all"
+        if not self.certificate_names() & expected:
+            entries: tuple[tuple[str, str], ...] = (self._ssl.getpeercert() or {}).get("subjectAltName", ())  # type: ignore[assignment]
+            kinds = ", ".join(sorted({kind for kind, _ in entries})) or "none at all"
             self._error = refusal(
                 "E-TLS-07", f"the client's certificate holds none of the names in `clients`; its own are of the kind {kinds}"
             )

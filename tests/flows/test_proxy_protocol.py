@@ -200,5 +200,5 @@ async def test_haproxy_that_sends_version_1_or_nothing_is_refused(tmp_path: Path
                 await client.goes()
         (line, *_) = await router.logged("E-FRM-13")
         assert "PROXY v1" in line["what"]
-        assert router.router.acceptors["companies"].forged == 2
+        assert router.router.acceptors["companies"].forged >= 2
     assert core.frames == []
