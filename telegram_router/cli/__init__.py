@@ -21,6 +21,7 @@ from telegram_router import __version__
 from telegram_router.cli.capturing import capture
 from telegram_router.cli.certs import certs
 from telegram_router.cli.operating import COMMANDS
+from telegram_router.cli.records import find
 from telegram_router.errors import ConfigError, RouterError
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def demo(keep: bool) -> int:
     return show(keep)
 
 
-for operators in (*COMMANDS, certs, capture):
+for operators in (*COMMANDS, find, certs, capture):
     main.add_command(operators)
 
 
