@@ -13,7 +13,7 @@ from typing import Any
 
 import trio
 
-from telegram_router import __version__
+from telegram_router import __version__, watching
 from telegram_router import plan as planning
 from telegram_router.assembly import build_switch
 from telegram_router.backend_doors import BackendDoors, Sockets
@@ -159,6 +159,7 @@ class Router:
                 self.started.set()
                 self.notifier.ready(self.standing())
                 nursery.start_soon(keep_alive, self.notifier, self.hub)
+                nursery.start_soon(watching.watch, self)
                 nursery.start_soon(part_with_old, self.hub, self._ages, lambda: self.plan.config.drain)
                 task_status.started()
                 await self._stop.wait()

@@ -26,6 +26,7 @@ from telegram_router.routing.quotas import Quota as CalendarQuota
 from telegram_router.routing.quotas import amounts_of, finest_digit, speller
 from telegram_router.routing.routes import BodyTest, Score, Test, place_of
 from telegram_router.telegrams import Spec
+from telegram_router.telegrams.succession import obstacle
 from telegram_router.wire.http_link import HttpPolicy
 from telegram_router.wire.probes import ProbePolicy
 
@@ -54,11 +55,19 @@ def prepare(plan: Plan, switch: Switch, before: Plan | None = None) -> Change:
     services, service_terms = _services(plan, switch, before)
     listeners, listener_terms = _listeners(plan, switch, before)
     limits, limit_terms = _all_limits(plan, listeners, before)
+    specs = _specs(plan, services, listeners)
     quotas, quota_terms = _all_quotas(plan, listeners, before)
     both: dict[Listener, list[ByKey]] = {each: [*limits.get(each, ()), *quotas.get(each, ())] for each in listeners.values()}
-    tables = _tables(plan, services, listeners, switch)
+    tables = _tables(plan, services, listeners, switch, specs)
     precedence = _precedence(plan, listeners)
-    return Change(services, listeners, service_terms, listener_terms, tables, both, precedence, limit_terms, quota_terms)
+    changed = {party: spec for party, spec in specs.items() if party.spec is not spec}
+    return Change(services, listeners, service_terms, listener_terms, tables, both, precedence, limit_terms, quota_terms, changed)
+
+
+def _specs(plan: Plan, services: dict[str, Service], listeners: dict[str, Listener]) -> dict[Service | Listener, Spec]:
+    """By which spec each will read its telegrams."""
+    found: dict[Service | Listener, Spec] = {each: plan.specs[plan.config.listeners[name].spec] for name, each in listeners.items()}
+    return found | {each: _spec(plan, name) for name, each in services.items()}
 
 
 # --- services and listeners ---------------------------------------------------------------------------------------------
@@ -68,11 +77,18 @@ def keeps_service(before: Plan | None, plan: Plan, name: str) -> bool:
     """Whether the service of that name stays, with its links and all it knows."""
     old = before.config.services.get(name) if before is not None else None
     new = plan.config.services.get(name)
-    if before is None or old is None or new is None or type(old) is not type(new) or _spec(before, name) is not _spec(plan, name):
+    if before is None or old is None or new is None or type(old) is not type(new) or not _keeps_spec(before, plan, name, new):
         return False
     if isinstance(new, HttpService) and before.mappings[name].messages != plan.mappings[name].messages:
         return False
     return _settings(old, ADJUSTABLE) == _settings(new, ADJUSTABLE)
+
+
+def _keeps_spec(before: Plan, plan: Plan, name: str, settings: AnyService) -> bool:
+    """Whether it speaks the same spec. Links go on with the changed text of one; a mapping or a handler was made for the former text."""
+    if isinstance(settings, TelegramService):
+        return before.spoken[name] == plan.spoken[name]
+    return _spec(before, name) is _spec(plan, name)
 
 
 def keeps_listener(before: Plan | None, plan: Plan, name: str) -> bool:
@@ -103,7 +119,7 @@ def _service(name: str, settings: AnyService, spec: Spec, policy: ServicePolicy,
     built.balance = _balance(settings, spec)
     built.pool.chance = random.random
     built.pool.arrange(declared(settings) or ())
-    if former is not None and former.spec is spec and former.register.is_like(built.register):
+    if former is not None and not obstacle(former.spec, spec) and former.register.is_like(built.register):
         built.register = former.register  # keys stay reserved, numbers go on
     return built
 
@@ -194,7 +210,11 @@ def _listener_policy(listener: ListenerSettings, spec: Spec) -> ListenerPolicy:
 
 
 def _tables(
-    plan: Plan, services: dict[str, Service], listeners: dict[str, Listener], switch: Switch
+    plan: Plan,
+    services: dict[str, Service],
+    listeners: dict[str, Listener],
+    switch: Switch,
+    specs: Mapping[Service | Listener, Spec],
 ) -> dict[Service | Listener, RouteTable]:
     parties: dict[tuple[str, str], Service | Listener] = {("service", name): each for name, each in services.items()}
     parties |= {("listener", name): each for name, each in listeners.items()}
@@ -212,7 +232,7 @@ def _tables(
             for made in _rules(plan, place, route, name, parties):
                 score = scores[origin].setdefault((name, place_of(made.target)), made.score)
                 routes.setdefault(origin, []).append(replace(made, score=score))
-    return {origin: RouteTable(origin.spec, built) for origin, built in routes.items()}
+    return {origin: RouteTable(specs[origin], built) for origin, built in routes.items()}
 
 
 def _rules(

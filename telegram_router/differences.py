@@ -46,6 +46,7 @@ def differences(before: Plan, after: Plan) -> Differences:
     if _order(routes[0], routes[1]) != _order(routes[1], routes[0]):
         changed.append("routes, their order")
     changed += _certificates(before, after)
+    changed += [f"specs.{name}, its text" for name in after.renewed]
     restart = [each for each in FIXED if getattr(old, each) != getattr(new, each)]
     restart += [f"specs.{name}" for name in after.outdated]
     return Differences(tuple(added), tuple(removed), tuple(changed), tuple(restart))

@@ -13,6 +13,7 @@ import importlib.util
 import os
 import ssl
 import sys
+import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +27,7 @@ from telegram_router.config import (
 )
 from telegram_router.config import (
     Admin,
+    AdminTls,
     CertificatePolicy,
     ClientPolicy,
     ClientTls,
@@ -64,8 +66,9 @@ from telegram_router.telegrams import Code, Digits, FieldFault, MessageLayout, S
 from telegram_router.telegrams.fields import Number
 from telegram_router.telegrams.json_mapping import JsonMapping
 from telegram_router.telegrams.single_field import SingleField
+from telegram_router.telegrams.succession import obstacle
 from telegram_router.wire.certificates import certificate_facts, client_context, first_end, server_context
-from telegram_router.wire.expiry import Expiry
+from telegram_router.wire.expiry import Expiry, moment
 from telegram_router.wire.expiry import Kind as Ending
 from telegram_router.wire.handlers import Handler, is_handler, takes_a_telegram
 from telegram_router.wire.http import HttpRequestTemplate
@@ -74,6 +77,9 @@ from telegram_router.wire.server_names import ServerContext, ServerNames, covers
 Place = tuple[str | int, ...]  # of a key in the file
 
 HASH_KEY = 64  # bytes that the hash takes
+LARGEST_FILE = 16 * 1024 * 1024
+_ENDING = {"certificate": "certificate", "ca": "CA", "crl": "revocation list"}
+
 SHIPPED = (Path(__file__).parent / "specs", Path(__file__).parent.parent / "specs")
 
 
@@ -87,7 +93,9 @@ class Plan:
     spoken: dict[str, str] = field(default_factory=dict)  # the name of the spec of each service
     specs: dict[str, Spec] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)  # what of each spec, and of each party's certificates, was read: a digest
-    outdated: list[str] = field(default_factory=list)  # specs whose file has another text than the one they were compiled from
+    files: dict[Path, bytes] = field(default_factory=dict)  # all that was read or looked for, and a digest of what was there
+    renewed: list[str] = field(default_factory=list)  # specs whose text is another than before, and that take over
+    outdated: list[str] = field(default_factory=list)  # likewise, and that cannot: the former text stays until a restart
     server_tls: dict[str, ServerContext] = field(default_factory=dict)  # by listener
     expires: dict[str, float] = field(default_factory=dict)  # own certificate's end, by listener, seconds since 1970
     ends: list[Expiry] = field(default_factory=list)  # of own certificates, CAs and revocation lists
@@ -108,10 +116,13 @@ class Plan:
 def read_plan(path: Path, before: Plan | None = None) -> Plan:
     """Check a configuration file and all that it names. Raises ConfigError with every problem found.
 
-    `before`: a plan whose specs are at work. They are taken as they are: telegrams on their way were cut and paired by them.
+    `before`: the plan that is at work. What is as it was there is taken from it: a spec of the same text, certificates of the same files,
+    whatever time has made of them.
     """
+    digest = digest_of(path)
     text = read_text(path)
     planner = _Planner(draft_config(text, str(path)), path, before)
+    planner.plan.files[path] = digest
     planner.check()
     if planner.problems:
         raise ConfigError(sorted(planner.problems, key=lambda problem: problem.line if problem.file == str(path) else sys.maxsize))
@@ -141,6 +152,15 @@ def find_spec(name: str, folders: Iterable[Path]) -> Path | None:
     if name.endswith(".py"):
         return Path(name)
     return next((folder / f"{name}.py" for folder in folders if (folder / f"{name}.py").is_file()), None)
+
+
+def _candidates(name: str, folders: Iterable[Path]) -> list[Path]:
+    """Where a spec is looked for, up to the file that is it."""
+    if name.endswith(".py"):
+        return [Path(name)]
+    places = [folder / f"{name}.py" for folder in folders]
+    found = next((place for place, path in enumerate(places) if path.is_file()), len(places))
+    return places[: found + 1]
 
 
 def known_specs(folders: Iterable[Path]) -> dict[str, Path]:
@@ -205,10 +225,8 @@ class _Planner:
 
     def _admin(self, admin: Admin) -> None:
         tls = admin.tls
-        context = self._context("admin.tls", tls, tls.profile) if tls is not None else None
-        if tls is not None:
-            self._ends_of("admin.tls", tls)
-            self.plan.texts["admin.tls"] = _digest(map(self._path, _files(tls)))
+        context = self._admin_context(tls) if tls is not None else None
+        self._digest(self._path(file) for file in (admin.token_file, admin.viewer_token_file) if file is not None)
         token, viewers_token = (
             read_token(self.plan.folder / file, f"admin.{key}") if file is not None else None
             for key, file in (("token_file", admin.token_file), ("viewer_token_file", admin.viewer_token_file))
@@ -229,6 +247,7 @@ class _Planner:
                     "E-CFG-01", ("access", "file"), "cannot be written", do="make its folder, and give the router's user write access"
                 )
         if access.key_file is not None:
+            self._digest([self._path(access.key_file)])
             self.plan.access_key = read_token(self.plan.folder / access.key_file, "access.key_file").encode()[:HASH_KEY]
             return
         for spec in self.plan.specs.values():
@@ -241,6 +260,15 @@ class _Planner:
         if tracing.endpoint is not None and importlib.util.find_spec("opentelemetry") is None:
             what = "needs the packages of OpenTelemetry, which are not installed"
             self.report("E-CFG-07", ("tracing", "endpoint"), what, do='pip install "telegram-router[otel]"')
+
+    def _admin_context(self, tls: AdminTls) -> ssl.SSLContext | None:
+        self.plan.texts["admin.tls"] = self._digest(map(self._path, _files(tls)))
+        old = self._before.config.admin if self._before is not None else None
+        if self._before is not None and old is not None and old.tls == tls and self._is_as_before("admin.tls"):
+            return self._before.admin_access.tls
+        context = self._context("admin.tls", tls, tls.profile)
+        self._ends_of("admin.tls", tls)
+        return context
 
     def _doubt(self, listener: str) -> None:
         """What a listener may be without, but is so by a slip most of the time."""
@@ -273,6 +301,14 @@ class _Planner:
         except ConfigError as error:
             self.problems.extend(error.problems)
 
+    def _digest(self, files: Iterable[str | Path | None]) -> bytes:
+        """Whether files hold what they held before. One that has just been taken away holds nothing."""
+        found = hashlib.sha256()
+        for path in (Path(file) for file in files if file is not None):
+            self.plan.files[path] = digest_of(path)
+            found.update(self.plan.files[path].ljust(32))
+        return found.digest()
+
     def _path(self, name: str | None) -> str | None:
         return None if name is None else str(self.plan.folder / name)
 
@@ -288,6 +324,8 @@ class _Planner:
             if service.spec is not None:
                 wanted.setdefault(service.spec, ("services", name, "spec"))
         folders = spec_folders(config, self.plan.folder)
+        for name in wanted:  # a file that comes into being in a folder before the others is the spec from then on
+            self.plan.files |= {path: digest_of(path) for path in _candidates(name, folders)}
         found = {spec: path if (path := find_spec(spec, folders)) and path.is_file() else None for spec in wanted}
         for spec, place in wanted.items():
             path = found[spec]
@@ -299,16 +337,30 @@ class _Planner:
         return None not in found.values()
 
     def _spec(self, name: str, place: tuple[str | int, ...], file: Path) -> None:
-        text = _digest([file])
+        text = self._digest([file])
         before = self._before
-        if before is None or name not in before.specs:
+        former = before.specs.get(name) if before is not None else None
+        self.plan.texts[f"specs.{name}"] = text
+        if before is None or former is None:
             self._routable(name, place, read_spec(file))
-            self.plan.texts[f"specs.{name}"] = text
+        elif text == before.texts[f"specs.{name}"]:
+            self.plan.specs[name] = former
+        else:
+            self._succeed(name, place, file, former, before)
+
+    def _succeed(self, name: str, place: tuple[str | int, ...], file: Path, former: Spec, before: Plan) -> None:
+        """The text of a spec is another one. Telegrams that are on their way were cut and paired by the former."""
+        self._routable(name, place, read_spec(file))
+        why = obstacle(former, self.plan.specs.get(name, former))
+        if not why:
+            self.plan.renewed.append(name)
             return
-        self.plan.specs[name] = before.specs[name]
-        self.plan.texts[f"specs.{name}"] = before.texts[f"specs.{name}"]
-        if text != before.texts[f"specs.{name}"]:
-            self.plan.outdated.append(name)
+        self.plan.specs[name], self.plan.texts[f"specs.{name}"] = former, before.texts[f"specs.{name}"]
+        self.plan.outdated.append(name)
+        what = f"{why}: telegrams on their way could not be told apart, so the former text stays until the router is started anew"
+        self.plan.warnings.append(
+            ConfigWarning(str(file), 0, f"specs.{name}", what, "restart the router, or give the new text another name")
+        )
 
     def _routable(self, name: str, place: tuple[str | int, ...], spec: Spec) -> None:
         """Records of a file have a layout like any telegram, but nothing that says where they go."""
@@ -330,6 +382,12 @@ class _Planner:
         if tls is None:
             return
         where = f"listeners.{name}.tls"
+        self.plan.texts[where] = self._digest(self._path(file) for table in (tls, *tls.names) for file in _files(table))
+        old = self._before.config.listeners.get(name) if self._before is not None else None
+        if self._before is not None and old is not None and old.tls == tls and self._is_as_before(where):
+            self.plan.server_tls[name] = self._before.server_tls[name]
+            self.plan.expires[name] = self._before.expires[name]
+            return
 
         def load() -> None:
             self.plan.server_tls[name] = self._context(where, tls, tls.profile)
@@ -344,8 +402,6 @@ class _Planner:
         if (tls.names or tls.unknown_name == "refuse") and default is not None:
             own = certificate_facts(self._path(tls.certificate) or "").dns_names
             ServerNames(default, named, own=own, refuse_unknown=tls.unknown_name == "refuse")
-        every = [self._path(file) for table in (tls, *tls.names) for file in _files(table)]
-        self.plan.texts[where] = _digest(every)
 
     def _named(self, named: dict[str, ServerContext], where: str, table: TlsName, profile: Literal["intermediate", "modern"]) -> None:
         context = self._context(where, table, profile)
@@ -357,6 +413,21 @@ class _Planner:
                 self.problems.append(ConfigProblem("E-CFG-07", self._path(table.certificate) or "", 0, f"{where}.names", what, "", do))
             named[each] = context
         self._ends_of(where, table)
+
+    def _is_as_before(self, where: str) -> bool:
+        """Whether the files of a table that is the same hold the same. Then what runs by them goes on, and what has ended meanwhile is told:
+        it must not keep anything else from being changed."""
+        before = self._before
+        if before is None or before.folder != self.plan.folder or before.texts.get(where) != self.plan.texts[where]:
+            return False
+        now = time.time()
+        for each in before.ends:
+            if each.used_by == where or each.used_by.startswith(f"{where}."):
+                self.plan.ends.append(each)
+                if each.ends <= now:
+                    what = f"the {_ENDING[each.kind]} in {each.file} has expired at {moment(each.ends)}; what runs by it goes on"
+                    self.plan.warnings.append(ConfigWarning(self._filename, 0, each.used_by, what, "renew it and reload"))
+        return True
 
     def _ends_of(self, where: str, table: CertificatePolicy | ClientTls) -> None:
         """Remember when what a table names ends. What the system trusts is not the router's to renew."""
@@ -478,17 +549,22 @@ class _Planner:
             self._callers(name, service)
         tls = service.tls
         if tls is not None or (isinstance(service, HttpService) and service.url.scheme == "https"):
+            where = f"services.{name}.tls"
+            given = [tls.ca, tls.certificate, tls.key, tls.key_passphrase_file] if tls is not None else [None] * 4
+            ca, certificate, key, passphrase_file = map(self._path, given)
+            self.plan.texts[where] = self._digest([ca, certificate, key, passphrase_file])
 
             def load() -> None:
-                given = [tls.ca, tls.certificate, tls.key, tls.key_passphrase_file] if tls is not None else [None] * 4
-                ca, certificate, key, passphrase_file = map(self._path, given)
-                where = f"services.{name}.tls"
                 self.plan.client_tls[name] = client_context(ca, certificate, key, key_passphrase_file=passphrase_file, where=where)
-                self.plan.texts[where] = _digest([ca, certificate, key, passphrase_file])
                 if tls is not None:
                     self._ends_of(where, tls)
 
-            self._gather(load)
+            old = self._before.config.services.get(name) if self._before is not None else None
+            known = self._before.client_tls.get(name) if self._before is not None else None
+            if known is not None and getattr(old, "tls", None) == tls and tls is not None and self._is_as_before(where):
+                self.plan.client_tls[name] = known
+            else:
+                self._gather(load)
         if isinstance(service, HttpService) and spec is not None and self._all_routes:
             self._mapping(name, service, spec)
 
@@ -681,13 +757,14 @@ def _files(table: CertificatePolicy) -> tuple[str | None, ...]:
     return (table.certificate, table.key, table.key_passphrase_file, table.client_ca, *table.crl)
 
 
-def _digest(files: Iterable[str | Path | None]) -> bytes:
-    """Whether files hold what they held before. One that has just been taken away holds nothing."""
-    found = hashlib.sha256()
-    for file in files:
-        with contextlib.suppress(OSError):
-            found.update(hashlib.sha256(Path(file).read_bytes() if file is not None else b"").digest())
-    return found.digest()
+def digest_of(path: Path) -> bytes:
+    """Of what a file holds; b"" when it cannot be read, or is larger than anything that a configuration names."""
+    try:
+        if path.stat().st_size > LARGEST_FILE or not path.is_file():
+            return b""
+        return hashlib.sha256(path.read_bytes()).digest()
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return b""
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -5,7 +5,8 @@
 # 1. Everything that can fail has been made before: `carry_out` only puts prepared things into their places.
 # 2. An exchange that is open keeps its route, its target, its place among its asker's open requests and its reply timeout.
 # 3. Who is still configured stays the same object, with links, health, reserved keys and counts.
-# 4. Who is no longer configured is given nothing new; what it has open goes on, and it is told of to whoever ends its connections.
+# 4. An exchange ends by the spec that it began with, whichever its peers are read by since.
+# 5. Who is no longer configured is given nothing new; what it has open goes on, and it is told of to whoever ends its connections.
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ from telegram_router.routing.peers import Listener, ListenerPolicy, Peer, Servic
 from telegram_router.routing.quotas import Quota
 from telegram_router.routing.routes import Entry, RouteTable, place_of
 from telegram_router.routing.switch import Switch
+from telegram_router.telegrams import Spec
 
 Party = Service | Listener
 
@@ -47,6 +49,7 @@ class Change:
     precedence: Mapping[Listener, Sequence[Precedence]] = field(default_factory=dict)
     limit_terms: Sequence[tuple[Limit, Limit]] = ()  # a limit that stays, and the one whose numbers it takes over
     quota_terms: Sequence[tuple[Quota, Quota]] = ()  # likewise
+    specs: Mapping[Party, Spec] = field(default_factory=dict)  # of parties that stay and read their telegrams by another one
 
 
 @dataclass
@@ -80,6 +83,8 @@ def carry_out(switch: Switch, change: Change, now: float) -> Parted:
         listener.limits = change.limits.get(listener, ())
         listener.precedence = change.precedence.get(listener, ())
     parties: list[Party] = [*switch.listeners.values(), *switch.services.values()]
+    for party, spec in change.specs.items():
+        party.follow(spec)
     for party in parties:
         reroute(party, change.tables.get(party) or RouteTable(party.spec, ()), referred)
     spread(switch)

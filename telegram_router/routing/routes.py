@@ -274,15 +274,40 @@ class Origin:
         self._former: list[Entry] = []  # of tables before this one, which open exchanges refer to
         self._entries: dict[Hashable, Entry] = {}  # by message and routes; what the memo's many headers lead to
         self._received = dict.fromkeys(spec.messages, 0)
+        self.elders = False  # whether answers may come to requests of a spec before this one
         self.set_routes(routes)
-        clear = clear_names(spec)
+        self._name_fields()
+        self.refused: dict[str, int] = {}  # code -> telegrams
+        self.strangers = 0  # telegrams that are no message of the spec
+        self.polls = 0
+
+    def _name_fields(self) -> None:
+        spec, clear = self.spec, clear_names(self.spec)
         self._names = [
             (name, spec.header_slice(name)) for name in dict.fromkeys((*spec.family.key, *spec.family.correlation)) if name in clear
         ]
         self._clear_owner = [("owner", spec.owner)] if spec.owner is not None and spec.family.owner in clear else []
-        self.refused: dict[str, int] = {}  # code -> telegrams
-        self.strangers = 0  # telegrams that are no message of the spec
-        self.polls = 0
+
+    def follow(self, spec: Spec) -> None:
+        """Read telegrams by another spec from now on, whose framing and header are the same; `set_routes` must come next.
+
+        Requests that are open keep theirs: their answers are looked at by `elder_answer`.
+        """
+        self.add_up()
+        self.spec, self.elders = spec, True
+        self._received = dict.fromkeys(spec.messages, 0) | self._received
+        self._name_fields()
+
+    def elder_answer(self, message: MessageLayout, frame: bytes) -> Entry | None:
+        """What a frame is as the answer to an open request of a spec before this one; None when it is another message of that spec."""
+        expected = message.reply.message
+        if message.spec is self.spec or expected is None or message.spec.message_of(frame) is not expected:
+            return None
+        fails = self.tells_trouble(frame)
+        entry = self._entries.get((expected, fails))
+        if entry is None:
+            entry = self._entries[expected, fails] = Entry(expected, None, 0, fails=fails)
+        return entry
 
     def names(self, frame: bytes) -> dict[str, str]:
         """By what a person finds this telegram again: its key and correlation fields, as far as they are clear and readable."""

@@ -290,6 +290,8 @@ class Switch:
         if type(group) is Service and group.waiting:
             self._feed(group)  # replies that `_receive_fast` took before this frame may have made room
         entry = group.memo.get(group.head(frame))
+        if group.elders:
+            entry = self._elder(peer, frame) or entry
         if entry is None:
             entry = self._meet(peer, frame, now)
             if entry is None:
@@ -529,6 +531,11 @@ class Switch:
                 self._refuse(peer, frame, "E-RTE-01", "")
         return entry
 
+    def _elder(self, peer: Peer, frame: bytes) -> Entry | None:
+        """What an answer is to a request that began before its spec was changed: that spec says so, to the end."""
+        exchange = self._asked(peer, frame) if len(frame) >= peer.group.header_end else None
+        return peer.group.elder_answer(exchange.entry.message, frame) if exchange is not None else None
+
     def _wrong_size(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
         entry.count += 1
         if not entry.answers:
@@ -706,7 +713,7 @@ class Switch:
     def _readable(self, exchange: Exchange, frame: bytes, now: float) -> bool:
         """Every field of an answer can be read. If not it is no answer: what came of the request nobody knows."""
         try:
-            exchange.asker.group.spec.decode(frame)
+            exchange.entry.message.spec.decode(frame)
         except FieldError as error:
             self._unreadable(exchange, now, problems=_texts(error))
             return False
@@ -899,7 +906,7 @@ class Switch:
     def _fail(self, exchange: Exchange, code: str, delivery: Delivery, now: float, **more: object) -> None:
         entry = exchange.entry
         register = self._register_of(exchange)
-        frame = exchange.asker.group.spec.error_reply(exchange.frame, code, delivery)
+        frame = entry.message.spec.error_reply(exchange.frame, code, delivery)
         unknown = delivery is Delivery.SENT_UNKNOWN
         if delivery is Delivery.NOT_SENT and code != LEFT_AND_REJECTED:
             give_back(entry.limits, exchange.asker, exchange.frame, entry, exchange.at)

@@ -54,7 +54,12 @@ async def watch(known: Callable[[], Iterable[Expiry]], log: Log, clock: Callable
     while True:
         for each, left in seen.due(known(), clock()):
             say = log.error if left <= 1 else log.warning
-            ends = f"{datetime.fromtimestamp(each.ends, UTC):%Y-%m-%dT%H:%M:%SZ}"
+            ends = moment(each.ends)
             do = "fetch the new list and reload" if each.kind == "crl" else "renew it and reload"
             say("certificate_expires", used_by=each.used_by, kind=each.kind, file=each.file, ends=ends, days_left=round(left, 1), do=do)
         await trio.sleep(TICK)
+
+
+def moment(seconds: float) -> str:
+    """As logs write it."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
