@@ -581,13 +581,19 @@ class _Planner:
         if tls is None:
             return
         where = f"services.{name}.listen.tls"
+        self.plan.texts[where] = self._digest(map(self._path, _files(tls)))
+        former = self._before.config.services.get(name) if self._before is not None else None
+        known = self._before.backend_tls.get(name) if self._before is not None else None
+        as_ever = isinstance(former, TelegramService) and former.listen is not None and former.listen.tls == tls
+        if known is not None and as_ever and self._is_as_before(where):
+            self.plan.backend_tls[name] = known
+            return
 
         def load() -> None:
             self.plan.backend_tls[name] = self._context(where, tls, tls.profile)
             self._ends_of(where, tls)
 
         self._gather(load)
-        self.plan.texts[where] = _digest([self._path(file) for file in _files(tls)])
 
     def _policies(self, name: str, service: Service, spec: Spec) -> None:
         """What balancing and health look at in telegrams."""
