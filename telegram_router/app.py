@@ -227,7 +227,7 @@ class Router:
             return (await self.reload(dry_run=dry_run)).parts()
 
         subject = Subject(
-            self.switch, self.hub, lambda: self.plan.config, lambda: self.acceptors, lambda: self.plan.expires,
+            self.switch, self.hub, lambda: self.plan.config, lambda: self.acceptors, lambda: self.plan.ends,
             lambda: self.log.dropped, self.started.is_set, reload, lambda name: self.doors.reopen(name, self.plan), self.keeper.seen,
         )  # fmt: skip
         place = settings.address or self.plan.folder / (settings.socket or "")

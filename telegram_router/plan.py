@@ -97,7 +97,6 @@ class Plan:
     renewed: list[str] = field(default_factory=list)  # specs whose text is another than before, and that take over
     outdated: list[str] = field(default_factory=list)  # likewise, and that cannot: the former text stays until a restart
     server_tls: dict[str, ServerContext] = field(default_factory=dict)  # by listener
-    expires: dict[str, float] = field(default_factory=dict)  # own certificate's end, by listener, seconds since 1970
     ends: list[Expiry] = field(default_factory=list)  # of own certificates, CAs and revocation lists
     client_tls: dict[str, ssl.SSLContext] = field(default_factory=dict)  # by service
     backend_tls: dict[str, ServerContext] = field(default_factory=dict)  # by service whose backends dial us
@@ -386,12 +385,10 @@ class _Planner:
         old = self._before.config.listeners.get(name) if self._before is not None else None
         if self._before is not None and old is not None and old.tls == tls and self._is_as_before(where):
             self.plan.server_tls[name] = self._before.server_tls[name]
-            self.plan.expires[name] = self._before.expires[name]
             return
 
         def load() -> None:
             self.plan.server_tls[name] = self._context(where, tls, tls.profile)
-            self.plan.expires[name] = certificate_facts(self._path(tls.certificate) or "", where=where).expires_at
             self._ends_of(where, tls)
 
         self._gather(load)

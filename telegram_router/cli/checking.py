@@ -58,7 +58,7 @@ def _listeners(plan: Plan) -> Iterator[dict[str, str]]:
             "address": str(listener.address),
             "spec": listener.spec,
             "tls": _tls(listener.tls),
-            "certificate ends": _day(plan.expires.get(name)),
+            "certificate ends": _day(_end(plan, name)),
             "sessions": str(listener.max_sessions),
         }
 
@@ -68,6 +68,12 @@ def _tls(tls: Any) -> str:
         return "no"
     policy = f"client certificate {tls.client_certificate}" if tls.client_ca is not None else "yes, any client"
     return policy + (f"; {len(tls.names)} more by name" if tls.names else "")
+
+
+def _end(plan: Plan, listener: str) -> float | None:
+    """When its own certificate ends."""
+    where = f"listeners.{listener}.tls"
+    return next((each.ends for each in plan.ends if each.used_by == where and each.kind == "certificate"), None)
 
 
 def _day(when: float | None) -> str:

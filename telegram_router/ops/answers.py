@@ -250,7 +250,10 @@ class Configuration(Answer):
 
 
 class CertificateSeen(Answer):
-    listener: str
+    """The first end in a file. `used_by` is the table that names it, such as `listeners.branches.tls.names[0]`."""
+
+    used_by: str
+    kind: Literal["certificate", "ca", "crl"]
     file: str
     expires_at: str
     days_left: float

@@ -54,7 +54,7 @@ OPERATIONS = (
     ),
     Operation("GET", "/quotas", "quotas", "Quotas, their windows, what has been used of them, and whether it is stored.", answers.Quotas),
     Operation("GET", "/config", "config", "The configuration as it was read, secrets left out.", answers.Configuration),
-    Operation("GET", "/certificates", "certificates", "When the listeners' own certificates end.", answers.Certificates),
+    Operation("GET", "/certificates", "certificates", "When certificates, CAs and revocation lists end, of listeners, backends and the admin port.", answers.Certificates),
     Operation(
         "POST",
         "/services/{service}/backends/{backend}",

@@ -32,6 +32,7 @@ from telegram_router.routing.quotas import Quota
 from telegram_router.routing.routes import Origin, Route
 from telegram_router.storage.calendars import shown
 from telegram_router.wire.connection import Connection, Stage
+from telegram_router.wire.expiry import Expiry
 from telegram_router.wire.hub import Hub
 from telegram_router.wire.listeners import Acceptor
 from telegram_router.wire.telegram_connection import TelegramConnection
@@ -54,7 +55,7 @@ class Subject:
     hub: Hub
     config: Callable[[], Config]
     acceptors: Callable[[], Mapping[str, Acceptor]]
-    expires: Callable[[], Mapping[str, float]]  # own certificates' ends by listener, seconds since 1970
+    ends: Callable[[], Iterable[Expiry]]  # of certificates, CAs and revocation lists
     log_lines_dropped: Callable[[], int]
     started: Callable[[], bool]
     reload: Callable[[bool], Awaitable[Mapping[str, Any]]]  # a dry run? Returns what an answers.Reloaded holds
@@ -345,12 +346,15 @@ def _quota(quota: Quota, listeners: list[str], settings: QuotaSettings) -> answe
 
 
 async def certificates(subject: Subject) -> answers.Certificates:
-    listeners, now = subject.config().listeners, time.time()
-    seen = []
-    for name, end in subject.expires().items():
-        tls = listeners[name].tls if name in listeners else None
-        seen.append(answers.CertificateSeen(name, tls.certificate if tls else "", _moment(end), round((end - now) / DAY, 2)))
-    return answers.Certificates(seen)
+    """Everything that ends: of listeners and their names, of doors and links of backends, of the admin port; what ends first comes first."""
+    now = time.time()
+    known = sorted(subject.ends(), key=lambda each: each.ends)
+    return answers.Certificates(
+        [
+            answers.CertificateSeen(each.used_by, each.kind, each.file, _moment(each.ends), round((each.ends - now) / DAY, 2))
+            for each in known
+        ]
+    )
 
 
 def _moment(seconds: float) -> str:
