@@ -206,6 +206,7 @@ spec = Family(
             "E-RTE-01": "SB01",
             "E-RTE-04": "SB02",
             "E-RTE-05": "SB03",
+            "E-TXN-03": "SB09",
             "E-DUP-01": "SB04",
             "E-LIM-01": "SB05",
             "E-LIM-04": "SB06",
@@ -220,6 +221,20 @@ spec = Family(
             "E-ENC-01": "SB31",
             "E-ENC-04": "SB34",
         },
+    ),
+    # 개시 before work each day, 종료 after it; 0000 is yes.
+    conduct=Conduct(
+        response="header.response_code",
+        accepted=("0000",),
+        set={
+            "header.send_count": 1,
+            "header.message_number": NUMBER,
+            "header.sent_date": TODAY,
+            "header.sent_time": NOW,
+        },
+        sign_on=Formality("open.request"),
+        sign_off=Formality("close.request"),
+        echo=Formality("test.request"),
     ),
     messages=[
         Message("open.request", "업무개시 open for business", ("1000", "100"), RESERVED),

@@ -14,12 +14,14 @@ from telegram_router import plan as planning
 from telegram_router.config import HandlerService, Health, HttpService, Limit, Priority, Quota, Settings, TelegramService
 from telegram_router.config import Listener as ListenerSettings
 from telegram_router.config import Route as RouteSettings
+from telegram_router.offices import terms_of
 from telegram_router.plan import Plan
 from telegram_router.routing import Audience, Kind, Listener, ListenerPolicy, Mode, Route, RouteTable, Service, ServicePolicy, Switch
 from telegram_router.routing.backends import Ejection, Failover
 from telegram_router.routing.balance import Balance, First, HashRing, LeastOutstanding, RoundRobin
 from telegram_router.routing.changing import Change, ServiceTerms, carry_out
 from telegram_router.routing.classes import CLASSES, Fits, Precedence, of_addresses, of_certificates, of_field
+from telegram_router.routing.conducting import Terms
 from telegram_router.routing.limits import ByKey, part
 from telegram_router.routing.limits import Limit as Counted
 from telegram_router.routing.quotas import Quota as CalendarQuota
@@ -39,6 +41,7 @@ ADJUSTABLE = {
     *("tombstones", "backends", "health", "links", "in_flight", "max_frame", "frame_timeout", "write_timeout", "reconnect_min"),
     *("reconnect_max", "connections", "concurrency", "poison_grace", "keepalive", "source", "backend_in_flight", "max_attempts"),
     *("listen", "links_min", "standby"),
+    *("conduct", "calendar"),
     "spec",  # specs are held against each other as they are
 }
 
@@ -61,7 +64,8 @@ def prepare(plan: Plan, switch: Switch, before: Plan | None = None) -> Change:
     tables = _tables(plan, services, listeners, switch, specs)
     precedence = _precedence(plan, listeners)
     changed = {party: spec for party, spec in specs.items() if party.spec is not spec}
-    return Change(services, listeners, service_terms, listener_terms, tables, both, precedence, limit_terms, quota_terms, changed)
+    offices = _offices(plan, specs)
+    return Change(services, listeners, service_terms, listener_terms, tables, both, precedence, offices, limit_terms, quota_terms, changed)
 
 
 def _specs(plan: Plan, services: dict[str, Service], listeners: dict[str, Listener]) -> dict[Service | Listener, Spec]:
@@ -140,6 +144,17 @@ def _listeners(plan: Plan, switch: Switch, before: Plan | None) -> tuple[dict[st
             listeners[name] = Listener(name, plan.specs[settings.spec], policy)
             Audience(listeners[name])
     return listeners, terms
+
+
+def _offices(plan: Plan, specs: dict[Service | Listener, Spec]) -> dict[Service | Listener, Terms]:
+    config = plan.config
+    found: dict[Service | Listener, Terms] = {}
+    for party, spec in specs.items():
+        settings = config.services[party.name] if isinstance(party, Service) else config.listeners[party.name]
+        terms = terms_of(settings, spec, config.calendars)
+        if terms is not None:
+            found[party] = terms
+    return found
 
 
 def _spec(plan: Plan, service: str) -> Spec:

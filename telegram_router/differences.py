@@ -56,7 +56,7 @@ def _tables(old: Config, new: Config) -> tuple[list[str], list[str], list[str]]:
     added: list[str] = []
     removed: list[str] = []
     changed = [key for key in ("drain", "specs") if getattr(old, key) != getattr(new, key)]
-    for kind in ("listeners", "services", "limits", "quotas", "priorities"):
+    for kind in ("listeners", "services", "limits", "quotas", "priorities", "calendars"):
         before: Mapping[str, Settings] = getattr(old, kind)
         after: Mapping[str, Settings] = getattr(new, kind)
         added += _without(kind, after, before)

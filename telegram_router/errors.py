@@ -221,6 +221,7 @@ def _rows() -> dict[str, Code]:
         ("E-RTE-06", "an operator has switched this message off", telegram, no, "send again when it is switched on; nothing was sent"),
         ("E-TXN-01", "a reply came where only requests are expected", telegram, no, "look at the peer: it answers a question nobody asked"),
         ("E-TXN-02", "a request came on a backend link and no route takes it", telegram, no, "add a route from this service, or look at the host"),
+        ("E-TXN-03", "the line is not open: before the sign-on, after the sign-off, or outside business hours", telegram, no, "sign on first, or wait for the opening"),
         ("E-DUP-01", "same correlation key as a request that is open or reserved", telegram, no, "use a new number; ask for the result of the first"),
         # limits
         ("E-LIM-01", "overflow: the service takes no more now", telegram, no, "send again later; nothing was sent"),
@@ -233,6 +234,7 @@ def _rows() -> dict[str, Code]:
         ("E-STO-01", "the state folder cannot be used", start, None, "check the folder, its owner and its permissions"),
         ("E-STO-02", "another router works with this state folder", start, None, "stop it, or give each its own `state`"),
         ("E-STO-03", "what a quota counts cannot be stored", telegram, no, "make room on the disk; nothing was sent"),
+        ("E-LIM-09", "the client has fallen silent", line, None, "look at the client and the network; `heartbeat`, `misses` and `idle` set the limit"),
         # backends
         ("E-BCK-01", "no backend of the service took the telegram", telegram, no, "look at the backends; nothing was sent"),
         ("E-BCK-02", "link lost after the request may have left", telegram, unknown, "ask for the result; never send it again"),
@@ -247,6 +249,8 @@ def _rows() -> dict[str, Code]:
         ("E-BCK-11", "which reply answers what is in doubt on this link", telegram, unknown, "ask for the result; never send it again"),
         ("E-BCK-12", "a connection is none of the service's backends", line, None, "add its address or name to a backend, or see who it is"),
         ("E-BCK-13", "a backend has all the connections it may have", line, None, "raise links, or look for a host that leaks connections"),
+        ("E-BCK-15", "backend refused the sign-on, or did not answer it", line, None, "see the log for its answer; check `fields` with the host"),
+        ("E-BCK-16", "backend does not answer heartbeats", line, None, "look at the host and the network; `heartbeat` and `misses` set the limit"),
         # TLS
         ("E-TLS-01", "no common TLS version or cipher", line, None, "the peer must speak TLS 1.2 or 1.3 with an AEAD cipher"),
         ("E-TLS-02", "client certificate is missing", line, None, "configure a client certificate at the peer"),

@@ -55,6 +55,7 @@ from telegram_router.config import (
 from telegram_router.config.lines import line_of
 from telegram_router.config.model import specs_by_party
 from telegram_router.errors import ConfigError, ConfigProblem, ConfigWarning, places
+from telegram_router.offices import is_timezone, wrongs
 from telegram_router.ops.access import Access
 from telegram_router.ops.tokens import read_token
 from telegram_router.routing import Among, Between
@@ -206,6 +207,9 @@ class _Planner:
         for name, quota in config.quotas.items():
             self._limit(("quotas", name), quota)
             self._quota(("quotas", name), quota)
+        for name, calendar in config.calendars.items():
+            if not is_timezone(calendar.timezone):
+                self.report("E-CFG-04", ("calendars", name, "timezone"), "no such time zone", 'a name such as "Asia/Seoul" or "UTC"')
         if config.admin is not None:
             self._gather(partial(self._admin, config.admin))
         for name, priority in config.priorities.items():
@@ -377,6 +381,7 @@ class _Planner:
         spec = self.plan.specs.get(listener.spec)
         if spec is not None:
             self._owners(("listeners", name, "owners"), listener.owners, spec)
+            self._conduct(("listeners", name), listener, spec)
             self._room(("listeners", name, "max_frame"), listener.max_frame, spec)
         if tls is None:
             return
@@ -539,6 +544,7 @@ class _Planner:
             self._room(("services", name, "max_frame"), service.max_frame, spec)
         if spec is not None:
             self._policies(name, service, spec)
+            self._conduct(("services", name), service, spec)
         if isinstance(service, HandlerService):
             self._handler(name, service)
             return
@@ -591,6 +597,10 @@ class _Planner:
             self._ends_of(where, tls)
 
         self._gather(load)
+
+    def _conduct(self, path: tuple[str, ...], settings: Listener | Service, spec: Spec) -> None:
+        for wrong in wrongs(settings, spec):
+            self.report(wrong.code, (*path, "conduct", *wrong.key), wrong.what, wrong.expected, wrong.do)
 
     def _policies(self, name: str, service: Service, spec: Spec) -> None:
         """What balancing and health look at in telegrams."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -76,10 +77,13 @@ FORMS = {
     "Share": "number",
     "ShareOrNone": "number",
     "FileSize": "size",
+    "Clock": "time",
+    "OpenHours": "hours",
+    "Day": "date",
     "str": "text",
     "bool": "`true` or `false`",
 }
-PLURALS = {"address": "addresses", "network": "networks", "number": "numbers", "text": "texts"}
+PLURALS = {"address": "addresses", "date": "dates", "network": "networks", "number": "numbers", "text": "texts"}
 TABLE_FORMS = (
     "Log",
     "Metrics",
@@ -95,6 +99,8 @@ TABLE_FORMS = (
     "Ejection",
     "Failover",
     "ServiceBy",
+    "LinkConduct",
+    "SessionConduct",
 )
 
 
@@ -119,7 +125,7 @@ def default_of(field: FieldInfo) -> str:
         return ""
     if isinstance(field.default, bool):
         return f"`{str(field.default).lower()}`"
-    return f'`"{field.default}"`' if isinstance(field.default, str) else f"`{field.default}`"
+    return f"`{json.dumps(field.default)}`" if isinstance(field.default, str | list) else f"`{field.default}`"
 
 
 def key_rows(model: type[Settings], keys: Iterable[str]) -> list[list[str]]:
@@ -143,6 +149,7 @@ HEADINGS = {
     "listeners.NAME.tls": "### `tls` of a listener",
     "listeners.NAME.tls.names": "### `names` of a listener's `tls`",
     "listeners.NAME.proxy_protocol": "### `proxy_protocol` of a listener",
+    "listeners.NAME.conduct": "### `conduct` of a listener",
     "services.NAME (telegram)": "### Telegram services",
     "services.NAME (http)": "### HTTP services",
     "services.NAME (handler)": "### Handler services",
@@ -153,6 +160,8 @@ HEADINGS = {
     "services.NAME.health": "### `health` of a service",
     "services.NAME.ejection": "### `ejection` of a service",
     "services.NAME.failover": "### `failover` of a service",
+    "services.NAME.conduct": "### `conduct` of a service",
+    "calendars.NAME": "## `[calendars.NAME]`",
     "limits.NAME": "## `[limits.NAME]`",
     "priorities.NAME": "### `[priorities.NAME]`",
     "quotas.NAME": "## `[quotas.NAME]`",

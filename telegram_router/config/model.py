@@ -13,9 +13,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from telegram_router.config.values import (
     CertificateName,
+    Clock,
     Count,
     CountedBy,
     CountOrZero,
+    Day,
     Duration,
     DurationOrZero,
     Exact,
@@ -38,6 +40,7 @@ from telegram_router.config.values import (
     Network,
     NonEmpty,
     OneOrMore,
+    OpenHours,
     Quantity,
     Rule,
     ServerName,
@@ -193,6 +196,59 @@ class ProxyProtocol(Settings):
     )
 
 
+class Calendar(Settings):
+    """Business hours. Outside them requests are refused with E-TXN-03, and nothing is sent."""
+
+    timezone: NonEmpty = _key("Asia/Seoul", "The time zone of all that is said here, by its IANA name.")
+    days: OneOrMore[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = _key(
+        ["mon", "tue", "wed", "thu", "fri"], "The day, or list of days, on which hours begin."
+    )
+    hours: OneOrMore[OpenHours] = _key(
+        "00:00-24:00",
+        "From when to when it is open, one or a list. Hours over midnight, such as `22:00-06:00`, belong to the day on which they begin.",
+    )
+    holidays: Listed[Day] = _key((), "Days on which no hours begin.")
+    cutover: Clock = _key(
+        "00:00",
+        "When the business date changes and the router's own numbers begin anew: before noon yesterday's date goes on until then, from noon "
+        "on tomorrow's begins then.",
+    )
+
+
+class Conduct(Settings):
+    """The telegrams about the line itself, as the spec's `conduct` declares them."""
+
+    timeout: Duration = _key("10s", "How long a sign-on may take.")
+    heartbeat: DurationOrZero | None = _key(
+        None,
+        "Silence after which the other side is asked whether it is there. Default: 30s where the spec has a polling frame or an echo telegram. "
+        "`0s`: never.",
+    )
+    misses: Few = _key(3, "Heartbeats in a row after which nothing came, not even their answer: then the connection is closed.")
+    beat: Literal["poll", "echo"] | None = _key(
+        None, "What is asked: the spec's polling frame or its echo telegram. Default: the frame, where it has one."
+    )
+    fields: Table[NonEmpty, str] = _key({}, "Header fields of the router's own telegrams, such as its company number, as in the telegram.")
+    first_number: Count = _key(1, "The first running number of the router's own telegrams on each business date.")
+
+
+class LinkConduct(Conduct):
+    sign_on: bool = _key(
+        False, "The router signs on, and a link is given requests only once that was accepted. With a `calendar` at each opening again."
+    )
+    sign_off: bool = _key(True, "Having signed on, the router signs off before it closes a link, and at the close of business.")
+
+
+class SessionConduct(Conduct):
+    sign_on: Literal["none", "required", "forward"] = _key(
+        "none",
+        "`required`: what a client asks before its sign-on or after its sign-off is refused with E-TXN-03, and the router answers both; `forward`: "
+        "a service answers them, as the routes say, and its answer decides.",
+    )
+    sign_off: bool = _key(False, "Clients are sent a sign-off before the router closes their sessions.")
+    idle: Duration | None = _key(None, "Silence after which a session is closed. Longer than `heartbeat`. Absent: never.")
+
+
 class Listener(Settings):
     """Where clients connect."""
 
@@ -218,6 +274,11 @@ class Listener(Settings):
         "How long the clients are known to wait for an answer. Nothing is done by it: `check` holds the `timeout` of the services against it.",
     )
     keepalive: DurationOrZero = _key(KEEPALIVE, KEEPALIVE_MEANS)
+    calendar: NonEmpty | None = _key(None, "The calendar of its business hours. Absent: always open.")
+    conduct: SessionConduct | None = _key(
+        None,
+        "Sign-on, sign-off and heartbeats of its sessions. `{}` takes every default. Absent: such telegrams are routed like any other.",
+    )
     max_session_age: Duration | None = _key(
         None, "Sessions older than this, give or take a tenth, are parted with between two telegrams, as when the router stops."
     )
@@ -359,6 +420,7 @@ class AnyService(Settings):
     pending_timeout: Duration = _key("1s", "How long a request may wait for room; after it the answer is `overflow`.")
     tombstone: Duration = _key("5m", "How long the key of a request without an answer stays reserved, so that no other uses it.")
     tombstones: Count = _key(100_000, "Reserved keys at most; beyond that the service refuses requests rather than forget.")
+    calendar: NonEmpty | None = _key(None, "The calendar of its business hours. Absent: always open.")
 
 
 class TelegramService(AnyService):
@@ -409,6 +471,7 @@ class TelegramService(AnyService):
     keepalive: DurationOrZero = _key(KEEPALIVE, KEEPALIVE_MEANS)
     reconnect_min: Duration = _key("500ms", "The pause after a link is lost; doubled at each failure, and jittered.")
     reconnect_max: Duration = _key("30s", "The longest of these pauses.")
+    conduct: LinkConduct | None = _key(None, "Sign-on, sign-off and heartbeats of its links. `{}` takes every default. Absent: none.")
 
 
 class HttpService(AnyService):
@@ -619,6 +682,7 @@ class Config(Settings):
     listeners: Table[Name, Listener] = _key({}, "Where clients connect, by name; at least one.")
     services: Table[Name, _ServiceByKind] = _key({}, "Who answers, by name.")
     state: NonEmpty = _key("state", "Folder for what outlives the process; made when something is to be kept, and for one router alone.")
+    calendars: Table[Name, Calendar] = _key({}, "Business hours, by name; listeners and services name theirs.")
     limits: Table[Name, Limit] = _key({}, "How many requests may come in a time, by name. A request counts against all that fit it.")
     priorities: Table[Name, Priority] = _key(
         {}, "Whose requests are more urgent than others, by name. The first that fits a request goes before the class of its route."
@@ -674,6 +738,7 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "listeners.NAME.tls": ListenerTls,
         "listeners.NAME.tls.names": TlsName,
         "listeners.NAME.proxy_protocol": ProxyProtocol,
+        "listeners.NAME.conduct": SessionConduct,
         "services.NAME (telegram)": TelegramService,
         "services.NAME (http)": HttpService,
         "services.NAME (handler)": HandlerService,
@@ -684,6 +749,8 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "services.NAME.health": Health,
         "services.NAME.ejection": Ejection,
         "services.NAME.failover": Failover,
+        "services.NAME.conduct": LinkConduct,
+        "calendars.NAME": Calendar,
         "limits.NAME": Limit,
         "priorities.NAME": Priority,
         "quotas.NAME": Quota,

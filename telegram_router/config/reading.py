@@ -26,6 +26,7 @@ from telegram_router.config.model import (
     AdminTls,
     AnyService,
     Backend,
+    Calendar,
     ClientTls,
     Config,
     Ejection,
@@ -34,6 +35,7 @@ from telegram_router.config.model import (
     Health,
     HttpService,
     Limit,
+    LinkConduct,
     Listen,
     Listener,
     ListenerTls,
@@ -45,6 +47,7 @@ from telegram_router.config.model import (
     Quota,
     Route,
     ServiceBy,
+    SessionConduct,
     Settings,
     TelegramService,
     TlsName,
@@ -143,7 +146,7 @@ class _Reading:
 
     def _without(self, broken: set[Path]) -> dict[str, Any]:
         parts = {key: value for key, value in self._raw.items() if (key,) not in broken}
-        for key in ("listeners", "services", "limits", "priorities", "quotas"):
+        for key in ("listeners", "services", "limits", "priorities", "quotas", "calendars"):
             if key in parts:
                 parts[key] = {name: table for name, table in parts[key].items() if (key, name) not in broken}
         routes = parts.pop("routes", [])
@@ -153,7 +156,7 @@ class _Reading:
     def _report_detail(self, detail: ErrorDetails) -> Path:
         """Report one finding of pydantic's; returns the path of the part that has to be left out."""
         path = _path_of(detail["loc"])
-        part = path[: 2 if path[0] in ("listeners", "services", "limits", "priorities", "quotas", "routes") else 1]
+        part = path[: 2 if path[0] in ("listeners", "services", "limits", "priorities", "quotas", "calendars", "routes") else 1]
         table = _at(self._raw, part)
         clashing = path[0] == "services" and len(_kinds_named(table)) > 1
         if detail["type"] == "extra_forbidden":
@@ -257,7 +260,10 @@ class _Reading:
                 )
 
     def _check_names(self) -> None:
-        names = {key: [str(path[1]) for path, _ in _tables(self._raw, key)] for key in ("listeners", "services")}
+        names = {key: [str(path[1]) for path, _ in _tables(self._raw, key)] for key in ("listeners", "services", "calendars")}
+        for key in ("listeners", "services"):
+            for path, table in _tables(self._raw, key):
+                self._check_name((*path, "calendar"), table.get("calendar"), "calendars", names)
         for path, table in _tables(self._raw, "routes"):
             for key, kind in (
                 ("listener", "listeners"),
@@ -569,6 +575,7 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
         "ejection": Ejection,
         "failover": Failover,
         "listen": Listen,
+        "conduct": LinkConduct,
     }
     models: dict[tuple[str | int, int], type[Settings]] = {
         ("log", 1): Log,
@@ -583,6 +590,7 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
         ("limits", 2): Limit,
         ("priorities", 2): Priority,
         ("quotas", 2): Quota,
+        ("calendars", 2): Calendar,
         ("routes", 2): Route,
         ("routes", 3): ServiceBy,
     }
@@ -595,6 +603,8 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
         return ListenTls if path[3] == "tls" else ProxyProtocol
     if path[0] == "services":
         return inside[path[2]]
+    if path[0] == "listeners" and path[2:] == ("conduct",):
+        return SessionConduct
     return models[path[0], len(path)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -97,6 +98,13 @@ class Range:
 
     min: str
     max: str
+
+
+class Hours(NamedTuple):
+    """From when to when, in seconds of the day; the end is beyond the day's where they go over midnight."""
+
+    begin: int
+    end: int
 
 
 Rule = Exact | Prefix | Range
@@ -215,6 +223,37 @@ def _read_url(value: object) -> Url:
     return Url(scheme, parts.hostname, port or (443 if scheme == "https" else 80), target)
 
 
+def _read_clock(value: object) -> int:
+    """A time of the day to seconds; 24:00 is its end."""
+    found = re.fullmatch(r"(\d{2}):(\d{2})", value, re.ASCII) if isinstance(value, str) else None
+    seconds = int(found[1]) * 3600 + int(found[2]) * 60 if found else -1
+    if found is None or int(found[2]) > 59 or seconds > 86_400:
+        raise _wrong("is no time of the day", 'a time "hh:mm" from "00:00" to "24:00"')
+    return seconds
+
+
+def _read_hours(value: object) -> Hours:
+    if isinstance(value, Hours):
+        return value
+    begin, dash, end = value.partition("-") if isinstance(value, str) else ("", "", "")
+    if not dash:
+        raise _wrong("are no hours", 'hours "hh:mm-hh:mm", such as "09:00-18:00", or "22:00-06:00" over midnight')
+    hours = Hours(_read_clock(begin), _read_clock(end))
+    if hours.begin == 86_400 or hours.begin == hours.end:
+        raise _wrong("are no hours", 'another beginning than the end; the whole day is "00:00-24:00"')
+    return hours if hours.end > hours.begin else Hours(hours.begin, hours.end + 86_400)
+
+
+def _read_date(value: object) -> datetime.date:
+    """TOML has dates of its own, and they may be written as text too."""
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        return value
+    try:
+        return datetime.date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise _wrong("is not a date", 'a date, such as 2026-12-25 or "2026-12-25"') from None
+
+
 def _read_rule(value: object) -> Rule:
     if isinstance(value, Exact | Prefix | Range):
         return value
@@ -328,6 +367,9 @@ Handler = Annotated[str, AfterValidator(_read_handler)]
 HeaderName = Annotated[str, AfterValidator(_read_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_read_header_value)]
 HttpUrl = Annotated[Url, PlainValidator(_read_url)]
+Clock = Annotated[int, PlainValidator(_read_clock)]
+OpenHours = Annotated[Hours, PlainValidator(_read_hours)]
+Day = Annotated[datetime.date, PlainValidator(_read_date)]
 Match = Annotated[Rule, PlainValidator(_read_rule)]
 Listed = Annotated[tuple[_T, ...], BeforeValidator(_as_tuple), Field(min_length=1)]  # its empty default is left unvalidated
 OneOrMore = Annotated[tuple[_T, ...], BeforeValidator(_one_or_more), Field(min_length=1)]

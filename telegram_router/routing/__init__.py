@@ -2,7 +2,7 @@
 
 from telegram_router.routing.ended import Ended
 from telegram_router.routing.exchange import Exchange
-from telegram_router.routing.orders import Call, Close, Event, Grow, Journal
+from telegram_router.routing.orders import Call, Close, Event, Grow, Journal, Ready
 from telegram_router.routing.pairs import Pair
 from telegram_router.routing.peers import Audience, Kind, Listener, ListenerPolicy, Mode, Peer, Service, ServicePolicy, Target
 from telegram_router.routing.routes import Among, Between, Prefix, Route, RouteTable
@@ -26,6 +26,7 @@ __all__ = [
     "Pair",
     "Peer",
     "Prefix",
+    "Ready",
     "Route",
     "RouteTable",
     "Service",

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from telegram_router.routing.balance import Balance
 from telegram_router.routing.classes import NORMAL, Precedence
+from telegram_router.routing.conducting import Terms
 from telegram_router.routing.exchange import Lane
 from telegram_router.routing.halting import spread
 from telegram_router.routing.limits import ByKey, Limit
@@ -47,6 +48,7 @@ class Change:
     tables: Mapping[Party, RouteTable] = field(default_factory=dict)  # parties without one route nothing
     limits: Mapping[Listener, Sequence[ByKey]] = field(default_factory=dict)
     precedence: Mapping[Listener, Sequence[Precedence]] = field(default_factory=dict)
+    offices: Mapping[Party, Terms] = field(default_factory=dict)  # parties without one want nothing of their connections
     limit_terms: Sequence[tuple[Limit, Limit]] = ()  # a limit that stays, and the one whose numbers it takes over
     quota_terms: Sequence[tuple[Quota, Quota]] = ()  # likewise
     specs: Mapping[Party, Spec] = field(default_factory=dict)  # of parties that stay and read their telegrams by another one
@@ -78,11 +80,13 @@ def carry_out(switch: Switch, change: Change, now: float) -> Parted:
         service.register.adopt(service.policy.timeout, service.policy.tombstone, service.policy.tombstones)
     for name, policy in change.listener_terms.items():
         _adopt_listener(switch.listeners[name], policy)
+    parties: list[Party] = [*switch.listeners.values(), *switch.services.values()]
+    for party in parties:
+        switch.conductor.adopt(party, change.offices.get(party), now)
     referred = open_entries(switch)
     for listener in switch.listeners.values():
         listener.limits = change.limits.get(listener, ())
         listener.precedence = change.precedence.get(listener, ())
-    parties: list[Party] = [*switch.listeners.values(), *switch.services.values()]
     for party, spec in change.specs.items():
         party.follow(spec)
     for party in parties:
@@ -92,6 +96,7 @@ def carry_out(switch: Switch, change: Change, now: float) -> Parted:
         service.arrange(any(_arranges(party, service) for party in parties), now)
     for name in change.service_terms:
         switch.elect(switch.services[name], now)
+    switch.conductor.keep_hours(now)
     return parted
 
 
@@ -101,10 +106,11 @@ def reroute(party: Party, table: RouteTable, referred: set[Entry]) -> None:
     party.set_routes(table, referred)
     limits = party.lane_limits()
     for peer in party.peers:
-        if [lane.limit for lane in peer.lanes] != limits or before != [place_of(target) for target in table.targets]:
+        if [lane.room for lane in peer.lanes] != limits or before != [place_of(target) for target in table.targets]:
             peer.lanes = lanes(peer, table, limits)
         for lane, target in zip(peer.lanes, table.targets, strict=False):
             lane.target = target
+        peer.bar(barred=peer.barred)
 
 
 def _arranges(party: Party, service: Service) -> bool:
@@ -123,7 +129,7 @@ def lanes(peer: Peer, table: RouteTable, limits: Sequence[int]) -> list[Lane]:
         lane = known.pop(place_of(target), None) if target is not None else None
         if lane is None:
             lane = Lane(limit, target)
-        lane.limit = limit
+        lane.limit = lane.room = limit
         out.append(lane)
     nowhere = [lane for lane in peer.lanes if lane.target is None]
     return [*out, *(lane for lane in (*known.values(), *nowhere) if lane.open or lane.reserved)]

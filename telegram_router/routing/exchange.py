@@ -88,12 +88,12 @@ class Gate:
 class Lane:
     """What one peer has open at one target. A lane is how one silent service is kept from starving the others."""
 
-    __slots__ = ("_answers", "_requests", "limit", "open", "reserved", "target")
+    __slots__ = ("_answers", "_requests", "limit", "open", "reserved", "room", "target")
 
     def __init__(self, limit: int, target: Target | None = None) -> None:
         self.open: dict[Hashable, Exchange] = {}
         self.reserved: dict[Hashable, Tombstone] = {}  # own numbers whose request ended unknown; bounded by the tombstone cap
-        self.limit = limit
+        self.limit = self.room = limit  # `limit` is what the switch's inner loop goes by: 0 while its peer is barred
         self.target = target  # None where no route leads anywhere
         self._requests: Gate | None = None
         self._answers: Gate | None = None
@@ -101,7 +101,7 @@ class Lane:
     @property
     def full(self) -> bool:
         """Its peer may have no more open here, nor may more wait for their release."""
-        return len(self.open) >= self.limit or (self._requests is not None and len(self._requests) >= self.limit)
+        return len(self.open) >= self.room or (self._requests is not None and len(self._requests) >= self.room)
 
     @property
     def requests(self) -> Gate:
@@ -123,10 +123,10 @@ class Tombstone:
 
     __slots__ = ("asked_at", "expires", "key", "lane")
 
-    def __init__(self, exchange: Exchange, expires: float) -> None:
-        self.lane = exchange.lane
-        self.key = exchange.key
-        self.asked_at = exchange.at
+    def __init__(self, lane: Lane, key: Hashable, asked_at: float, expires: float) -> None:
+        self.lane = lane
+        self.key = key
+        self.asked_at = asked_at
         self.expires = expires
 
 
@@ -208,7 +208,18 @@ class Register:
 
     def tombstone(self, exchange: Exchange, now: float) -> Tombstone:
         """What reserves the keys of an exchange that ends unknown now."""
-        return Tombstone(exchange, now + self._keep)
+        return Tombstone(exchange.lane, exchange.key, exchange.at, now + self._keep)
+
+    def reserve(self, ref: Hashable, lane: Lane, now: float) -> None:
+        """Let no request have a key that a telegram of the router's own has, and know a late answer to it."""
+        self.release(ref)  # to the young end
+        self.tombstones[ref] = lane.reserved[ref] = Tombstone(lane, ref, now, now + self._keep)
+
+    def release(self, ref: Hashable) -> None:
+        """It was answered."""
+        stone = self.tombstones.pop(ref, None)
+        if stone is not None:
+            stone.lane.reserved.pop(stone.key, None)
 
     def expired(self, now: float) -> list[Exchange]:
         """Those whose reply timeout has passed, oldest first."""

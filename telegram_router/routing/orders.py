@@ -40,8 +40,15 @@ class Grow(NamedTuple):
     service: Service
 
 
+class Ready(NamedTuple):
+    """This link may be given requests: its sign-on has been accepted."""
+
+    peer: Peer
+
+
 class Event(NamedTuple):
-    """Something a person may want to read in the log. Never a field's value."""
+    """Something a person may want to read in the log. Never a field's value. `calm`: nothing to wake up for."""
 
     name: str
     fields: dict[str, object]
+    calm: bool = False

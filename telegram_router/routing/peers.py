@@ -19,6 +19,8 @@ from telegram_router.routing.turns import Turns
 from telegram_router.routing.waiting import Arranged, FirstCome
 
 if TYPE_CHECKING:
+    from telegram_router.routing.conduct import Standing
+    from telegram_router.routing.conducting import Office
     from telegram_router.telegrams import Spec
 
 LATENCY_BUCKETS = 32  # powers of two in microseconds: up to 36 minutes
@@ -82,8 +84,8 @@ class Peer:
     """
 
     __slots__ = (
-        "accepted", "address", "backend", "closed", "credit", "group", "had", "identity", "lanes", "limit", "load", "name", "oneway",
-        "outbox", "owners", "pair", "paused", "queued", "register", "retired", "turns", "used", "weight",
+        "accepted", "address", "backend", "barred", "closed", "credit", "group", "had", "identity", "lanes", "limit", "load", "name", "oneway",
+        "outbox", "owners", "pair", "paused", "polls", "polls_since", "queued", "register", "retired", "standing", "turns", "used", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -108,6 +110,9 @@ class Peer:
         self.paused = False
         self.closed = False
         self.retired = False  # is given nothing more
+        self.barred = False  # a session whose line is not open
+        self.standing: Standing | None = None  # where the telegrams about the line are the router's business
+        self.polls, self.polls_since = 0, 0.0  # that it sent lately
         self.backend: Backend | None = None  # of a link
         self.used = False  # a link that is given requests
         self.weight = 1.0  # what the balancing gives a link
@@ -115,6 +120,16 @@ class Peer:
         self.pair: Pair | None = None  # of a connection that carries requests or replies alone
         self.turns: Turns | None = None  # of a link whose replies are paired by their order
         self.had = 0.0  # requests that a link was given, each counted by its weight; only what is more than others' matters
+
+    def bar(self, *, barred: bool) -> None:
+        """What it asks is refused from now on, or no more; what is open goes on."""
+        group = self.group
+        if barred and not self.barred and isinstance(group, Listener):
+            group.part_with(self)
+            self.owners.clear()  # whoever signs on again says for whom
+        self.barred = barred
+        for lane in self.lanes:
+            lane.limit = 0 if barred else lane.room
 
     @property
     def backend_name(self) -> str:
@@ -157,6 +172,8 @@ class Phases:
 class Target:
     """What the targets of routes count. `latency[i]` holds answers that took less than 2**i microseconds."""
 
+    shut = False  # outside business hours
+
     def __init__(self) -> None:
         self.latency = [0] * LATENCY_BUCKETS
         self.latency_sum = 0.0
@@ -190,6 +207,8 @@ class Service(Origin, Target):
         self.balance: Balance = LeastOutstanding()
         self.links: list[Peer] = []  # in use
         self._bounded: list[tuple[Backend, int, int]] = []  # those of them with a bound: what it may have, and each of its links
+        self.office: Office | None = None
+        self.joining: dict[Peer, None] = {}  # links whose sign-on has not been accepted yet, or that are closed for the day
         self.leaving: dict[Peer, None] = {}  # links that are given nothing more and are not closed yet
         self.halves: dict[Peer, None] = {}  # connections for replies alone, and those for requests that lack one
         self.free: list[Peer] = []  # HTTP links that carry no request, the last used at the end; at most as many as links
@@ -208,7 +227,7 @@ class Service(Origin, Target):
     @property
     def peers(self) -> list[Peer]:
         """Every link, whether it is given requests or not."""
-        return [*(link for backend in self.pool.backends.values() for link in backend.links), *self.halves, *self.leaving]
+        return [*(link for backend in self.pool.backends.values() for link in backend.links), *self.halves, *self.joining, *self.leaving]
 
     def lane_limits(self) -> list[int]:
         """What its hosts may have open at each target of their own telegrams."""
@@ -227,7 +246,7 @@ class Service(Origin, Target):
         told = self.pool.elect(now)
         used = self.pool.used
         self._bounded = []
-        self.links = [link for backend in used for link in self._links_of(backend, now, alone=len(used) == 1)]
+        self.links = [link for backend in used for link in self._links_of(backend, now, alone=len(used) == 1)] if not self.shut else []
         least = min((link.had for link in self.links if link.used), default=0.0)
         chosen = set(self.links)
         for backend in self.pool.backends.values():
@@ -286,6 +305,7 @@ class Listener(Origin):
         self.register = Register(
             policy.timeout, policy.tombstone, policy.tombstones, name, renumbers=spec.carrier is not None, carrier_width=spec.carrier_width
         )
+        self.office: Office | None = None
         self.audience: Audience | None = None
         self.sessions: dict[Peer, None] = {}
         self.bytes_in = self.bytes_out = self.frames_out = 0

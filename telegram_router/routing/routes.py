@@ -183,6 +183,7 @@ class Entry:
     untracked  a one-way telegram to another telegram peer: no register knows it, nothing will answer it
     deep       rules on bodies that come before its route: which entry it really has, its body says (`Origin.look_inside`)
     halted     an operator has switched the message off: its requests are refused
+    formality  what a telegram about the line itself is for; "" for business
     count, ok  telegrams met and exchanges answered since the origin last added them up
     """
 
@@ -193,6 +194,7 @@ class Entry:
         "count",
         "deep",
         "fails",
+        "formality",
         "full",
         "halted",
         "high",
@@ -212,9 +214,17 @@ class Entry:
     )
 
     def __init__(
-        self, message: MessageLayout, route: Route | None, lane: int, *, fails: bool = False, deep: tuple[Route, ...] = ()
+        self,
+        message: MessageLayout,
+        route: Route | None,
+        lane: int,
+        *,
+        fails: bool = False,
+        deep: tuple[Route, ...] = (),
+        formality: str = "",
     ) -> None:
         self.message = message
+        self.formality = formality
         self.fails = fails
         self.deep = deep
         self.answer: object = LOOK_CLOSER if fails else message
@@ -226,7 +236,7 @@ class Entry:
         self.target: Any = route.target if route else None
         self.full = bool(route and route.full)
         self.keyed = bool(message.spec.correlation_fields) and not getattr(self.target, "ordered", False)
-        single = message.reply is not None and message.reply.kind == "one" and not self.full and self.keyed
+        single = message.reply is not None and message.reply.kind == "one" and not (self.full or formality) and self.keyed
         self.reply = message.reply.message if single else None
         self.limits: Sequence[ByKey] = ()
         self.halt(off=False)
@@ -238,7 +248,7 @@ class Entry:
 
     def halt(self, *, off: bool) -> None:
         """Whether the message is switched off; if it is, its requests take the general way, which refuses them."""
-        asks = self.message.kind == "request" and not self.deep and not off
+        asks = self.message.kind == "request" and not (self.deep or self.formality or off)
         self.halted = off
         headed = asks and not any(each.whole for each in self.limits)  # of a plain request no more than the header is kept
         self.plain = headed and self.reply is not None and getattr(self.target, "pipes", False)
@@ -267,6 +277,8 @@ class Origin:
         self.limits: Sequence[ByKey] = ()  # set before the routes
         self.halted: frozenset[str] = frozenset()  # messages that are switched off here
         self.precedence: Sequence[Precedence] = ()  # set before the routes
+        self.formal: Mapping[str, str] = {}  # messages that are the router's own business, and what they are for; set before the routes
+        self.shut = False  # outside business hours
         self.trouble = trouble or {}  # header fields of answers whose values count against a backend
         self.header_end = spec.framing.prefix + spec.header_size  # a shorter frame has no whole header
         self.routes = routes
@@ -390,7 +402,8 @@ class Origin:
         key = (message.name, id(route), fails, *map(id, deep))
         entry = self._entries.get(key)
         if entry is None:
-            entry = Entry(message, route, self.routes.targets.index(route.target) if route else 0, fails=fails, deep=deep)
+            entry = Entry(message, route, self.routes.targets.index(route.target) if route else 0, fails=fails, deep=deep,
+                          formality=self.formal.get(message.name, ""))  # fmt: skip
             if route is not None:
                 entry.limits = tuple(each for each in self.limits if not each.services or route.target.name in each.services)
                 entry.halt(off=self._halts(entry))

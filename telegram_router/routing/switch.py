@@ -18,11 +18,13 @@ from typing import Any
 from telegram_router.errors import CODES, Delivery, FieldError
 from telegram_router.routing.backends import Admin, Backend, Health
 from telegram_router.routing.classes import CLASSES, rank_of, sheds
+from telegram_router.routing.conduct import Phase
+from telegram_router.routing.conducting import Conductor
 from telegram_router.routing.ended import ENDED_PER_FLUSH, Ended, result_of
 from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
 from telegram_router.routing.limits import check, give_back
 from telegram_router.routing.near_miss import nearest_miss
-from telegram_router.routing.orders import Call, Close, Event, Grow, Journal
+from telegram_router.routing.orders import Call, Close, Event, Grow, Journal, Ready
 from telegram_router.routing.pairs import Pair
 from telegram_router.routing.peers import LATENCY_BUCKETS, OWNERS_PER_SESSION, Audience, Listener, Peer, Service, Target
 from telegram_router.routing.routes import Entry
@@ -32,6 +34,7 @@ from telegram_router.routing.waiting import Arranged
 
 EVENTS_PER_FLUSH = 100
 PROBLEMS_TOLD = 16
+POLLS_ANSWERED = 100  # of one peer in a second; who sends more gets no answer to them
 BLAMED = frozenset({"E-BCK-02", "E-BCK-03", "E-BCK-04", "E-BCK-05", "E-BCK-06"})  # what speaks against the backend that was asked
 LEFT_AND_REJECTED = "E-BCK-09"  # it was not executed, but its backend has had it
 NOTHING: dict[Hashable, Exchange] = {}
@@ -50,7 +53,7 @@ class Switch:
         self.halted: dict[tuple[str, str], None] = {}  # what an operator has switched off: (place, message)
         self.dirty: list[Peer] = []  # peers whose outbox is no longer empty
         self.resumed: list[Peer] = []  # paused peers that got room
-        self.commands: list[Call | Close | Grow] = []
+        self.commands: list[Call | Close | Grow | Ready] = []
         self.events: list[Event] = []
         self.events_dropped = 0
         self.ended: list[Ended] | None = None  # a list once somebody listens; emptied once a turn by take_ended
@@ -60,26 +63,33 @@ class Switch:
         )
         self.traces = Traces(numbered())
         self.now = 0.0  # of the last call that told the time
+        self.conductor = Conductor(self)
         self._refusals: dict[tuple[Peer, str, str], dict[str, Any]] = {}  # fields of the refusals among the events
         self._doubted: dict[Service, None] = {}  # services one of whose backends was ejected or returned in this step
         self._oneway: dict[Peer, None] = {}  # peers whose `oneway` is not empty
 
     # --- peers come and go -------------------------------------------------------------------------------------
 
-    def add_session(self, listener: Listener, name: str, identity: frozenset[str] = frozenset(), address: str = "") -> Peer:
+    def add_session(
+        self, listener: Listener, name: str, identity: frozenset[str] = frozenset(), address: str = "", now: float = 0.0
+    ) -> Peer:
         """A client has connected, from a host of that address."""
         session = Peer(name, listener, listener.policy.open_exchanges, listener.lane_limits(), identity)
         session.address = address
         listener.sessions[session] = None
+        if listener.office is not None:
+            self.conductor.greet(session, now)
         return session
 
     def add_link(self, service: Service, name: str, backend: str = "", now: float = 0.0, pair: Pair | None = None) -> Peer:
-        """A link is usable. Requests that wait for one go out at once, if its backend is in use.
+        """A link is there. Requests that wait for one go out once it is usable, if its backend is in use.
 
         `pair`: it carries requests alone, and is usable while the pair has a connection for the replies.
         """
-        link = self._new_link(service, name, backend)
-        if pair is None:
+        link = self._new_link(service, name, backend, now)
+        if link.standing is not None and link.standing.phase is not Phase.OPEN:
+            service.joining[link] = None
+        elif pair is None:
             self._backend_of(link).links.append(link)
         else:
             if pair.requests is not None:
@@ -90,9 +100,15 @@ class Switch:
         self.elect(service, now)
         return link
 
+    def use(self, link: Peer, now: float) -> None:
+        """A link is usable from now on."""
+        assert isinstance(link.group, Service)
+        self._backend_of(link).links.append(link)
+        self.elect(link.group, now)
+
     def add_reply_link(self, service: Service, name: str, backend: str, pair: Pair, now: float = 0.0) -> Peer:
         """A connection that carries the replies of a pair is there. It is given nothing, but what its own host asks there is answered."""
-        link = self._new_link(service, name, backend)
+        link = self._new_link(service, name, backend, now)
         link.pair, pair.replies = pair, link
         service.halves[link] = None
         self._complete(service, pair)
@@ -124,11 +140,13 @@ class Switch:
         assert link.backend is not None
         return link.backend
 
-    def _new_link(self, service: Service, name: str, backend: str) -> Peer:
+    def _new_link(self, service: Service, name: str, backend: str, now: float) -> Peer:
         link = Peer(name, service, service.limit, service.lane_limits())
         link.backend = service.pool.named(backend)
         link.register = service.register
         link.turns = Turns() if service.ordered else None
+        if service.office is not None:
+            self.conductor.greet(link, now)
         return link
 
     def probed(self, service: Service, backend: str, health: Health, now: float) -> None:
@@ -153,9 +171,10 @@ class Switch:
     def retire(self, link: Peer) -> None:
         """Give this link nothing more; what it has been given may still be answered."""
         service = link.group
-        if isinstance(service, Service) and link.backend is not None and (link in link.backend.links or link in service.halves):
+        if isinstance(service, Service) and (link in service.joining or link in service.halves or link in self._backend_of(link).links):
             self._set_aside(link)
             service.halves.pop(link, None)
+            service.joining.pop(link, None)
             service.leaving[link] = None
             link.retired = True
 
@@ -272,6 +291,8 @@ class Switch:
         if peer.closed:
             return
         self.now = now
+        if peer.standing is not None:
+            peer.standing.heard_at = now
         if self._oneway:
             self._note_sent()
         if self.journal is None and not self.draining and peer.pair is None:
@@ -302,6 +323,8 @@ class Switch:
         entry.count += 1
         if entry.answers:
             self._reply(peer, frame, entry, now)
+        elif entry.formality:
+            self.conductor.asked(peer, frame, entry, now)
         elif peer.pair is None:
             self._request(peer, frame, entry, now)
         else:  # what a host asks is answered where it reads
@@ -515,7 +538,7 @@ class Switch:
         if spec.is_poll(frame):
             peer.group.polls += 1
             answer = spec.poll_answer(frame)
-            if answer is not None:
+            if answer is not None and not self._floods(peer, now):
                 self._put(peer, answer)
             return None
         if len(frame) < peer.group.header_end:
@@ -535,6 +558,15 @@ class Switch:
         """What an answer is to a request that began before its spec was changed: that spec says so, to the end."""
         exchange = self._asked(peer, frame) if len(frame) >= peer.group.header_end else None
         return peer.group.elder_answer(exchange.entry.message, frame) if exchange is not None else None
+
+    def _floods(self, peer: Peer, now: float) -> bool:
+        """Whether a peer has asked more often than anybody must to know that we are there. Told once a second."""
+        if not now - peer.polls_since < 1.0:
+            peer.polls_since, peer.polls = now, 0
+        peer.polls += 1
+        if peer.polls == POLLS_ANSWERED + 1:
+            self._event("poll_flood", peer=peer.name, origin=peer.group.name, answered=POLLS_ANSWERED)
+        return peer.polls > POLLS_ANSWERED
 
     def _wrong_size(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
         entry.count += 1
@@ -560,6 +592,9 @@ class Switch:
         spec = group.spec
         if target is None or self.draining or entry.halted:
             self._no_target(peer, frame, entry)
+            return
+        if (peer.barred and not entry.formality) or target.shut:
+            self._refuse(peer, frame, "E-TXN-03", entry.message.name, why="closed" if group.shut or target.shut else "no sign-on")
             return
         owner = frame[spec.owner] if spec.owner is not None else None
         if owner is not None and not self._speaks_for(peer, owner):
@@ -975,6 +1010,8 @@ class Switch:
             route.score.failed[result] = route.score.failed.get(result, 0) + 1
         if told and self.journal is not None:
             self.journal.answer(exchange)
+        if entry.formality and frame is not None and not result:
+            self.conductor.forwarded(exchange, frame, self.now)
         # Whatever is left out from here on makes nothing wrong.
         waited = 0.0
         if took is not None:
@@ -1010,6 +1047,7 @@ class Switch:
                 if party.pool.due(now):
                     self._doubted[party] = None
         self._settle_doubts(now)
+        self.conductor.tick(now)
 
     def parties(self) -> list[Service | Listener]:
         """Everybody who may have something open, those included that are no longer configured."""
@@ -1115,7 +1153,7 @@ class Switch:
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do; None when nothing is due ever."""
-        due = [register.next_deadline() for register in self.registers]
+        due = [self.conductor.next_deadline(), *(register.next_deadline() for register in self.registers)]
         for service in self.parties():
             if isinstance(service, Service):
                 due.append(service.pool.next_change)
@@ -1217,7 +1255,9 @@ class Switch:
         self._refuse(peer, frame, error.code, entry.message.name, problems=_texts(error))
 
     def _odd_reply(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
-        """A reply that pairs with nothing, or with a request that expects another message. It goes to nobody."""
+        """A reply that pairs with nothing, or with a request that expects another message. It goes to nobody, or it is to us."""
+        if peer.standing is not None and self.conductor.answered(peer, frame):
+            return
         register, spec, turns = peer.register, peer.group.spec, peer.turns
         if register is None:
             self._unasked(peer, entry)

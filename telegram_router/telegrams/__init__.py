@@ -3,7 +3,20 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from telegram_router.telegrams.declare import OUR_CODE, ErrorReply, Family, Message, Plus, Reply, Table
+from telegram_router.telegrams.declare import (
+    NOW,
+    NUMBER,
+    OUR_CODE,
+    TODAY,
+    Conduct,
+    ErrorReply,
+    Family,
+    Formality,
+    Message,
+    Plus,
+    Reply,
+    Table,
+)
 from telegram_router.telegrams.diagnosis import diagnose, foreign_protocol
 from telegram_router.telegrams.fields import (
     Amount,
@@ -38,10 +51,14 @@ if TYPE_CHECKING:
     from telegram_router.telegrams.json_mapping import JsonMapping, MappingProblem
 
 __all__ = [
+    "NOW",
+    "NUMBER",
     "OUR_CODE",
+    "TODAY",
     "Amount",
     "Binary",
     "Code",
+    "Conduct",
     "Date",
     "Digits",
     "Edited",
@@ -53,6 +70,7 @@ __all__ = [
     "FixedSize",
     "Flags",
     "Float",
+    "Formality",
     "Framer",
     "Framing",
     "JsonMapping",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -19,6 +20,19 @@ class _OurCode:
 
 
 OUR_CODE: Final = _OurCode()
+
+
+class Filled(enum.Enum):
+    """What the router fills in when it sends a telegram of its own."""
+
+    TODAY = "the business date"
+    NOW = "date and time of the clock"
+    NUMBER = "a running number"
+
+
+TODAY: Final = Filled.TODAY
+NOW: Final = Filled.NOW
+NUMBER: Final = Filled.NUMBER
 
 
 @dataclass(frozen=True)
@@ -107,6 +121,45 @@ class ErrorReply:
 
 
 @dataclass(frozen=True)
+class Formality:
+    """A telegram about the line itself that the router sends: a request of the family.
+
+    `set` names fields and their values: a text as in the telegram, a number, or TODAY, NOW or NUMBER. Fields named by nobody are
+    blank. `accepted` are the response codes that mean yes, where they are not those of the family's other formalities.
+    """
+
+    message: str
+    set: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    accepted: tuple[str, ...] = ()
+    line: int = dataclasses.field(default_factory=declared_line, compare=False)
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How two sides open a line, see that it is alive, and close it.
+
+    `response` is the header field of answers that holds the response code, `accepted` are the codes that mean yes; the first of
+    them is what the router answers with. `set` holds for every formality, `answers` are fields that the router's own answers
+    have otherwise than the request.
+    """
+
+    response: str
+    accepted: tuple[str, ...]
+    sign_on: Formality | None = None
+    sign_off: Formality | None = None
+    echo: Formality | None = None
+    set: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    answers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    line: int = dataclasses.field(default_factory=declared_line, compare=False)
+
+    @property
+    def formalities(self) -> dict[str, Formality]:
+        """Those it has, by what they are for."""
+        known = {"sign_on": self.sign_on, "sign_off": self.sign_off, "echo": self.echo}
+        return {role: each for role, each in known.items() if each is not None}
+
+
+@dataclass(frozen=True)
 class Family:
     """Everything about a telegram family. A spec file assigns one to `spec`."""
 
@@ -122,6 +175,7 @@ class Family:
     length: int | None = None  # bytes of every telegram, framing not counted; None when messages differ
     reply_rule: Plus | Table | None = None
     errors: ErrorReply | None = None
+    conduct: Conduct | None = None
     carrier: str | None = None
     owner: str | None = None
     trace: str | None = None  # a header field with a W3C traceparent, or with its 32 digits of trace id

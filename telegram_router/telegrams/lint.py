@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from telegram_router.errors import CODES, ConfigProblem, Delivery
-from telegram_router.telegrams.declare import OUR_CODE, ErrorReply
+from telegram_router.telegrams.declare import OUR_CODE, Conduct, ErrorReply, Filled, Formality
 from telegram_router.telegrams.draft import Draft, DraftMessage
 from telegram_router.telegrams.fields import Code, Digits, FieldFault, Length, charset_of, encoding_mistakes, strictness_mistakes
 from telegram_router.telegrams.layout import LayoutProblem, PlannedField, value_names
@@ -72,6 +72,7 @@ class _Linter:
             self.length_fields,
             self.windows,
             self.errors,
+            self.conduct,
         )
 
     def problem(self, code: str, line: int, key: str, what: str, expected: str = "", do: str = "") -> ConfigProblem:
@@ -387,6 +388,72 @@ class _Linter:
             if fault:
                 line = self.lines.of_text(value, errors.line) if isinstance(value, str) else errors.line
                 yield self.problem("E-CFG-20", line, key, f"value for {path}: {fault}", planned.kind.expected)
+
+    # -- conduct
+
+    def conduct(self) -> Problems:
+        """Telegrams about the line: the router sends them by itself, so they must be possible."""
+        conduct = self.family.conduct
+        if conduct is None:
+            return
+        if not conduct.accepted:
+            yield self.problem("E-CFG-20", conduct.line, "conduct.accepted", "no code means yes", do="name the code of a good answer")
+        if not conduct.formalities:
+            yield self.problem("E-CFG-20", conduct.line, "conduct", "declares no formality", do="declare sign_on, sign_off or echo")
+        for role, formality in conduct.formalities.items():
+            yield from self._formality(conduct, role, formality)
+
+    def _formality(self, conduct: Conduct, role: str, formality: Formality) -> Problems:
+        key = f"conduct.{role}"
+        line = self.lines.of_text(formality.message, formality.line)
+        drafted = self.draft.message(formality.message)
+        if drafted is None:
+            names = [m.message.name for m in self.draft.messages]
+            yield self.problem("E-CFG-06", line, key, f"no message is named {formality.message!r}", self._close(formality.message, names))
+            return
+        answer = self.draft.message(drafted.reply.message) if drafted.reply is not None and drafted.reply.message is not None else None
+        if drafted.message.kind != "request" or drafted.reply is None or drafted.reply.kind != "one" or answer is None:
+            what = f"{formality.message} is not a request with one reply, so nobody could say yes"
+            yield self.problem("E-CFG-25", line, key, what, do="name a request, and give it a reply")
+            return
+        yield from self._response(conduct, formality, answer)
+        for path, value in {**conduct.set, **formality.set}.items():
+            yield from self._filled(drafted, path, value, key, formality.line)
+        carrier = self.family.carrier
+        if carrier is not None and {**conduct.set, **formality.set}.get(f"header.{carrier}") is not Filled.NUMBER:
+            yield self.problem("E-CFG-07", formality.line, key, f"the carrier {carrier!r} is not set to NUMBER", do="set it in conduct.set")
+
+    def _response(self, conduct: Conduct, formality: Formality, answer: DraftMessage) -> Problems:
+        planned = _named(answer.fixed_fields, conduct.response)
+        if planned is None or planned.section != "header":
+            what = f"{conduct.response!r} is no field of the header"
+            yield self.problem("E-CFG-24", self.lines.of_text(conduct.response, conduct.line), "conduct.response", what)
+            return
+        fixed = {path: value for path, value in conduct.answers.items() if path.removeprefix("header.") not in self._header_names()}
+        for path in fixed:
+            line = self.lines.of_text(path, conduct.line)
+            yield self.problem("E-CFG-06", line, "conduct.answers", f"{path!r} is no field of the header")
+        for path, value in [*((conduct.response, code) for code in (*conduct.accepted, *formality.accepted)), *conduct.answers.items()]:
+            field = _named(answer.fixed_fields, path)
+            fault = _misfit(field, value) if field is not None else ""
+            if field is not None and fault:
+                yield self.problem("E-CFG-20", self.lines.of_text(value, conduct.line), f"value for {path}", fault, field.kind.expected)
+
+    def _filled(self, drafted: DraftMessage, path: str, value: object, key: str, line: int) -> Problems:
+        planned = _named(drafted.fixed_fields, path)
+        at = self.lines.of_text(path, line)
+        if planned is None or planned.is_opaque:
+            what = f"{drafted.message.name} has no field {path!r} of a fixed size"
+            yield self.problem("E-CFG-06", at, key, what, self._close(path, [f.path for f in drafted.fixed_fields if f.name]))
+        elif value is Filled.NUMBER:
+            if not (isinstance(planned.kind, Digits) or (isinstance(planned.kind, Code) and planned.kind.digits)):
+                yield self.problem("E-CFG-20", at, key, f"{path!r} does not hold any number", "Digits(n) or Code(n, digits=True)")
+        elif isinstance(value, Filled):
+            form = getattr(planned.kind, "form", None)
+            if form is None or "E" in form:
+                yield self.problem("E-CFG-20", at, key, f"{path!r} is no date or time by the common calendar", "a Date or Time field")
+        elif fault := _misfit(planned, value):
+            yield self.problem("E-CFG-20", at, key, f"value for {path}: {fault}", planned.kind.expected)
 
 
 def _named(fields: Iterable[PlannedField], path: str) -> PlannedField | None:

@@ -152,13 +152,23 @@ def _change(planned: PlannedField, value: object) -> Change:
 
 def _blank_body(answer: MessageLayout) -> bytes:
     """Blank but for constants, with as few items as its tables may have."""
-    body = [node for node in answer.tree if node.section == "body"]
-    fewest = {table.depending: table.least for table in tables(body)}
-    return b"".join(_blank(node, blank_of(answer.spec.encoding), fewest) for node in body)
+    return _blank_nodes([node for node in answer.tree if node.section == "body"], blank_of(answer.spec.encoding))
+
+
+def blank_telegram(message: MessageLayout) -> bytes:
+    """A telegram of a message that is blank but for its key and constants, with as few items as its tables may have."""
+    return _blank_nodes(message.tree, blank_of(message.spec.encoding))
+
+
+def _blank_nodes(nodes: Sequence[Node], blank: bytes) -> bytes:
+    fewest = {table.depending: table.least for table in tables(nodes)}
+    return b"".join(_blank(node, blank, fewest) for node in nodes)
 
 
 def _blank(node: Node, blank: bytes, fewest: Mapping[str | None, int]) -> bytes:
     if isinstance(node, PlannedField):
+        if node.key is not None:
+            return node.kind.write(node.key)
         if node.counts or isinstance(node.kind, Fixed):
             return node.kind.write(fewest.get(node.path))
         return blank * node.length

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from telegram_router.errors import ConfigProblem
-from telegram_router.telegrams.declare import ErrorReply, Family, Message, Plus, Reply, Table
+from telegram_router.telegrams.declare import Conduct, ErrorReply, Family, Formality, Message, Plus, Reply, Table
 from telegram_router.telegrams.framing import FixedSize, Framing, LengthField, Poll, Terminated
 
 Shape = tuple[str, Callable[[Any], bool]]  # in words, and the test
@@ -33,6 +33,10 @@ _TEXT_OR_NONE: Final[Shape] = ("a text or None", _of(str, type(None)))
 _TEXTS: Final[Shape] = ('a tuple of texts, like ("a",)', _texts)
 _NUMBER: Final[Shape] = ("a whole number", _of(int))
 _BYTES: Final[Shape] = ("bytes", _of(bytes))
+_BY_PATH: Final[Shape] = (
+    "a table of field paths",
+    lambda value: isinstance(value, Mapping) and all(isinstance(path, str) for path in value),
+)
 
 _SHAPES: Final[Mapping[type, Mapping[str, Shape]]] = {
     Family: {
@@ -47,6 +51,7 @@ _SHAPES: Final[Mapping[type, Mapping[str, Shape]]] = {
         "messages": ("a list of Message", _list_of(Message)),
         "reply_rule": ("Plus, Table or None", _of(Plus, Table, type(None))),
         "errors": ("an ErrorReply or None", _of(ErrorReply, type(None))),
+        "conduct": ("a Conduct or None", _of(Conduct, type(None))),
         "carrier": _TEXT_OR_NONE,
         "owner": _TEXT_OR_NONE,
         "trace": _TEXT_OR_NONE,
@@ -62,7 +67,15 @@ _SHAPES: Final[Mapping[type, Mapping[str, Shape]]] = {
         "sent_unknown": _TEXT,
         "codes": ("a table of texts", _pairs),
         "message": _TEXT_OR_NONE,
-        "set": ("a table of field paths", lambda value: isinstance(value, Mapping) and all(isinstance(path, str) for path in value)),
+        "set": _BY_PATH,
+    },
+    Formality: {"message": _TEXT, "set": _BY_PATH, "accepted": _TEXTS},
+    Conduct: {
+        "response": _TEXT,
+        "accepted": _TEXTS,
+        **{role: ("a Formality or None", _of(Formality, type(None))) for role in ("sign_on", "sign_off", "echo")},
+        "set": _BY_PATH,
+        "answers": ("a table of texts", _pairs),
     },
     Framing: {
         "length": ("LengthField, FixedSize or Terminated", _of(LengthField, FixedSize, Terminated)),

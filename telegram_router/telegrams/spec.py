@@ -18,6 +18,7 @@ from telegram_router.telegrams.codegen import generate
 from telegram_router.telegrams.declare import Family
 from telegram_router.telegrams.draft import Draft, DraftMessage
 from telegram_router.telegrams.fields import Length, charset_of
+from telegram_router.telegrams.formalities import Formalities
 from telegram_router.telegrams.framing import Framing
 from telegram_router.telegrams.interpreted import WholeTelegram
 from telegram_router.telegrams.layout import Node, PlannedField, is_flat
@@ -115,6 +116,7 @@ class Spec:
         self.owner = self.header_slice(family.owner) if family.owner else None
         self.trace = self.header_slice(family.trace) if family.trace else None
         self._refuser = Refuser(self, family.errors) if family.errors else None
+        self.formalities = Formalities(self, family.conduct) if family.conduct else None
         # What must be kept of a request that has left: all that pairs, names and refuses it.
         whole = self._refuser is not None and self._refuser.needs_body
         self.kept = slice(None) if whole else slice(self.framing.prefix + self.header_size)

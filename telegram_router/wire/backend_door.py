@@ -66,6 +66,7 @@ class _Link:
     host: str
     names: frozenset[str]
     outcomes: Outcomes
+    up: bool = False
 
 
 class BackendDoor(Door):
@@ -143,13 +144,23 @@ class BackendDoor(Door):
             return
         now = self._hub.clock()
         peer = connection.peer = self._hub.switch.add_link(self.service, connection.name, backend, now)
-        outcomes = self._outcomes(backend)
-        self._links.append(_Link(connection, peer, backend, host, names, outcomes))
-        outcomes.connected += 1
-        outcomes.up += 1
-        self._log.info("link_up", connection=connection.name, service=self.service.name, backend=backend, **told)
+        link = _Link(connection, peer, backend, host, names, self._outcomes(backend))
+        self._links.append(link)
+        if peer in self.service.joining:
+            self._log.info("link_signing_on", connection=connection.name, service=self.service.name, backend=backend, **told)
+            connection.on_ready = partial(self._ready, link, told)
+        else:
+            self._ready(link, told, connection)
         for old in known[: len(known) + 1 - terms.links]:
             self._replace(old, connection.name, now)
+
+    def _ready(self, link: _Link, told: dict[str, str], _: Connection) -> None:
+        if link.up:
+            return  # it was closed for the night, and has signed on again
+        link.up = True
+        link.outcomes.connected += 1
+        link.outcomes.up += 1
+        self._log.info("link_up", connection=link.connection.name, service=self.service.name, backend=link.backend, **told)
 
     def _replace(self, old: _Link, by: str, now: float) -> None:
         self._log.warning(
@@ -178,6 +189,7 @@ class BackendDoor(Door):
         if found is None:
             return  # nobody knew who it was
         self._links.remove(found)
-        found.outcomes.up -= 1
+        found.outcomes.up -= found.up
+        found.outcomes.why = reason
         tell = self._log.info if reason in ("stopped", REMOVED, REPLACED) else self._log.warning
         tell("link_lost", connection=connection.name, service=self.service.name, backend=found.backend, reason=reason)

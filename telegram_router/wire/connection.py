@@ -72,11 +72,12 @@ class Limits:
 class Connection:
     """What sessions, telegram links and HTTP links have in common: TLS, writing, deadlines, closing.
 
-    `on_open` is called once the connection is usable (after the handshake), `on_closed` once with the reason.
+    `on_open` is called once the connection is there (after the handshake), `on_ready` when a link's sign-on has been accepted,
+    `on_closed` once with the reason.
     """
 
     __slots__ = (
-        "backlogged", "cipher", "events", "fd", "finish_code", "handshake_due", "handshake_end", "hub", "limits", "linger_until", "name", "on_closed", "on_open",
+        "backlogged", "cipher", "events", "fd", "finish_code", "handshake_due", "handshake_end", "hub", "limits", "linger_until", "name", "on_closed", "on_open", "on_ready",
         "opened_at", "peer", "queued_at", "recv", "send", "shaking", "sock", "stage", "stalled_since", "tls",
     )  # fmt: skip
 
@@ -103,6 +104,7 @@ class Connection:
         self.peer: Peer | None = None
         self.hub: Hub = None  # type: ignore[assignment]  # set by Hub.add before anything else can happen
         self.on_open: Callable[[Connection], None] | None = None
+        self.on_ready: Callable[[Connection], None] | None = None
         self.on_closed: Callable[[Connection, str], None] | None = None
 
     # --- what the kinds of connection add ---------------------------------------------------------------------

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -23,7 +24,7 @@ from typing import Protocol
 import trio
 
 from telegram_router.errors import Delivery, FramingError, RouterError, places
-from telegram_router.routing import Call, Close, Ended, Grow, Listener, Peer, Service, Switch
+from telegram_router.routing import Call, Close, Ended, Grow, Listener, Peer, Ready, Service, Switch
 from telegram_router.wire.connection import HANDSHAKE_IN_ALL, Connection, Stage
 from telegram_router.wire.poller import READ, WRITE, Poller
 from telegram_router.wire.telegram_connection import TelegramConnection
@@ -59,10 +60,11 @@ ReadEnded = Callable[[list[Ended], int], None]  # what ended in a turn, and how 
 class Hub:
     """Owns the sockets. Everything it needs from outside, poller, clock and log, comes in as an argument."""
 
-    def __init__(self, switch: Switch, poller: Poller, clock: Callable[[], float], log: Log) -> None:
+    def __init__(self, switch: Switch, poller: Poller, clock: Callable[[], float], log: Log, wall: Callable[[], float] = time.time) -> None:
         self.switch = switch
         self.poller = poller
         self.clock = clock
+        self.wall = wall  # for business hours and dates, never for a deadline
         self.log = log
         self.connections: dict[int, Connection] = {}
         self.by_peer: dict[Peer, Connection] = {}
@@ -347,7 +349,7 @@ class Hub:
             except Exception as error:
                 self._failed(None, error)
 
-    def _obey(self, command: Call | Close | Grow, now: float) -> None:
+    def _obey(self, command: Call | Close | Grow | Ready, now: float) -> None:
         if isinstance(command, Call):
             self._call(command, now)
         elif isinstance(command, Grow):
@@ -356,8 +358,12 @@ class Hub:
                 grow()
         else:
             connection = self.by_peer.get(command.peer)
-            if connection is not None:
+            if connection is None:
+                return
+            if isinstance(command, Close):
                 self.drop(connection, command.code)
+            elif connection.on_ready is not None:
+                connection.on_ready(connection)
 
     def _call(self, command: Call, now: float) -> None:
         exchange = command.exchange
@@ -370,7 +376,8 @@ class Hub:
     def _tell(self) -> None:
         events, dropped = self.switch.take_events()
         for event in events:
-            self.log.warning(event.name, **event.fields)
+            tell = self.log.info if event.calm else self.log.warning
+            tell(event.name, **event.fields)
         if dropped:
             self.log.warning("events_dropped", count=dropped)
 
@@ -406,6 +413,7 @@ class Hub:
     async def keep_time(self, shortest: float) -> None:
         """Let the switch's deadlines pass and sweep the connections'. `shortest`: the shortest time the config names."""
         self.shortest = shortest
+        self.enter(self.look_at_wall)
         while True:
             now = self.clock()
             due = self.switch.next_deadline()
@@ -413,7 +421,12 @@ class Hub:
             await trio.sleep(max(TICK, pause))
             self.enter(self._tick)
 
+    def look_at_wall(self, now: float) -> None:
+        """Let the switch know what clocks on the wall show."""
+        self.switch.conductor.wall_is(self.wall() - now, now)
+
     def _tick(self, now: float) -> None:
+        self._or_end(self.look_at_wall, now)
         self._or_end(self.switch.tick, now)
         if now < self._next_sweep:
             return
@@ -437,7 +450,21 @@ class Hub:
         with trio.move_on_after(2.0):
             while self._sessions():  # noqa: ASYNC110
                 await trio.sleep(TICK)
+        await self._sign_off()
         return cut
+
+    async def _sign_off(self) -> None:
+        """Tell hosts that this was all. Each link's wait for the answer has an end of its own."""
+        links = [peer for service in self.switch.services.values() if service.office is not None for peer in service.peers]
+        waiting = bool(links)
+
+        def step(now: float) -> None:
+            nonlocal waiting
+            waiting = any([self.switch.conductor.leave(link, now) for link in links])  # noqa: C419 - every one is to leave
+
+        while waiting:
+            self.enter(step)
+            await trio.sleep(TICK)
 
     @property
     def unanswered(self) -> int:
@@ -454,6 +481,8 @@ class Hub:
     def part_with(self, session: Connection, reason: str, now: float) -> None:
         """Read it no more and close it when its answers are out; one whose handshake is not done has none."""
         if session.stage is Stage.OPEN:
+            if session.peer is not None:
+                self.switch.conductor.goodbye(session.peer, now)
             session.finish(reason, now)
         elif session.stage is Stage.HANDSHAKE:
             self.drop(session, reason)

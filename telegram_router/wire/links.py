@@ -7,7 +7,7 @@ import itertools
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import trio
 
@@ -50,9 +50,13 @@ class Backend:
 class Outcomes:
     """What became of the attempts to connect to one backend."""
 
-    connected: int = 0
+    connected: int = 0  # links that became usable
     failed: int = 0
     up: int = 0  # usable links right now
+    # Not what was counted, so two that counted the same are equal:
+    attempts: int = field(default=0, compare=False)  # in a row that came to nothing
+    next_at: float | None = field(default=None, compare=False)  # the next one, by the hub's clock; None while nothing waits for it
+    why: str = field(default="", compare=False)  # why the last link ended or did not come about
 
 
 class Pauses:
@@ -200,11 +204,19 @@ class LinkKeeper:
             try:
                 sock = await dial(self._backend)
             except RouterError as error:
-                self._outcomes.failed += 1
+                self._failed(error.what)
                 self._log.warning("connect_failed", code=error.code, service=self._service.name, **error.parts())
             else:
                 await self._serve(sock)
-            await trio.sleep(self._pauses.next())
+            pause = self._pauses.next()
+            self._outcomes.next_at = self._hub.clock() + pause
+            await trio.sleep(pause)
+            self._outcomes.next_at = None
+
+    def _failed(self, why: str) -> None:
+        self._outcomes.failed += 1
+        self._outcomes.attempts += 1
+        self._outcomes.why = why
 
     def _join(self, name: str, now: float) -> Peer:
         switch, half = self._hub.switch, self._half
@@ -218,31 +230,46 @@ class LinkKeeper:
         gone = trio.Event()
         name = f"{self._service.name}#{next(self.numbers)}"
         link = TelegramConnection(sock, name, self._limits, self._reader, is_session=False, tls=self._backend.layer())
-        opened_at: list[float] = []
+        up_at: list[float] = []
+        was_open = False
         self._link = link
 
         def opened(connection: Connection) -> None:
+            nonlocal was_open
+            was_open = True
             if self._over:
                 self._hub.drop(connection, REMOVED)
                 return
-            opened_at.append(self._hub.clock())
+            peer = connection.peer = self._join(name, self._hub.clock())
+            if peer in self._service.joining:
+                self._log.info("link_signing_on", connection=name, service=self._service.name, backend=self._backend.name)
+            else:
+                ready(connection)
+
+        def ready(_: Connection) -> None:
+            if up_at:
+                return  # it was closed for the night, and has signed on again
+            up_at.append(self._hub.clock())
             self._outcomes.connected += 1
             self._outcomes.up += 1
-            connection.peer = self._join(name, self._hub.clock())
+            self._outcomes.attempts = 0
             self._log.info("link_up", connection=name, service=self._service.name, backend=self._backend.name, **self._role)
 
         def closed(_: Connection, reason: str) -> None:
             self._link = None
-            if opened_at:
+            if up_at:
                 self._outcomes.up -= 1
+                self._outcomes.why = reason
                 tell = self._log.info if reason in ("stopped", REMOVED) else self._log.warning  # nothing to wake up for
                 tell("link_lost", connection=name, service=self._service.name, backend=self._backend.name, reason=reason, **self._role)
             elif not self._over:
-                self._outcomes.failed += 1
+                self._failed(reason)
+                if was_open:
+                    self._log.warning("link_failed", connection=name, service=self._service.name, backend=self._backend.name, reason=reason)
             gone.set()
 
-        link.on_open, link.on_closed = opened, closed
+        link.on_open, link.on_ready, link.on_closed = opened, ready, closed
         self._hub.enter(lambda now: self._hub.add(link, now))
         await gone.wait()
-        if opened_at and self._hub.clock() - opened_at[0] >= STEADY:
+        if up_at and self._hub.clock() - up_at[0] >= STEADY:
             self._pauses.reset()

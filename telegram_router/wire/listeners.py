@@ -63,7 +63,7 @@ class Acceptor(Door):
 
     def _opened(self, told: dict[str, str], address: str, connection: Connection) -> None:
         names = connection.tls.peer_names() if connection.tls is not None else ()
-        connection.peer = self._hub.switch.add_session(self.listener, connection.name, frozenset(names), address)
+        connection.peer = self._hub.switch.add_session(self.listener, connection.name, frozenset(names), address, self._hub.clock())
         self._log.info("session_accepted", **told, **({"certificate": names} if names else {}))
 
     def _closed(self, told: dict[str, str], connection: Connection, reason: str) -> None:

@@ -116,7 +116,7 @@ def _end_links(hub: Hub, links: list[Peer], due: float, reason: str, now: float)
         connection = hub.by_peer.get(link)
         if connection is None or connection.stage is not Stage.OPEN or closed == LINKS_AT_ONCE:
             continue
-        if now < due and (is_busy(link) or connection.cipher):
+        if now < due and (is_busy(link) or connection.cipher or hub.switch.conductor.leave(link, now)):
             continue
         closed += 1
         if now >= due or not isinstance(connection, TelegramConnection):

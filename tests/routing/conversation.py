@@ -262,7 +262,7 @@ class Talk:
         return self.clock
 
     def session(self, name: str = "bank", *certificate: str, listener: str = "branches") -> Speaker:
-        peer = self.switch.add_session(self.switch.listeners[listener], name, frozenset(certificate))
+        peer = self.switch.add_session(self.switch.listeners[listener], name, frozenset(certificate), now=self.clock)
         return self._speaker(peer)
 
     def link(self, service: str = "transfer", name: str = "", backend: str = "") -> Speaker:
