@@ -193,6 +193,7 @@ class Hub:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until `stop`. Returns with every connection closed."""
+        self.look_at_wall(self.clock())
         task_status.started()
         try:
             while not self._stopping:
@@ -413,7 +414,6 @@ class Hub:
     async def keep_time(self, shortest: float) -> None:
         """Let the switch's deadlines pass and sweep the connections'. `shortest`: the shortest time the config names."""
         self.shortest = shortest
-        self.enter(self.look_at_wall)
         while True:
             now = self.clock()
             due = self.switch.next_deadline()
