@@ -59,18 +59,16 @@ class HostLink:
         self.out, self.back, self.pair = out, back, pair
         self.inbox: list[bytes] = []
         self.part = 0  # of the list at the head of the inbox
-        self.silent = False  # it lost a request, and answers nothing until the router has given up
+        self.silent = False  # it is late with the oldest request, and answers nothing until the router has given that up
+        self.doubted = False  # it has sent what the router must have seen to be wrong: from then on it may answer in any order
 
-    @property
-    def spoiled(self) -> bool:
-        turns = self.out.peer.turns if self.out is not None else None
-        return turns is not None and turns.spoiled
-
-    @property
-    def awaits_none(self) -> bool:
-        """The router can see that nothing is to be answered."""
+    def expects(self, kind: bytes) -> bool:
+        """Whether the router would take a reply without a key for the answer to such a request."""
         peer = self.out.peer if self.out is not None else None
-        return peer is None or peer.turns is None or peer.turns.due(peer.accepted) is None
+        if peer is None or peer.turns is None:
+            return False
+        due = peer.turns.due(peer.accepted)
+        return due is not None and due.frame[4:8] == kind
 
 
 class Roles(RuleBasedStateMachine):
@@ -88,6 +86,7 @@ class Roles(RuleBasedStateMachine):
         self.spec = line(keyed=self.keyed)
         self.kinds: dict[int, str] = {}  # of every request ever made
         self.askers: dict[int, Speaker] = {}
+        self.asked_at: dict[int, float] = {}
         self.ended: dict[int, str] = {}
         self.reached: set[int] = set()  # whole, at a host
         self.sessions = [self.talk.session("one"), self.talk.session("two")]
@@ -160,7 +159,7 @@ class Roles(RuleBasedStateMachine):
         frames = []
         for kind in kinds:
             uid = len(self.kinds)
-            self.kinds[uid], self.askers[uid] = kind, session
+            self.kinds[uid], self.askers[uid], self.asked_at[uid] = kind, session, self.talk.clock
             frames.append(framed(f"{kind}{uid:06}    q{uid}".encode()))
         session.sends(*frames)
         self.settle()
@@ -177,13 +176,16 @@ class Roles(RuleBasedStateMachine):
     @rule(data=st.data(), parts=st.integers(1, 2), batch=st.integers(1, 3))
     def a_host_answers(self, data: Any, parts: int, batch: int) -> None:
         host = data.draw(st.sampled_from(self.hosts))
-        if host.back is None or (host.silent and not host.spoiled):
+        if host.back is None or not host.inbox:
             return
+        if host.silent and self.talk.clock < self.asked_at[uid_of(host.inbox[0])] + TIMEOUT:
+            return
+        host.silent = False
         frames = []
         for _ in range(batch):
             if not host.inbox:
                 break
-            place = 0 if self.by_order else data.draw(st.integers(0, len(host.inbox) - 1))
+            place = 0 if self.by_order and not host.doubted else data.draw(st.integers(0, len(host.inbox) - 1))
             if host.part:  # it goes on with the list that it has begun
                 place = 0
             frames += self.answers(host, place, parts)
@@ -213,7 +215,7 @@ class Roles(RuleBasedStateMachine):
 
     @precondition(lambda self: self.hosts)
     @rule(data=st.data())
-    def a_host_loses_a_request(self, data: Any) -> None:
+    def a_host_is_late_or_loses_a_request(self, data: Any) -> None:
         host = data.draw(st.sampled_from(self.hosts))
         if not host.inbox or host.part:
             return
@@ -230,12 +232,14 @@ class Roles(RuleBasedStateMachine):
             return
         if how == "no message":
             host.back.sends(framed(b"0999000000    "))
+            host.doubted = True
         elif how == "a second reply" and not self.by_order and host.inbox and not host.part and host.inbox[0][4:8] == b"0200":
             answer = self.reply(host.inbox.pop(0))
             host.back.sends(answer, answer)
-        elif host.awaits_none:
+        elif not host.expects(b"0300" if how == "a list" else b"0200"):
             kind = b"0310999999    0101" if how == "a list" else b"0210999999    "
             host.back.sends(framed(kind + b"x"))
+            host.doubted = True
         self.settle()
 
     @rule(step=st.sampled_from([0.1, 0.5, 1.0, 1.6, 2.1, 5.1]))
