@@ -196,6 +196,7 @@ def _service_policy(service: AnyService, trouble: Mapping[str, Test]) -> Service
         service.tombstone,
         service.tombstones,
         most,
+        links_min=service.links_min if isinstance(service, TelegramService) else 1,
         ejection=Ejection(**_settings(service.ejection, {"failure_when"})) if service.ejection is not None else None,
         failover=Failover(**_settings(service.failover)),
         failure_when=trouble,

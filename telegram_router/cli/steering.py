@@ -117,11 +117,15 @@ def _services(status: answers.Status) -> Shown:
             rows.append(
                 [
                     service.name, backend.name, backend.state, "yes" if backend.in_use else "no", backend.health, str(backend.priority),
-                    f"{backend.weight:g}", str(backend.links), f"{backend.in_flight:,}", f"{service.pending:,}", f"{backend.answered:,}",
+                    f"{backend.weight:g}", _links(backend), f"{backend.in_flight:,}", f"{service.pending:,}", f"{backend.answered:,}",
                     f"{backend.failed:,}", ", ".join(backend.changed),
                 ]
             )  # fmt: skip
     return "services", headings, rows, styles
+
+
+def _links(backend: answers.BackendSeen) -> str:
+    return f"{backend.links} of {backend.links_wanted}" if backend.links_wanted else str(backend.links)
 
 
 def _routes(status: answers.Status) -> Shown:

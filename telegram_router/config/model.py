@@ -435,7 +435,11 @@ class TelegramService(AnyService):
     health: Health | None = _key(
         None, "Backends are probed, and requests go only to those that are up. `{}` takes every default. Absent: no probes."
     )
-    links: Annotated[int, Field(ge=1, le=64)] = _key(1, "Connections held with each backend; at most 64.")
+    links: Annotated[int, Field(ge=1, le=64)] = _key(
+        1,
+        "Connections held with each backend; at most 64. A host that grants fewer keeps what it grants: see [Fixed circuits](#fixed-circuits).",
+    )
+    links_min: Annotated[int, Field(ge=1, le=64)] = _key(1, "Connections without which a backend is given nothing; at most `links`.")
     in_flight: Count = _key(256, "Unanswered requests on one link; further ones wait as `pending`. In the mode `exclusive` it is 1.")
     backend_in_flight: Count | None = _key(
         None,

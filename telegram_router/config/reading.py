@@ -330,6 +330,8 @@ class _Reading:
             if isinstance(service, TelegramService):
                 self._check_mode(("services", name), service)
                 self._check_callers(("services", name), service)
+            if isinstance(service, TelegramService) and service.links_min > service.links:
+                self.report("E-CFG-07", ("services", name, "links_min"), "is above links", do="lower it, or raise links")
             if isinstance(service, TelegramService) and service.source is not None and 0 < len(service.source.ports) < service.links:
                 what = f"has {len(service.source.ports)} ports for {service.links} links"
                 self.report("E-CFG-07", ("services", name, "source"), what, do="widen the range, or lower links")

@@ -65,6 +65,7 @@ class BackendSeen(Answer):
     answered: int
     failed: int
     changed: list[str]
+    links_wanted: int = 0
 
 
 class ServiceSeen(Answer):

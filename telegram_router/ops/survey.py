@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -95,8 +96,8 @@ async def status(subject: Subject) -> answers.Status:
     listeners = [_listener(listener, subject, config) for listener in switch.listeners.values() if listener.name in subject.acceptors()]
     services = []
     for service in list(switch.services.values()):
-        weights = _configured(config, service)
-        backends = await _each([*service.pool.backends.values()], lambda backend, known=weights: _backend(backend, known))  # type: ignore[misc]
+        seen = partial(_backend, weights=_configured(config, service), wanted=_wanted(config, service))
+        backends = await _each([*service.pool.backends.values()], seen)
         services.append(_service(service, backends, failed.get(f"service.{service.name}", 0)))
     return answers.Status(
         version=__version__,
@@ -157,7 +158,7 @@ def _configured(config: Config, service: Service) -> dict[str, float]:
     return {each.known_as: each.weight for each in backends}
 
 
-def _backend(backend: Backend, weights: Mapping[str, float]) -> answers.BackendSeen:
+def _backend(backend: Backend, weights: Mapping[str, float], wanted: int) -> answers.BackendSeen:
     changed = ["admin"] if backend.admin.value != "ready" else []
     if backend.weight != weights.get(backend.name, 1):
         changed.append("weight")
@@ -174,12 +175,19 @@ def _backend(backend: Backend, weights: Mapping[str, float]) -> answers.BackendS
         answered=backend.answered,
         failed=backend.failed,
         changed=changed,
+        links_wanted=wanted,
     )
+
+
+def _wanted(config: Config, service: Service) -> int:
+    """Links that each of its backends should have; an HTTP service dials as it needs them."""
+    settings = config.services.get(service.name)
+    return settings.links if isinstance(settings, TelegramService) else 0
 
 
 def backend_seen(subject: Subject, service: Service, backend: Backend) -> answers.BackendSeen:
     """One backend, after an order."""
-    return _backend(backend, _configured(subject.config(), service))
+    return _backend(backend, _configured(subject.config(), service), _wanted(subject.config(), service))
 
 
 def _service(service: Service, backends: list[answers.BackendSeen], failed: int) -> answers.ServiceSeen:

@@ -79,6 +79,7 @@ class Backend:
         self.weight = weight
         self.priority = priority
         self.links: list[Peer] = []
+        self.links_min = 1
         self.admin = Admin.READY
         self.health = Health.UNKNOWN
         self.changed_at = 0.0
@@ -94,6 +95,11 @@ class Backend:
         self._window = (0.0, 0, 0)  # since when, and what had been answered and failed then
 
     @property
+    def connected(self) -> bool:
+        """Whether it has as many links as it must have to be of use."""
+        return len(self.links) >= self.links_min
+
+    @property
     def state(self) -> str:
         """In one word, for people."""
         if self.admin is not Admin.READY:
@@ -102,11 +108,11 @@ class Backend:
             return "down"
         if self.ejected_until is not None:
             return "ejected"
-        return "up" if self.links else "unreachable"
+        return "up" if self.connected else "unreachable"
 
     @property
     def fit(self) -> bool:
-        return self.admin is Admin.READY and self.health is not Health.DOWN and self.ejected_until is None and bool(self.links)
+        return self.admin is Admin.READY and self.health is not Health.DOWN and self.ejected_until is None and self.connected
 
     @property
     def troubled(self) -> bool:
@@ -141,6 +147,7 @@ class Pool:
         self.priority: int | None = None  # the one in use
         self.failovers: deque[float] = deque(maxlen=64)
         self.chance: Callable[[], float] = lambda: 0.0  # 0 to 1, for the jitter of ejections
+        self.links_min = 1
         self._fit_since: dict[int, float] = {}
         self._returning = False  # an operator wants the better priority back
         self._next: float | None = None
@@ -151,7 +158,14 @@ class Pool:
         backend = self.backends.get(name)
         if backend is None:
             backend = self.backends[name] = Backend(name)
+            backend.links_min = self.links_min
         return backend
+
+    def require(self, links: int) -> None:
+        """From now on a backend is of use only with so many links."""
+        self.links_min = links
+        for backend in self.backends.values():
+            backend.links_min = links
 
     def declare(self, name: str, weight: float = 1.0, priority: int = 0) -> Backend:
         """A backend of the configuration."""

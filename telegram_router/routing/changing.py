@@ -179,6 +179,7 @@ def _adopt_service(switch: Switch, service: Service, terms: ServiceTerms) -> lis
     service.policy = policy
     service.trouble = policy.failure_when
     service.pool.adopt(policy.ejection, policy.failover)
+    service.pool.require(policy.links_min)
     if terms.balance is not None:
         service.balance = terms.balance
     gone = service.pool.arrange(terms.backends) if terms.backends is not None else []

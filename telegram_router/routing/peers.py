@@ -54,6 +54,7 @@ class ServicePolicy:
     tombstone: float = 300.0
     tombstones: int = 100_000
     max_links: int = 1  # of the whole service; beyond what is dialled at start only an HTTP service grows
+    links_min: int = 1  # of one backend, below which it is given nothing
     ejection: Ejection | None = None
     failover: Failover = field(default_factory=Failover)
     failure_when: Mapping[str, Test] = field(default_factory=dict)  # header fields of answers that count against a backend
@@ -204,6 +205,7 @@ class Service(Origin, Target):
         self.register = Register(policy.timeout, policy.tombstone, policy.tombstones, name, renumbers=renumbers, carrier_width=width)
         self.spoiled: dict[Peer, float] = {}  # links whose order is in doubt, and until when late replies are awaited there
         self.pool = Pool(name, policy.ejection, policy.failover)
+        self.pool.require(policy.links_min)
         self.balance: Balance = LeastOutstanding()
         self.links: list[Peer] = []  # in use
         self._bounded: list[tuple[Backend, int, int]] = []  # those of them with a bound: what it may have, and each of its links

@@ -13,14 +13,16 @@ import trio
 
 from telegram_router.errors import RouterError
 from telegram_router.routing import Pair, Peer, Service
-from telegram_router.wire.connection import Connection, Limits
+from telegram_router.wire.connection import Connection, Limits, Stage
 from telegram_router.wire.hub import Hub, Log
 from telegram_router.wire.options import prepare
+from telegram_router.wire.poller import HANGUP, READ
 from telegram_router.wire.telegram_connection import Reader, TelegramConnection
 from telegram_router.wire.tls import TlsLayer
 
 REMOVED = "removed"  # why a connection is closed whose backend, service or listener is no longer configured
 _BIND_ADDRESS_NO_PORT = 24  # of Linux's in.h; Python 3.11 does not name it
+SETTLE = 0.5  # how long a link beside others of its backend must stay open before it is used, unless the one before it did
 STEADY = 10.0  # a link that was up this long starts the pauses anew
 
 
@@ -53,6 +55,7 @@ class Outcomes:
     connected: int = 0  # links that became usable
     failed: int = 0
     up: int = 0  # usable links right now
+    settling: int = 0  # links that are open and not used yet
     # Not what was counted, so two that counted the same are equal:
     attempts: int = field(default=0, compare=False)  # in a row that came to nothing
     next_at: float | None = field(default=None, compare=False)  # the next one, by the hub's clock; None while nothing waits for it
@@ -186,6 +189,7 @@ class LinkKeeper:
         self._reader = Reader(service.spec, limits.max_frame)
         self._link: TelegramConnection | None = None
         self._over = False
+        self._granted = False  # its last link was up for a while: the host lets us have this one
 
     def adopt(self, backend: Backend, limits: Limits, pauses: Pauses) -> None:
         """By these from the next link on; the one that is there stays as it is."""
@@ -227,24 +231,52 @@ class LinkKeeper:
         return switch.add_link(self._service, name, half.backend, now, half.pair)
 
     async def _serve(self, sock: socket.socket) -> None:
-        gone = trio.Event()
+        begun, gone = trio.Event(), trio.Event()
         name = f"{self._service.name}#{next(self.numbers)}"
         link = TelegramConnection(sock, name, self._limits, self._reader, is_session=False, tls=self._backend.layer())
         up_at: list[float] = []
-        was_open = False
+        was_open = settling = False
         self._link = link
 
-        def opened(connection: Connection) -> None:
-            nonlocal was_open
-            was_open = True
-            if self._over:
-                self._hub.drop(connection, REMOVED)
-                return
-            peer = connection.peer = self._join(name, self._hub.clock())
+        def join(connection: Connection, now: float) -> None:
+            peer = connection.peer = self._join(name, now)
             if peer in self._service.joining:
                 self._log.info("link_signing_on", connection=name, service=self._service.name, backend=self._backend.name)
             else:
                 ready(connection)
+
+        def opened(connection: Connection) -> None:
+            nonlocal was_open, settling
+            was_open = True
+            begun.set()
+            if self._over:
+                self._hub.drop(connection, REMOVED)
+                return
+            beside = self._outcomes.up or self._outcomes.settling
+            if beside and not self._granted and self._half is None:
+                # A host that grants fewer links closes the others at once: no request must be on them.
+                settling = True
+                self._outcomes.settling += 1
+                self._hub.watch(connection, (connection.events & ~READ) | HANGUP)
+            else:
+                join(connection, self._hub.clock())
+
+        def settled(now: float) -> None:
+            nonlocal settling
+            if link.stage is not Stage.OPEN:
+                return
+            if self._over:
+                self._hub.drop(link, REMOVED)
+                return
+            self._hub.watch(link, (link.events & ~HANGUP) | READ)
+            link.read(now)
+            if link.stage is Stage.OPEN:
+                settling = False
+                self._outcomes.settling -= 1
+                join(link, now)
+                if link.peer is not None:
+                    self._hub.by_peer[link.peer] = link
+                link.more(now)
 
         def ready(_: Connection) -> None:
             if up_at:
@@ -257,6 +289,7 @@ class LinkKeeper:
 
         def closed(_: Connection, reason: str) -> None:
             self._link = None
+            self._outcomes.settling -= settling
             if up_at:
                 self._outcomes.up -= 1
                 self._outcomes.why = reason
@@ -264,12 +297,22 @@ class LinkKeeper:
                 tell("link_lost", connection=name, service=self._service.name, backend=self._backend.name, reason=reason, **self._role)
             elif not self._over:
                 self._failed(reason)
-                if was_open:
+                if settling:
+                    told = {"service": self._service.name, "backend": self._backend.name, "granted": self._outcomes.up}
+                    self._log.info("link_not_granted", connection=name, **told, reason=reason)
+                elif was_open:
                     self._log.warning("link_failed", connection=name, service=self._service.name, backend=self._backend.name, reason=reason)
+            begun.set()
             gone.set()
 
         link.on_open, link.on_ready, link.on_closed = opened, ready, closed
         self._hub.enter(lambda now: self._hub.add(link, now))
+        await begun.wait()
+        if settling:
+            with trio.move_on_after(SETTLE):
+                await gone.wait()
+            self._hub.enter(settled)
         await gone.wait()
-        if up_at and self._hub.clock() - up_at[0] >= STEADY:
+        self._granted = bool(up_at) and self._hub.clock() - up_at[0] >= STEADY
+        if self._granted:
             self._pauses.reset()

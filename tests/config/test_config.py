@@ -258,6 +258,12 @@ BAD: list[tuple[str, str, str, str, str, str, int | str]] = [
     ("admin API at two places", '[log]', '[admin]\naddress = "127.0.0.1:1"\nsocket = "s"\n[log]', "E-CFG-07", "admin", "address and socket", 0),
     ("token for a socket", '[log]', '[admin]\nsocket = "s"\ntoken_file = "t"\n[log]', "E-CFG-07", "admin.token_file", "belongs to address", 2),
     ("admin API at the metrics' port", '[log]', '[admin]\naddress = "[::1]:9464"\n[log]', "E-CFG-07", "admin.address", "metrics", 1),
+    ("more links needed than held", "links = 2", "links = 2\nlinks_min = 3", "E-CFG-07", "services.transfer.links_min", "above links", 1),
+    ("fewer source ports than links", "links = 2", 'links = 2\nsource = "10.0.0.5:40000"', "E-CFG-07", "services.transfer.source", "1 ports for 2 links", 1),
+    ("source that is no address", "links = 2", 'links = 2\nsource = "core.example:40000"', "E-CFG-04", "services.transfer.source", "is not a source", 1),
+    ("source with its ports upside down", "links = 2", 'links = 2\nsource = "10.0.0.5:40001-40000"', "E-CFG-04", "services.transfer.source", "is not a source", 1),
+    ("source from port 0", "links = 2", 'links = 2\nsource = "10.0.0.5:0"', "E-CFG-04", "services.transfer.source", "is not a source", 1),
+    ("listening for nobody", "links = 2", 'links = 2\nlisten = "0.0.0.0:9201"', "E-CFG-07", "services.transfer.listen", "nobody is expected", 1),
     ("two sources", 'from_service = "transfer"', 'from_service = "transfer"\nlistener = "branches"', "E-CFG-07", "routes[3]", "listener and from_service", "[[routes]]\nfrom_service"),
     ("no source", 'from_service = "transfer"\n', "", "E-CFG-04", "routes[3]", "neither listener nor from_service", "[[routes]]\nfrom_service"),
     ("match and default", "default = true", 'default = true\nmatch = { x = "1" }', "E-CFG-07", "routes[2]", "match and default", '[[routes]]\nlistener = "branches"\ndefault'),
@@ -551,3 +557,30 @@ def test_limits_are_read_with_their_defaults():
 def test_limits_that_cannot_be(old: str, new: str, key: str, what: str):
     found = problems(MINIMAL + replaced(LIMITS, old, new))
     assert [(problem.key.removesuffix("[0]"), problem.what) for problem in found] == [(key, what)]
+
+
+CALLED = 'backends = [{ name = "seoul", from = ["10.0.0.0/24"] }]'
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "what"),
+    [
+        (CALLED, "listen", "is missing"),
+        (CALLED.replace(', from = ["10.0.0.0/24"]', ""), "backends[0].address", "is missing"),
+        (CALLED.replace('["10.0.0.0/24"]', '["10.0.0.1/24"]'), "backends[0].from[0]", "is not a network"),
+        (f'listen = "0.0.0.0:9201"\n{CALLED}\nhealth = {{}}', "health", "there is none"),
+        ('listen = "0.0.0.0:9201"\nbackends = [{ name = "a", certificate = "a.example" }]', "backends[0].certificate", "needs the certificates"),
+        ('listen = "0.0.0.0:9201"\nbackends = [{ name = "a", certificate = "*.example" }]', "backends[0].certificate[0]", "is a wildcard"),
+        ('backends = [{ address = "a:1", name = "a" }]', "backends[0].name", "this one is dialled"),
+        ('backends = [{ address = "a:1", from = ["10.0.0.1"] }]', "backends[0].from", "this one is dialled"),
+        ('backends = ["a:1", "a:1"]', "backends[1]", "the same as one before"),
+        (f'listen = {{ address = "0.0.0.0:9201", extra = "both" }}\n{CALLED}', "listen.extra", "none of the choices"),
+        (f'listen = {{ address = "0.0.0.0:9201", tls = {{ certificate = "a", key = "b", crl = "c" }} }}\n{CALLED}', "listen.tls.crl", "client_ca"),
+        (f'listen = {{ address = "0.0.0.0:9201", tls = {{ certificate = "a", key = "b", sni = "c" }} }}\n{CALLED}', "listen.tls.sni", "unknown key"),
+        (f'listen = {{ address = "0.0.0.0:9201", proxy_protocol = {{ off = 1 }} }}\n{CALLED}', "listen.proxy_protocol.off", "unknown key"),
+    ],
+)  # fmt: skip
+def test_backends_that_dial_us_and_cannot_be_told(keys: str, key: str, what: str):
+    text = f'[listeners.a]\naddress = "0.0.0.0:9001"\nspec = "firmbanking"\n[services.transfer]\nspec = "firmbanking"\n{keys}\n'
+    found = {problem.key: problem.what for problem in problems(text)}
+    assert what in found[f"services.transfer.{key}"], found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import signal
 import sys
@@ -223,23 +224,22 @@ async def test_a_second_sigterm_ends_at_once_and_says_what_was_cut(tmp_path: Pat
 
 
 async def test_without_file_descriptors_accepting_pauses_and_goes_on(tmp_path: Path):
-    async with Host() as core:
-        limited = ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh"]
-        async with started(config(core), tmp_path, limited) as (process, port):
-            served = await process.connect(port)
-            assert await served.asks(transfer(1)) == answer_to(transfer(1))
-            crowd = [await process.connect(port) for _ in range(40)]
-            assert (await process.logged("accept_paused"))["reason"] == "EMFILE"
-            assert await served.asks(transfer(2)) == answer_to(transfer(2))
-            last = crowd.pop()
-            await last.sends(transfer(3))
-            await last.got_nothing()
-            for client in crowd:
-                await client.goes()
-            assert await last.got() == answer_to(transfer(3))
-            assert await served.asks(transfer(4)) == answer_to(transfer(4))
-            for each in (served, last):
-                await each.goes()
+    async with Host() as core, started(config(core), tmp_path) as (process, port):
+        resource.prlimit(process.process.pid, resource.RLIMIT_NOFILE, (40, 40))  # at its start it would have refused so few
+        served = await process.connect(port)
+        assert await served.asks(transfer(1)) == answer_to(transfer(1))
+        crowd = [await process.connect(port) for _ in range(40)]
+        assert (await process.logged("accept_paused"))["reason"] == "EMFILE"
+        assert await served.asks(transfer(2)) == answer_to(transfer(2))
+        last = crowd.pop()
+        await last.sends(transfer(3))
+        await last.got_nothing()
+        for client in crowd:
+            await client.goes()
+        assert await last.got() == answer_to(transfer(3))
+        assert await served.asks(transfer(4)) == answer_to(transfer(4))
+        for each in (served, last):
+            await each.goes()
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
