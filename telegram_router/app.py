@@ -17,9 +17,10 @@ from telegram_router import __version__, watching
 from telegram_router import plan as planning
 from telegram_router.assembly import build_switch
 from telegram_router.backend_doors import BackendDoors, Sockets
-from telegram_router.config import Address, Admin, Config, TelegramService
+from telegram_router.config import Address, Config, TelegramService
 from telegram_router.counts import families
 from telegram_router.doors import Doors
+from telegram_router.endpoints import Endpoints, Place
 from telegram_router.keeping import Keeper
 from telegram_router.open_files import allow_files, files_needed
 from telegram_router.ops import logs
@@ -65,8 +66,7 @@ class Router:
         self.servings: dict[Service, Serving] = {}
         self.around: Surroundings
         self.outcomes: dict[tuple[str, str], Outcomes] = {}
-        self.metrics_address: Address | None = None  # where the endpoint really listens, once `run` has started
-        self.admin_place: Address | Path | None = None  # likewise, of the admin API
+        self.endpoints = Endpoints({"metrics": self._serve_metrics, "admin": self._serve_admin})
         self.started = trio.Event()
         self._stop = trio.Event()
         self._stop_now = trio.Event()
@@ -81,6 +81,16 @@ class Router:
     def addresses(self) -> dict[str, tuple[str, int]]:
         """Where each listener really listens; known once `run` has started."""
         return {name: acceptor.address for name, acceptor in self.acceptors.items()}
+
+    @property
+    def metrics_address(self) -> Place | None:
+        """Where the endpoint really listens, once `run` has started."""
+        return self.endpoints.place("metrics")
+
+    @property
+    def admin_place(self) -> Place | None:
+        """Likewise, of the admin API."""
+        return self.endpoints.place("admin")
 
     def stop(self, *, gently: bool = False) -> None:
         """Drain and end. Called again it ends at once. `gently`: others are given `drain_delay` and `spread` to get used to it first."""
@@ -129,12 +139,7 @@ class Router:
             nursery.start_soon(self._keep_log)
             nursery.start_soon(watch, lambda: self.plan.ends, self.log)
             nursery.start_soon(self.keeper.run)
-            if config.metrics is not None:
-                from telegram_router.ops.endpoint import serve_metrics  # a web server, 15 MiB: not for those who want none
-
-                self.metrics_address = await nursery.start(serve_metrics, config.metrics.address, self.collect, self.log.bug)
-            if config.admin is not None:
-                await self._open_admin(config.admin, nursery)
+            await self.endpoints.open(self.plan, nursery)
             await nursery.start(self.hub.run)
             nursery.start_soon(self.hub.keep_time, self.shortest_time())
             self.around = Surroundings(self.hub, self.outcomes, nursery, self.log)
@@ -219,7 +224,12 @@ class Router:
             f"serving: {len(self.switch.listeners)} listeners, {len(self.switch.services)} services, {len(self.plan.config.routes)} routes"
         )
 
-    async def _open_admin(self, settings: Admin, nursery: trio.Nursery) -> None:
+    async def _serve_metrics(self, place: Address, *, task_status: trio.TaskStatus[Place]) -> None:
+        from telegram_router.ops.endpoint import serve_metrics  # a web server, 15 MiB: not for those who want none
+
+        await serve_metrics(place, self.collect, self.log.bug, task_status=task_status)
+
+    async def _serve_admin(self, place: Place, *, task_status: trio.TaskStatus[Place]) -> None:
         from telegram_router.ops.admin import serve_admin  # as above
         from telegram_router.ops.survey import Subject
 
@@ -230,8 +240,7 @@ class Router:
             self.switch, self.hub, lambda: self.plan.config, lambda: self.acceptors, lambda: self.plan.ends,
             lambda: self.log.dropped, self.started.is_set, reload, lambda name: self.doors.reopen(name, self.plan), self.keeper.seen,
         )  # fmt: skip
-        place = settings.address or self.plan.folder / (settings.socket or "")
-        self.admin_place = await nursery.start(serve_admin, place, subject, lambda: self.plan.admin_access, self.log)
+        await serve_admin(place, subject, lambda: self.plan.admin_access, self.log, task_status=task_status)
 
     async def _keep_log(self) -> None:
         """Lines that were dropped are told of, and lines that wait are written, though nothing else happens."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from telegram_router.config import Config, Route, Settings, TelegramService
 from telegram_router.plan import Plan
 
-FIXED = ("log", "metrics", "admin", "state")  # tables that are read at start only
+FIXED = ("state",)  # keys that are read at start only
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def differences(before: Plan, after: Plan) -> Differences:
     """What a reload from one plan to the other changes."""
     old, new = before.config, after.config
     added, removed, changed = _tables(old, new)
-    for table in ("access", "tracing"):
+    for table in ("log", "metrics", "admin", "access", "tracing"):
         was, now = getattr(old, table), getattr(new, table)
         added += [table] * (was is None and now is not None)
         removed += [table] * (was is not None and now is None)
@@ -55,7 +55,7 @@ def differences(before: Plan, after: Plan) -> Differences:
 def _tables(old: Config, new: Config) -> tuple[list[str], list[str], list[str]]:
     added: list[str] = []
     removed: list[str] = []
-    changed = [key for key in ("drain", "specs") if getattr(old, key) != getattr(new, key)]
+    changed = [key for key in ("specs", "drain", "drain_delay", "spread", "watch") if getattr(old, key) != getattr(new, key)]
     for kind in ("listeners", "services", "limits", "quotas", "priorities", "calendars"):
         before: Mapping[str, Settings] = getattr(old, kind)
         after: Mapping[str, Settings] = getattr(new, kind)

@@ -25,6 +25,7 @@ from telegram_router.assembly import prepare
 from telegram_router.backend_doors import BackendDoors, Sockets
 from telegram_router.differences import Differences, differences
 from telegram_router.doors import Bound, Doors, release
+from telegram_router.endpoints import Endpoints
 from telegram_router.errors import ConfigError, ConfigProblem, ConfigWarning, RouterError
 from telegram_router.keeping import Keeper
 from telegram_router.open_files import allow_files, files_needed
@@ -78,6 +79,7 @@ class Running(Protocol):
     servings: dict[Service, Serving]
     around: Surroundings
     notifier: Notifier
+    endpoints: Endpoints
     keeper: Keeper
     recording: Recording
 
@@ -123,11 +125,14 @@ class Reloader:
             if router.stopping:
                 raise RouterError("E-LIM-04", "the router stops")
             allow_files(files_needed(after.config))
-            opened = await trio.to_thread.run_sync(router.keeper.open, after.config)
+            servers = await router.endpoints.prepare(after)
+            opened = False
             try:
+                opened = await trio.to_thread.run_sync(router.keeper.open, after.config)
                 bound = router.doors.bind(after, before)
                 called = self._bind_called(after, before, bound)
-            except RouterError:
+            except BaseException:
+                router.endpoints.abandon(servers)
                 if opened:
                     router.keeper.let_go()
                 raise
@@ -141,10 +146,13 @@ class Reloader:
         if dry_run:
             release(bound)
             backend_doors.release(called)
+            router.endpoints.abandon(servers)
             if opened:
                 router.keeper.let_go()
             return Report(differences=found, warnings=tuple(after.warnings))
         took = await self._apply(after, change, bound, called)
+        router.log.adopt(after.config.log.level)
+        router.endpoints.take_over(servers, self._turn)
         return Report(True, differences=found, warnings=tuple(after.warnings), step_seconds=took)
 
     def _bind_called(self, after: Plan, before: Plan, bound: Bound) -> Sockets:

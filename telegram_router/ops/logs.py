@@ -223,8 +223,12 @@ class Log:
         self._repeated = 0  # of them, what a peer repeats at will
         self._refused = 0  # by the rate bound
         self._reported = 0
+        self.adopt(level)
+
+    def adopt(self, level: Level) -> None:
+        """Write nothing less important than this from now on."""
         wrapper = structlog.make_filtering_bound_logger(_LEVELS[level])
-        self._logger: Any = structlog.wrap_logger(_Lines(outlet), [self._admit, self._shape, _render_event], wrapper).bind()
+        self._logger: Any = structlog.wrap_logger(_Lines(self._outlet), [self._admit, self._shape, _render_event], wrapper).bind()
 
     def debug(self, event: str, **fields: object) -> None:
         self._logger.debug(event, **fields)

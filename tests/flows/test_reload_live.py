@@ -162,9 +162,9 @@ async def test_a_dry_run_tells_the_same_and_does_nothing():
 
 async def test_what_only_a_restart_can_change_is_told_as_such():
     async with Host() as core, running(text(listener(), service("core", core), route("core"))) as router:
-        report = await reload(router, listener(), service("core", core), '[log]\nlevel = "error"\n', route("core"))
+        report = await reload(router, 'state = "elsewhere"\n', listener(), service("core", core), route("core"))
         assert report.applied
-        assert report.differences.restart == ("log",)
+        assert report.differences.restart == ("state",)
 
 
 async def test_backends_come_and_go_under_traffic_and_no_telegram_is_lost_or_doubled():
