@@ -60,7 +60,7 @@ class Router:
         self.hub = Hub(self.switch, poller or EpollPoller(), clock, log)
         self.notifier = notifier or Notifier()
         self.doors = Doors(self.hub, log, inherited)
-        self.keeper = Keeper(plan.folder / plan.config.state, self.switch, log, clock, wall=wall)
+        self.keeper = Keeper(plan.folder / plan.config.state, self.hub, log, wall=wall)
         self.recording = Recording(self.hub, log)
         self.backend_doors = BackendDoors()
         self.servings: dict[Service, Serving] = {}
@@ -239,6 +239,7 @@ class Router:
         subject = Subject(
             self.switch, self.hub, lambda: self.plan.config, lambda: self.acceptors, lambda: self.plan.ends,
             lambda: self.log.dropped, self.started.is_set, reload, lambda name: self.doors.reopen(name, self.plan), self.keeper.seen,
+            self.keeper.usage_seen,
         )  # fmt: skip
         await serve_admin(place, subject, lambda: self.plan.admin_access, self.log, task_status=task_status)
 
@@ -268,7 +269,9 @@ class Router:
         """Every counter, read where it is kept."""
         records = self.recording.written, self.recording.dropped
         kept = self.keeper.seen()
-        return families(self.switch, self.hub, self.acceptors, self.outcomes, self.plan.ends, self.log.dropped, kept, records)
+        return families(
+            self.switch, self.hub, self.acceptors, self.outcomes, self.plan.ends, self.log.dropped, kept, records, self.keeper.missed
+        )
 
 
 async def serve(

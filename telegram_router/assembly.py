@@ -27,6 +27,7 @@ from telegram_router.routing.limits import Limit as Counted
 from telegram_router.routing.quotas import Quota as CalendarQuota
 from telegram_router.routing.quotas import amounts_of, finest_digit, speller
 from telegram_router.routing.routes import BodyTest, Score, Test, place_of
+from telegram_router.routing.usage import whole_messages
 from telegram_router.telegrams import Spec
 from telegram_router.telegrams.succession import obstacle
 from telegram_router.wire.http_link import HttpPolicy
@@ -65,7 +66,10 @@ def prepare(plan: Plan, switch: Switch, before: Plan | None = None) -> Change:
     precedence = _precedence(plan, listeners)
     changed = {party: spec for party, spec in specs.items() if party.spec is not spec}
     offices = _offices(plan, specs)
-    return Change(services, listeners, service_terms, listener_terms, tables, both, precedence, offices, limit_terms, quota_terms, changed)
+    whole = _whole(plan, listeners, specs)
+    return Change(
+        services, listeners, service_terms, listener_terms, tables, both, precedence, offices, limit_terms, quota_terms, changed, whole
+    )  # fmt: skip
 
 
 def _specs(plan: Plan, services: dict[str, Service], listeners: dict[str, Listener]) -> dict[Service | Listener, Spec]:
@@ -328,7 +332,7 @@ def _all_quotas(
     for name, settings in plan.config.quotas.items():
         made: dict[str, CalendarQuota] = {}
         for listener in settings.listener or plan.config.listeners:
-            spec = listeners[listener].spec
+            spec = plan.specs[plan.config.listeners[listener].spec]
             if spec.name not in made:
                 fresh = _quota(name, settings, spec)
                 kept = known.get((name, fresh.identity))
@@ -337,6 +341,14 @@ def _all_quotas(
                 made[spec.name] = kept or fresh
             found.setdefault(listeners[listener], []).append(made[spec.name])
     return found, list(taken_over.items())
+
+
+def _whole(
+    plan: Plan, listeners: Mapping[str, Listener], specs: Mapping[Service | Listener, Spec]
+) -> dict[Service | Listener, frozenset[str]]:
+    """The messages of which usage looks at more than the header."""
+    usage = plan.config.usage
+    return {each: whole_messages(specs[each], usage.amount) for each in listeners.values()} if usage is not None else {}
 
 
 def quotas_of(listeners: Iterable[Listener]) -> list[CalendarQuota]:

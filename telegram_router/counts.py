@@ -31,6 +31,7 @@ def families(
     log_lines_dropped: int,
     store: StoreSeen | None = None,
     records: tuple[int, int] = (0, 0),
+    missed: int | None = None,
 ) -> Iterator[Family]:
     """Every family of the table in ops.metrics. Services answer for both directions: a listener's sessions may answer too.
 
@@ -49,6 +50,8 @@ def families(
     if store is not None:
         yield "store_up", [((), int(not store.failure))]
         yield "store_failures_total", [((), store.failures)]
+    if missed is not None:
+        yield "usage_missed_total", [((), missed)]
     yield "turn_seconds", [((), Histogram(hub.turn_times, hub.turn_seconds))]
     yield "slow_steps_total", [((), hub.slow_steps)]
 

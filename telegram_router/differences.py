@@ -55,7 +55,7 @@ def differences(before: Plan, after: Plan) -> Differences:
 def _tables(old: Config, new: Config) -> tuple[list[str], list[str], list[str]]:
     added: list[str] = []
     removed: list[str] = []
-    changed = [key for key in ("specs", "drain", "drain_delay", "spread", "watch") if getattr(old, key) != getattr(new, key)]
+    changed = [key for key in ("specs", "drain", "drain_delay", "spread", "watch", "usage") if getattr(old, key) != getattr(new, key)]
     for kind in ("listeners", "services", "limits", "quotas", "priorities", "calendars"):
         before: Mapping[str, Settings] = getattr(old, kind)
         after: Mapping[str, Settings] = getattr(new, kind)

@@ -1,4 +1,4 @@
-"""Keeps what quotas count: tells them the calendar's time, stores what has changed about once a second, restores it at start."""
+"""Keeps what quotas and usage count: tells the calendar's time, stores what has changed about once a second, restores it at start."""
 
 # Rules this file keeps, all of them tested:
 #
@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -21,14 +21,17 @@ from zoneinfo import ZoneInfo
 import trio
 
 from telegram_router.assembly import quotas_of
-from telegram_router.config import Config
+from telegram_router.config import Config, Usage
+from telegram_router.errors import RouterError
+from telegram_router.metering import Meter, gathered
 from telegram_router.ops import answers
 from telegram_router.ops.logs import Log
-from telegram_router.routing import Switch
+from telegram_router.ops.usage_rows import chosen_days, rows_of
 from telegram_router.routing.quotas import WINDOWS, Counted, Quota, Window
 from telegram_router.storage.calendars import window_of
 from telegram_router.storage.counters import Counters, Disk, StateFolder
 from telegram_router.storage.lines import Bucket, Stored, all_lines, line_of
+from telegram_router.wire.hub import Hub
 
 EVERY = 1.0  # seconds between two stores
 LEAP = 2.0  # seconds by which the time of day may differ from the clock that only goes on
@@ -43,9 +46,8 @@ class Keeper:
     def __init__(
         self,
         folder: Path,
-        switch: Switch,
+        hub: Hub,
         log: Log,
-        clock: Callable[[], float],
         *,
         wall: Callable[[], float] = time.time,
         disk: Disk | None = None,
@@ -53,9 +55,10 @@ class Keeper:
         self.path = folder
         self.failure = ""  # why nothing can be stored at the moment
         self.failures = 0
-        self._switch = switch
+        self._closed = False  # what quotas count cannot be stored
+        self._hub = hub
         self._log = log
-        self._clock = clock
+        self._clock = hub.clock
         self._wall = wall
         self._disk = disk
         self._folder: StateFolder | None = None
@@ -63,6 +66,10 @@ class Keeper:
         self._unowned: Stored = {}  # what was stored of quotas that are not configured
         self._quotas: dict[Quota, tuple[str, ZoneInfo]] = {}  # and the period and zone of each
         self._ahead: float | None = None  # the time of day less the clock
+        self._pending: list[bytes] = []  # what had changed of quotas that are gone
+        self._meter: Meter | None = None
+        self._former: list[Meter] = []  # those that have something left to be stored
+        self._storing = trio.Lock()
         self._retry: list[bytes] = []  # lines of which nobody knows whether they are on the disk
         self._anew: Iterator[bytes] | None = None  # what is still to be written into a new file
         self._changed = trio.Event()
@@ -75,6 +82,22 @@ class Keeper:
         """As the admin API shows it; None while there is nothing to keep."""
         return answers.StoreSeen(str(self.path), self.size, self.failure, self.failures) if self._counters is not None else None
 
+    @property
+    def missed(self) -> int | None:
+        """Requests that usage could not count; None while it counts nothing."""
+        return self._meter.usage.missed if self._meter is not None else None
+
+    async def usage_seen(self, first: str | None, last: str | None, by: list[str]) -> answers.UsageSeen:
+        """Who has asked for how much. Raises ValueError for what cannot be asked, and RouterError."""
+        meter = self._meter
+        if meter is None:
+            raise RouterError("E-ADM-05", "the router counts no usage: its configuration has no [usage] table")
+        await self.store()
+        today = meter.usage.day.name
+        days = await trio.to_thread.run_sync(chosen_days, self.path, first or last or today, last or today)
+        rows = await trio.to_thread.run_sync(rows_of, self.path, days, by)
+        return answers.UsageSeen(meter.usage.missed, days, rows)
+
     # --- beginning and adopting
 
     def open(self, config: Config) -> bool:
@@ -82,7 +105,7 @@ class Keeper:
 
         Raises RouterError E-STO-01 or E-STO-02.
         """
-        if self._counters is not None or not config.quotas:
+        if self._counters is not None or not (config.quotas or config.usage):
             return False
         folder = StateFolder(self.path, self._disk)
         try:
@@ -100,19 +123,32 @@ class Keeper:
 
     def adopt(self, config: Config) -> None:
         """Keep the quotas that the switch has now. Called in the step of the hub that gave them to it."""
-        present = quotas_of(self._switch.listeners.values())
+        present = quotas_of(self._hub.switch.listeners.values())
         for gone in [each for each in self._quotas if each not in present]:
             del self._quotas[gone]
+            self._pending += [_line(gone, counted) for counted in gone.take_changes()]
             for counted in gone.everything():
                 self._unowned.setdefault(_bucket(gone, counted.window), {}).update(counted.used)
+            self._anew = None  # it may have told already what belongs to nobody
         for quota in present:
             settings = config.quotas[quota.name]
             if quota not in self._quotas:
                 quota.restore(self._restored(quota))
-                quota.unstored = bool(self.failure)
+                quota.unstored = self._closed
             self._quotas[quota] = settings.period, ZoneInfo(settings.timezone)
+        self._adopt_usage(config.usage)
         self.keep_time()
         self._changed.set()
+
+    def _adopt_usage(self, settings: Usage | None) -> None:
+        meter = self._meter
+        if meter is not None and (settings is None or not meter.adopt(settings)):
+            self._hub.read_ended_no_more(meter.usage.read)
+            self._former.append(meter)
+            self._meter = meter = None
+        if settings is not None and meter is None and self._folder is not None:
+            self._meter = Meter(settings, self._folder, self._log, self._wall())
+            self._hub.read_ended(self._meter.usage.read)
 
     def _restored(self, quota: Quota) -> Mapping[Window, dict[str, int]]:
         mine = [bucket for bucket in self._unowned if bucket[:3] == (QUOTA, quota.name, quota.identity)]
@@ -121,12 +157,14 @@ class Keeper:
     # --- time
 
     def keep_time(self) -> None:
-        """Tell every quota which window it is."""
+        """Tell every quota which window it is, and usage which day."""
         wall, now = self._wall(), self._clock()
         ahead = wall - now
         if self._ahead is not None and abs(ahead - self._ahead) > LEAP:
             self._log.warning("clock_stepped", seconds=round(ahead - self._ahead, 3))
         self._ahead = ahead
+        if self._meter is not None:
+            self._meter.keep_time(wall)
         for quota, (period, zone) in self._quotas.items():
             window = quota.window
             if not window.begin <= wall < window.end:
@@ -137,6 +175,8 @@ class Keeper:
         """Seconds until the next look: a window's end is not slept over."""
         wall = self._wall()
         ends = [quota.window.end - wall + MOMENT for quota in self._quotas]
+        if self._meter is not None:
+            ends.append(self._meter.ends - wall + MOMENT)
         return min([EVERY, *(end for end in ends if end > 0)])
 
     # --- storing
@@ -145,7 +185,7 @@ class Keeper:
         """Keep time and store, for ever."""
         stored_at = self._clock()
         while True:
-            while not self._quotas:
+            while not (self._quotas or self._meter or self._former):
                 self._changed = trio.Event()
                 await self._changed.wait()
             await trio.sleep(self._until_next())
@@ -156,11 +196,16 @@ class Keeper:
 
     async def store(self) -> None:
         """Have all that has changed on the disk."""
-        counters = self._counters
-        if counters is None:
-            return
+        async with self._storing:
+            if self._counters is not None:
+                closed = await self._store_counters(self._counters)
+                open_ = await self._store_usage()
+                self._tell(closed or open_, closed=bool(closed))
+
+    async def _store_counters(self, counters: Counters) -> str:
+        """Those of the quotas. Returns why it failed."""
         if not self._retry:
-            self._retry = await self._gathered(self._changes())
+            self._retry = await gathered(self._changes())
         try:
             if self._retry:
                 await trio.to_thread.run_sync(counters.add, self._retry)
@@ -171,19 +216,26 @@ class Keeper:
             self._anew = None
             with suppress(OSError):
                 counters.give_up_anew()
-            self._failed(error)
-        else:
-            self._succeeded()
+            return error.strerror or type(error).__name__
+        return ""
 
-    async def _gathered(self, lines: Iterable[bytes]) -> list[bytes]:
-        """Lines, made in slices: the hub has its turns between them."""
-        gathered = []
-        for line in lines:
-            gathered.append(line)
-            await trio.lowlevel.checkpoint()
-        return gathered
+    async def _store_usage(self) -> str:
+        """Returns why it failed."""
+        try:
+            while self._former:
+                await self._former[0].store()
+                self._former.pop(0).close()
+            if self._meter is not None:
+                await self._meter.store()
+        except OSError as error:
+            return error.strerror or type(error).__name__
+        except RouterError as error:
+            return error.what
+        return ""
 
     def _changes(self) -> Iterator[bytes]:
+        pending, self._pending = self._pending, []
+        yield from pending
         for quota in list(self._quotas):
             for counted in quota.take_changes():
                 yield _line(quota, counted)
@@ -194,14 +246,15 @@ class Keeper:
             await trio.to_thread.run_sync(counters.begin_anew)
             self._forget_the_past()
             self._anew = self._everything()
-        lines = await self._gathered(islice(self._anew, LINES))
+        source = self._anew
+        lines = await gathered(islice(source, LINES))
         await trio.to_thread.run_sync(counters.add_anew, lines)
-        if len(lines) < LINES:
+        if len(lines) < LINES and self._anew is source:
             self._anew = None
             await trio.to_thread.run_sync(counters.take_over)
 
     def _everything(self) -> Iterator[bytes]:
-        yield from all_lines(self._unowned)
+        yield from all_lines(dict(self._unowned))
         for quota in list(self._quotas):
             for counted in quota.everything():
                 yield _line(quota, counted)
@@ -215,21 +268,16 @@ class Keeper:
             for bucket in sorted(buckets, key=lambda each: each[3])[:-WINDOWS]:
                 del self._unowned[bucket]
 
-    def _failed(self, error: OSError) -> None:
-        self.failures += 1
-        if not self.failure:
-            self._log.error("counters_not_stored", code="E-STO-03", folder=str(self.path), what=error.strerror or type(error).__name__)
-        self._tell_quotas(error.strerror or type(error).__name__)
-
-    def _succeeded(self) -> None:
-        if self.failure:
+    def _tell(self, failure: str, *, closed: bool) -> None:
+        """Quotas are closed by what happens to their own file alone."""
+        self.failures += bool(failure)
+        if failure and not self.failure:
+            self._log.error("counters_not_stored", code="E-STO-03", folder=str(self.path), what=failure)
+        elif self.failure and not failure:
             self._log.info("counters_stored_again", folder=str(self.path))
-            self._tell_quotas("")
-
-    def _tell_quotas(self, failure: str) -> None:
-        self.failure = failure
+        self.failure, self._closed = failure, closed
         for quota in self._quotas:
-            quota.unstored = bool(failure)
+            quota.unstored = closed
 
     async def close(self) -> None:
         """Store what is left and let go of the folder."""
@@ -240,6 +288,8 @@ class Keeper:
 
     def let_go(self) -> None:
         """Of the folder."""
+        for meter in (*self._former, *([self._meter] if self._meter is not None else [])):
+            meter.close()
         if self._counters is not None:
             self._counters.close()
             self._counters = None

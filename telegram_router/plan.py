@@ -20,7 +20,6 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from telegram_router.config import (
     Access as AccessRecords,
@@ -48,6 +47,7 @@ from telegram_router.config import (
     TelegramService,
     TlsName,
     Tracing,
+    Usage,
     dotted,
     draft_config,
     timers,
@@ -63,6 +63,7 @@ from telegram_router.routing import Prefix as BeginsWith
 from telegram_router.routing.callers import Caller
 from telegram_router.routing.quotas import amount_fields
 from telegram_router.routing.routes import BodyTest, Test, clear_names
+from telegram_router.routing.usage import has
 from telegram_router.telegrams import Code, Digits, FieldFault, MessageLayout, Spec, Text, load_spec
 from telegram_router.telegrams.fields import Number
 from telegram_router.telegrams.json_mapping import JsonMapping
@@ -210,6 +211,8 @@ class _Planner:
         for name, calendar in config.calendars.items():
             if not is_timezone(calendar.timezone):
                 self.report("E-CFG-04", ("calendars", name, "timezone"), "no such time zone", 'a name such as "Asia/Seoul" or "UTC"')
+        if config.usage is not None:
+            self._usage(config.usage)
         if config.admin is not None:
             self._gather(partial(self._admin, config.admin))
         for name, priority in config.priorities.items():
@@ -495,6 +498,29 @@ class _Planner:
         for spec in specs.values() if quota.amount is not None else ():
             self._amount((*path, "amount"), quota.amount or "", spec)
 
+    def _usage(self, usage: Usage) -> None:
+        self._zone(("usage", "timezone"), usage.timezone)
+        specs = {spec.name: spec for name in self.plan.config.listeners if (spec := self._spec_of(("listener", name))) is not None}
+        for name in usage.user:
+            field = name.removeprefix("header.")
+            if field == name or not specs:
+                continue
+            having = [spec for spec in specs.values() if has(name, spec)]
+            if not having:
+                known = sorted({each for spec in specs.values() for each in spec.header_fields})
+                self.report("E-CFG-06", ("usage", "user"), f"no spec has the header field {field}", f"one of {', '.join(known)}")
+            for spec in having:
+                if field not in clear_names(spec):
+                    what = f"the spec {spec.name} does not let {field} be shown, and users are listed by their names"
+                    self.report("E-CFG-07", ("usage", "user"), what, do='use another field, or mark it log="clear" in the spec')
+        if usage.amount is not None and specs:
+            fields = [(spec, name, each) for spec in specs.values() for name, each in amount_fields(usage.amount, spec).items()]
+            if not fields:
+                self.report("E-CFG-06", ("usage", "amount"), "no request has such a field", do="see `telegram-router spec show`")
+            for spec, message, planned in fields:
+                if not isinstance(planned.kind, Number):
+                    self.report("E-CFG-07", ("usage", "amount"), f"is no number in {message} of {spec.name}", "a field of digits")
+
     def _amount(self, path: tuple[str, ...], amount: str, spec: Spec) -> None:
         fields = amount_fields(amount, spec)
         if not fields:
@@ -504,9 +530,7 @@ class _Planner:
                 self.report("E-CFG-07", path, f"is no number in {message} of {spec.name}", "a field of digits, zoned, packed or binary")
 
     def _zone(self, path: tuple[str, ...], name: str) -> None:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
+        if not is_timezone(name):
             self.report("E-CFG-04", path, "is no time zone that this machine knows", 'an IANA name, such as "Asia/Seoul"')
 
     def _priority(self, name: str, priority: Priority) -> None:

@@ -70,6 +70,7 @@ FORMS = {
     "IdentifiedBy": "text",
     "Urgency": '`"critical"`, `"high"`, `"normal"`, `"bulk"`',
     "LastingKey": "text",
+    "Days": "days",
     "FieldPath": "text",
     "Quantity": "number",
     "Few": "number",
@@ -101,6 +102,7 @@ TABLE_FORMS = (
     "ServiceBy",
     "LinkConduct",
     "SessionConduct",
+    "Usage",
 )
 
 
@@ -165,6 +167,7 @@ HEADINGS = {
     "limits.NAME": "## `[limits.NAME]`",
     "priorities.NAME": "### `[priorities.NAME]`",
     "quotas.NAME": "## `[quotas.NAME]`",
+    "usage": "## `[usage]`",
     "routes": "## `[[routes]]`",
     "routes.service_by": "### `service_by` of a route",
 }

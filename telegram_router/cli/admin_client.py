@@ -126,6 +126,9 @@ class Client:
     def exchanges(self) -> answers.Exchanges:
         return self._ask("GET", "/exchanges", answers.Exchanges)
 
+    def usage(self, first: str, last: str, by: str) -> answers.UsageSeen:
+        return self._ask("GET", f"/usage?from={quote(first)}&to={quote(last)}&by={quote(by)}", answers.UsageSeen)
+
     def order_backend(self, service: str, backend: str, order: answers.BackendOrder) -> answers.BackendSeen:
         path = f"/services/{quote(service, safe='')}/backends/{quote(backend, safe='')}"
         return self._ask("POST", path, answers.BackendSeen, _said(order))

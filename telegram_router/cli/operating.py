@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -231,4 +232,45 @@ def probe(what: str, **options: Any) -> int:
     return ask_condition(where_of(options), what)
 
 
-COMMANDS = (status, top, exchanges, tail, backend, failback, drain, open_, message, reload, probe)
+@click.command(
+    epilog=_example(
+        "telegram-router usage --config bank.toml",
+        "telegram-router usage --from 2026-03-01 --to 2026-03-31 --by user,service --csv > march.csv",
+        "telegram-router usage --state /var/lib/router/state --states --json",
+    )
+)
+@_asks
+@click.option(
+    "--state", "folder", metavar="FOLDER", type=click.Path(file_okay=False, path_type=Path), help="Read this state folder; ask no router."
+)
+@click.option("--from", "first", metavar="DAY", help="The first day, as 2026-03-31. Default: the day of --to.")
+@click.option("--to", "last", metavar="DAY", help="The last day. Default: today.")
+@click.option("--by", metavar="KEYS", help="What rows are told apart by: any of user, service, day, joined by commas. Default: all.")
+@click.option("--states", is_flag=True, help="Only how requests ended, by day and service unless --by says otherwise.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a line of headings.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def usage(
+    folder: Path | None,
+    first: str | None,
+    last: str | None,
+    by: str | None,
+    states: bool,
+    as_csv: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Show who has asked for how much: requests by how they ended, bytes and amounts, by user, service and day.
+
+    A running router is asked. If none answers, the state folder that the configuration names is read: what a stopped router has
+    left there, or a killed one up to its last second.
+    """
+    from telegram_router.cli.usage import show_usage
+
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json exclude each other.")
+    by = by or ("day,service" if states else "user,service,day")
+    form = "csv" if as_csv else "json" if as_json else "table"
+    return show_usage(where_of(options), folder, first, last, by, states=states, form=form)
+
+
+COMMANDS = (status, top, exchanges, tail, backend, failback, drain, open_, message, reload, usage, probe)

@@ -35,6 +35,7 @@ from telegram_router.config.model import (
     TelegramService,
     TlsName,
     Tracing,
+    Usage,
 )
 from telegram_router.config.reading import Draft, dotted, draft_config, parse_config
 from telegram_router.config.values import Address, Exact, Prefix, Range, Rule, Source, Url
@@ -82,6 +83,7 @@ __all__ = [
     "TlsName",
     "Tracing",
     "Url",
+    "Usage",
     "dotted",
     "draft_config",
     "parse_config",

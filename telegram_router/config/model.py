@@ -18,6 +18,7 @@ from telegram_router.config.values import (
     CountedBy,
     CountOrZero,
     Day,
+    Days,
     Duration,
     DurationOrZero,
     Exact,
@@ -664,6 +665,18 @@ class Quota(Settings):
     )
 
 
+class Usage(Settings):
+    """Who has asked for how much, by day."""
+
+    user: OneOrMore[IdentifiedBy] = Field(
+        description="What tells who a user is: `certificate`, `address`, or a header field as `header.FIELD`. Of several the first that a request has."
+    )
+    amount: FieldPath | None = _key(None, "A numeric field, as `body.FIELD`, whose sum is counted as well.")
+    users: Count = _key(1000, "Users of a day that are told apart; the others count together as `_OTHER`.")
+    timezone: NonEmpty = _key("Asia/Seoul", "Whose midnight begins a day, by its name in the IANA time zone database.")
+    retention: Days = _key("400d", "How long a day is kept.")
+
+
 class Config(Settings):
     """The whole file."""
 
@@ -694,6 +707,7 @@ class Config(Settings):
     quotas: Table[Name, Quota] = _key(
         {}, "How much may come in a calendar hour, day, week or month, by name. A request counts against all that fit it."
     )
+    usage: Usage | None = _key(None, "Who has asked for how much, by day. Without this table nothing is counted.")
     routes: Listed[Route] = _key(
         (),
         "Which telegrams go to which service. Exact matches are tried first, then the others in file order, then the default.",
@@ -758,6 +772,7 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "limits.NAME": Limit,
         "priorities.NAME": Priority,
         "quotas.NAME": Quota,
+        "usage": Usage,
         "routes": Route,
         "routes.service_by": ServiceBy,
     }

@@ -52,6 +52,7 @@ from telegram_router.config.model import (
     TelegramService,
     TlsName,
     Tracing,
+    Usage,
     kind_of,
     specs_by_party,
 )
@@ -581,6 +582,7 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
     }
     models: dict[tuple[str | int, int], type[Settings]] = {
         ("log", 1): Log,
+        ("usage", 1): Usage,
         ("metrics", 1): Metrics,
         ("access", 1): Access,
         ("tracing", 1): Tracing,

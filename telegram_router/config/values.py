@@ -133,6 +133,13 @@ def _duration(*, zero: bool = False) -> BeforeValidator:
     return BeforeValidator(read)
 
 
+def _read_days(value: object) -> int:
+    parts = re.fullmatch(r"([1-9]\d{0,4})d", value, re.ASCII) if isinstance(value, str) else None
+    if parts is None:
+        raise _wrong("is no number of days", 'days with their unit, such as "400d"')
+    return int(parts[1])
+
+
 def _size(most_mib: int) -> BeforeValidator:
     """Text with a unit to bytes."""
 
@@ -361,6 +368,7 @@ JsonPath = Annotated[str, AfterValidator(_read_dotted)]
 IdentifiedBy = Annotated[str, AfterValidator(_read_identified_by)]
 Urgency = Literal["critical", "high", "normal", "bulk"]
 CountedBy = Annotated[str, AfterValidator(_read_counted_by)]
+Days = Annotated[int, BeforeValidator(_read_days)]
 LastingKey = Annotated[str, AfterValidator(_read_lasting)]
 Quantity = Annotated[int, Field(ge=1, le=10**18)]
 Handler = Annotated[str, AfterValidator(_read_handler)]

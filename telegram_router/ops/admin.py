@@ -172,6 +172,15 @@ class Api:
     async def limits(self, _: Request) -> answers.Limits:
         return await survey.limits(self._subject)
 
+    async def usage(self, request: Request) -> answers.UsageSeen:
+        given = request.query_params
+        try:
+            return await self._subject.usage(given.get("from"), given.get("to"), given.get("by", "user,service,day").split(","))
+        except ValueError as error:
+            raise Refusal("E-ADM-02", str(error)) from None
+        except RouterError as error:
+            raise Refusal("E-ADM-05", error.what) from None
+
     async def quotas(self, _: Request) -> answers.Quotas:
         return await survey.quotas(self._subject)
 

@@ -244,6 +244,36 @@ class Quotas(Answer):
     quotas: list[QuotaSeen]
 
 
+class UsageRow(Answer):
+    """What one user asked of one service on one day, by how it ended; "" where it is summed up. Amounts in units of the field's last digit.
+
+    `sent` are one-way telegrams. `refused` never were taken on; `not_sent` were, and did not leave. `codes` counts what was not answered.
+    """
+
+    day: str
+    user: str
+    service: str
+    requests: int
+    answered: int
+    sent: int
+    refused: int
+    not_sent: int
+    sent_unknown: int
+    bytes_in: int
+    bytes_out: int
+    amount: int
+    amount_unknown: int
+    codes: dict[str, int]
+
+
+class UsageSeen(Answer):
+    """`missed` are requests since the start of which nothing could be counted; `days` are those that there is something of."""
+
+    missed: int
+    days: list[str]
+    rows: list[UsageRow]
+
+
 class Configuration(Answer):
     """The tables of the file with every default filled in; durations in seconds. Secrets are replaced by `(left out)`."""
 

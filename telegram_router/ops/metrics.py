@@ -97,6 +97,7 @@ def _table() -> dict[str, Described]:
         ("log_lines_dropped_total", counter, (), "Log lines lost to the rate bound or to a reader that does not read."),
         ("store_up", gauge, (), "0 while what is counted for quotas and usage cannot be stored; else 1. Without quotas and usage there is none."),
         ("store_failures_total", counter, (), "Attempts to store it that failed."),
+        ("usage_missed_total", counter, (), "Requests that usage could not count, since more ended in one turn than there is room for."),
         ("turn_seconds", histogram, (), "How long the turns of the event loop took."),
         ("slow_steps_total", counter, (), "Steps of the event loop that took over 20 ms; the log names them."),
     ]  # fmt: skip

@@ -53,6 +53,18 @@ OPERATIONS = (
         lines=True,
     ),
     Operation("GET", "/quotas", "quotas", "Quotas, their windows, what has been used of them, and whether it is stored.", answers.Quotas),
+    Operation(
+        "GET",
+        "/usage",
+        "usage",
+        "Who has asked for how much: requests by how they ended, bytes and amounts, by user, service and day.",
+        answers.UsageSeen,
+        query=(
+            ("from", "The first day, as 2026-03-31. Default: today."),
+            ("to", "The last day. Default: today."),
+            ("by", "What rows are told apart by: any of `user`, `service`, `day`, joined by commas. Default: all."),
+        ),
+    ),
     Operation("GET", "/config", "config", "The configuration as it was read, secrets left out.", answers.Configuration),
     Operation("GET", "/certificates", "certificates", "When certificates, CAs and revocation lists end, of listeners, backends and the admin port.", answers.Certificates),
     Operation(

@@ -61,7 +61,8 @@ class Subject:
     started: Callable[[], bool]
     reload: Callable[[bool], Awaitable[Mapping[str, Any]]]  # a dry run? Returns what an answers.Reloaded holds
     reopen: Callable[[str], None]  # have a drained listener accept again. Raises RouterError E-CFG-09
-    store: Callable[[], answers.StoreSeen | None] = lambda: None
+    store: Callable[[], answers.StoreSeen | None]
+    usage: Callable[[str | None, str | None, list[str]], Awaitable[answers.UsageSeen]]  # first and last day, and by what
     began: float = field(default_factory=time.time)
 
     @property

@@ -52,6 +52,7 @@ class Change:
     limit_terms: Sequence[tuple[Limit, Limit]] = ()  # a limit that stays, and the one whose numbers it takes over
     quota_terms: Sequence[tuple[Quota, Quota]] = ()  # likewise
     specs: Mapping[Party, Spec] = field(default_factory=dict)  # of parties that stay and read their telegrams by another one
+    whole: Mapping[Party, frozenset[str]] = field(default_factory=dict)  # messages that are kept whole
 
 
 @dataclass
@@ -90,6 +91,7 @@ def carry_out(switch: Switch, change: Change, now: float) -> Parted:
     for party, spec in change.specs.items():
         party.follow(spec)
     for party in parties:
+        party.whole = change.whole.get(party, frozenset())
         reroute(party, change.tables.get(party) or RouteTable(party.spec, ()), referred)
     spread(switch)
     for service in switch.services.values():

@@ -16,7 +16,9 @@ from heapq import nlargest
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from telegram_router.errors import FieldError
 from telegram_router.routing.limits import KEYS, Admission, ByKey, Part, Refusal
+from telegram_router.routing.routes import clear_names
 from telegram_router.telegrams import PlannedField
 from telegram_router.telegrams.fields import Number
 from telegram_router.telegrams.single_field import SingleField
@@ -132,7 +134,10 @@ class Quota(ByKey):
 
     def give_back(self, peer: Peer, frame: bytes, entry: Entry, at: float) -> None:
         key = self._key_of(peer, frame, entry)
-        amount = self._amounts(frame, entry) if self._amounts is not None else 1
+        try:
+            amount = self._amounts(frame, entry) if self._amounts is not None else 1
+        except FieldError:  # a reload has brought another layout since
+            return
         used = self._used.get(key, 0)
         if at < self._since or not amount or not used:
             return
@@ -252,24 +257,25 @@ def _some(keys: list[Hashable]) -> Iterator[list[Hashable]]:
 
 def speller(names: Sequence[str], spec: Spec) -> Callable[[Hashable], str]:
     """Spells the keys that are counted by these. What a header field holds is only shown where the spec lets it be."""
-    shown = {
-        field.name for message in spec.messages.values() for field in message.fields if field.section == "header" and field.log == "clear"
-    }
+    shown = clear_names(spec)
     clear = [name.removeprefix("header.") in shown for name in names]
 
     def spell(key: Hashable) -> str:
         parts = key if isinstance(key, tuple) else (key,)
-        return "|".join(_spelled(value, spec.encoding, may) for value, may in zip(parts, clear, strict=True))
+        texts = [
+            spelled(value, spec.encoding) if may or not isinstance(value, bytes) else f"#{blake2b(value, digest_size=12).hexdigest()}"
+            for value, may in zip(parts, clear, strict=True)
+        ]
+        return "|".join(text.replace("|", "||") for text in texts)
 
     return spell
 
 
-def _spelled(value: object, encoding: str, clear: bool) -> str:
+def spelled(value: object, encoding: str) -> str:
+    """A part of a key as text: the bytes of a header field, the names of a certificate, an address."""
     if isinstance(value, bytes):
-        text = value.decode(encoding, "backslashreplace").rstrip() if clear else f"#{blake2b(value, digest_size=12).hexdigest()}"
-    else:
-        text = "+".join(sorted(value)) if isinstance(value, frozenset) else str(value)
-    return text.replace("|", "||")
+        return value.decode(encoding, "backslashreplace").rstrip()
+    return "+".join(sorted(value)) if isinstance(value, frozenset) else str(value)
 
 
 # --- amounts

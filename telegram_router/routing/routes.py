@@ -179,6 +179,7 @@ class Entry:
     answer     the message, for an answer that needs no closer look
     fails      an answer that says that the system behind it is in trouble
     limits     what its requests are counted against
+    whole      its requests are kept whole: of a plain one no more than the header is
     rank       the class of its requests, unless a rule of `precedence` fits one
     untracked  a one-way telegram to another telegram peer: no register knows it, nothing will answer it
     deep       rules on bodies that come before its route: which entry it really has, its body says (`Origin.look_inside`)
@@ -211,6 +212,7 @@ class Entry:
         "route",
         "target",
         "untracked",
+        "whole",
     )
 
     def __init__(
@@ -239,6 +241,7 @@ class Entry:
         single = message.reply is not None and message.reply.kind == "one" and not (self.full or formality) and self.keyed
         self.reply = message.reply.message if single else None
         self.limits: Sequence[ByKey] = ()
+        self.whole = False
         self.halt(off=False)
         self.untracked = message.kind == "oneway" and getattr(self.target, "pipes", True)
         self.rank = route.rank if route else NORMAL
@@ -250,7 +253,7 @@ class Entry:
         """Whether the message is switched off; if it is, its requests take the general way, which refuses them."""
         asks = self.message.kind == "request" and not (self.deep or self.formality or off)
         self.halted = off
-        headed = asks and not any(each.whole for each in self.limits)  # of a plain request no more than the header is kept
+        headed = asks and not self.whole
         self.plain = headed and self.reply is not None and getattr(self.target, "pipes", False)
         self.calls = asks and self.full and self.keyed and getattr(self.target, "exclusive", False)
 
@@ -275,6 +278,7 @@ class Origin:
         self.name = name
         self.spec = spec
         self.limits: Sequence[ByKey] = ()  # set before the routes
+        self.whole: frozenset[str] = frozenset()  # messages of which more than the header is looked at later; set before the routes
         self.halted: frozenset[str] = frozenset()  # messages that are switched off here
         self.precedence: Sequence[Precedence] = ()  # set before the routes
         self.formal: Mapping[str, str] = {}  # messages that are the router's own business, and what they are for; set before the routes
@@ -406,6 +410,7 @@ class Origin:
                           formality=self.formal.get(message.name, ""))  # fmt: skip
             if route is not None:
                 entry.limits = tuple(each for each in self.limits if not each.services or route.target.name in each.services)
+                entry.whole = message.name in self.whole or any(each.whole for each in entry.limits)
                 entry.halt(off=self._halts(entry))
                 entry.precedence = tuple(each for each in self.precedence if not each.services or route.target.name in each.services)
             self._entries[key] = entry

@@ -17,7 +17,7 @@ from pathlib import Path
 from telegram_router.errors import RouterError
 from telegram_router.storage.lines import Found, read_lines
 
-NAME, NEW, LOCK = "counters.log", "counters.new", "lock"
+NAME, NEW, LOCK = "counters.log", ".new", "lock"
 SMALL = 4 * 1024 * 1024  # a file is not written anew for less
 GROWTH = 3  # times its size after it was last written anew
 
@@ -52,10 +52,10 @@ class StateFolder:
                 "E-STO-02", "another router works with this state folder", where=str(path), do="stop it, or give each its own `state`"
             ) from None
 
-    def counters(self) -> Counters:
-        """Its counters, what a crash left half written cut off. Raises RouterError E-STO-01."""
+    def counters(self, name: str = NAME) -> Counters:
+        """Its counters, or another such file, what a crash left half written cut off. Raises RouterError E-STO-01."""
         try:
-            return Counters(self.path, self._disk)
+            return Counters(self.path, self._disk, name)
         except OSError as error:
             raise _unusable(self.path, error) from None
 
@@ -79,13 +79,14 @@ def _unusable(path: Path, error: OSError) -> RouterError:
 class Counters:
     """The file. Its methods wait for the disk, so they are called in threads, one at a time. All raise OSError."""
 
-    def __init__(self, folder: Path, disk: Disk) -> None:
+    def __init__(self, folder: Path, disk: Disk, name: str = NAME) -> None:
         self._folder = folder
         self._disk = disk
+        self._path, self._new_path = folder / name, folder / f"{name}{NEW}"
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(folder / NEW)
-        self._file = _open(folder / NAME)
-        self.found = read_lines((folder / NAME).read_bytes())
+            os.unlink(self._new_path)
+        self._file = _open(self._path)
+        self.found = read_lines(self._path.read_bytes())
         self.size = self.found.sound
         os.ftruncate(self._file, self.size)
         self._doubtful = False  # what stands behind `size` is to be cut off
@@ -114,7 +115,7 @@ class Counters:
 
     def begin_anew(self) -> None:
         self.give_up_anew()
-        self._new = _open(self._folder / NEW)
+        self._new = _open(self._new_path)
         os.ftruncate(self._new, 0)
         self._new_size = 0
 
@@ -129,7 +130,7 @@ class Counters:
         """From now on the new file is the one."""
         assert self._new is not None
         self._disk.sync(self._new)
-        os.rename(self._folder / NEW, self._folder / NAME)
+        os.rename(self._new_path, self._path)
         os.close(self._file)
         self._file, self._new = self._new, None
         self.size = self._base = self._new_size

@@ -54,7 +54,9 @@ def large(sessions: int = 2_000, backends: int = 200) -> tuple[Subject, dict[int
     hub = SimpleNamespace(connections=connections, leaving=False, unanswered=0, containments=0, slow_steps=0, clock=lambda: 100.0)
     acceptor = SimpleNamespace(accepting=True, address=("127.0.0.1", 9001), open=sessions, total=sessions, turned_away=0)
     config = SimpleNamespace(listeners={}, services={})
-    subject = Subject(switch, hub, lambda: config, lambda: {"branches": acceptor}, dict, lambda: 0, lambda: True, None, None)  # type: ignore[arg-type, return-value]
+    subject = Subject(
+        switch, hub, lambda: config, lambda: {"branches": acceptor}, dict, lambda: 0, lambda: True, None, None, lambda: None, None
+    )  # type: ignore[arg-type, return-value]
     return subject, connections
 
 

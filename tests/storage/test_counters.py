@@ -88,7 +88,7 @@ def test_what_was_added_is_found_again_and_only_the_user_may_read_it(tmp_path: P
 def test_after_a_crash_at_any_byte_the_file_is_gone_on_with(tmp_path: Path):
     for cut in range(len(WHOLE) + 1):
         (tmp_path / NAME).write_bytes(WHOLE[:cut])
-        (tmp_path / NEW).write_bytes(b"half of a file that was being written anew")
+        (tmp_path / (NAME + NEW)).write_bytes(b"half of a file that was being written anew")
         file = opened(tmp_path)
         before = file.found.stored
         file.add([line_of(DAY_TWO, {"new": 1})])
@@ -97,7 +97,7 @@ def test_after_a_crash_at_any_byte_the_file_is_gone_on_with(tmp_path: Path):
         assert (found.damaged, found.torn) == (0, False)
         assert found.stored.pop(DAY_TWO) == {**before.pop(DAY_TWO, {}), "new": 1}
         assert found.stored == before
-        assert not (tmp_path / NEW).exists()
+        assert not (tmp_path / (NAME + NEW)).exists()
 
 
 class Failing(Disk):
