@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import sys
 import time
-from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -18,11 +17,12 @@ from telegram_router.cli.shown import say, say_json, table
 from telegram_router.config import Config, draft_config
 from telegram_router.errors import RouterError
 from telegram_router.ops import answers
-from telegram_router.ops.usage_rows import checked, chosen_days, rows_of
+from telegram_router.ops.usage_rows import check_days, checked, chosen_days, rows_of
 from telegram_router.storage.calendars import day_of
 
 STATES = ("answered", "sent", "refused", "not_sent", "sent_unknown")
 COUNTS = ("requests", *STATES, "bytes_in", "bytes_out", "amount", "amount_unknown")
+SOME_DAY = "2026-01-01"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of one
 
 
@@ -30,10 +30,7 @@ def show_usage(where: Where, folder: Path | None, first: str | None, last: str |
     """Print it. Raises click.UsageError for what cannot be asked, RouterError when it cannot be read."""
     try:
         keys = checked(by.split(","))
-        for day in (first, last):
-            date.fromisoformat(day or "2026-01-01")
-        if first is not None and last is not None and first > last:
-            raise ValueError("--from is after --to")
+        check_days(first or last or SOME_DAY, last or first or SOME_DAY)
         seen = _seen(where, folder, first, last, keys)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None

@@ -15,11 +15,19 @@ MOST_ROWS = 100_000  # of one answer
 
 def chosen_days(folder: Path, first: str, last: str) -> list[str]:
     """The days from the first to the last of which there is something. Raises ValueError, and RouterError E-STO-01."""
+    check_days(first, last)
+    return [day for day in days_in(folder) if first <= day <= last]
+
+
+def check_days(first: str, last: str) -> None:
+    """Raises ValueError."""
     for day in (first, last):
-        date.fromisoformat(day)
+        try:
+            date.fromisoformat(day)
+        except ValueError:
+            raise ValueError("a day is written as 2026-03-31") from None
     if first > last:
         raise ValueError("the first day is after the last one")
-    return [day for day in days_in(folder) if first <= day <= last]
 
 
 def checked(by: Iterable[str]) -> list[str]:
