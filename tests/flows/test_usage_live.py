@@ -226,7 +226,11 @@ def test_the_command_shows_how_requests_ended_by_day_and_service(stored: Path):
     ("arguments", "code", "says"),
     [
         (lambda folder: ["--state", str(folder / STATE), "--from", "yesterday"], 2, "is written as 2026-03-31"),
-        (lambda folder: ["--state", str(folder / STATE), "--from", "2026-11-02", "--to", "2026-11-01"], 2, "the first day is after the last one"),
+        (
+            lambda folder: ["--state", str(folder / STATE), "--from", "2026-11-02", "--to", "2026-11-01"],
+            2,
+            "the first day is after the last one",
+        ),
         (lambda folder: ["--state", str(folder / STATE), "--by", "planet"], 2, "day, user, service"),
         (lambda folder: ["--state", str(folder / STATE), "--csv", "--json"], 2, "exclude each other"),
         (lambda folder: ["--state", str(folder / "nowhere")], 1, "E-STO-01"),
