@@ -6,9 +6,9 @@ A switch at work becomes what another plan describes by the same way: `prepare` 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from telegram_router import plan as planning
 from telegram_router.config import HandlerService, Health, HttpService, Limit, Priority, Quota, Settings, TelegramService
@@ -19,6 +19,7 @@ from telegram_router.plan import Plan
 from telegram_router.routing import Audience, Kind, Listener, ListenerPolicy, Mode, Route, RouteTable, Service, ServicePolicy, Switch
 from telegram_router.routing.backends import Ejection, Failover
 from telegram_router.routing.balance import Balance, First, HashRing, LeastOutstanding, RoundRobin
+from telegram_router.routing.bulkheads import Bulkhead
 from telegram_router.routing.changing import Change, ServiceTerms, carry_out
 from telegram_router.routing.classes import CLASSES, Fits, Precedence, of_addresses, of_certificates, of_field
 from telegram_router.routing.conducting import Terms
@@ -58,18 +59,31 @@ def prepare(plan: Plan, switch: Switch, before: Plan | None = None) -> Change:
     """What makes of a switch that works by the plan `before` one that works by `plan`. Nothing of the switch is changed yet."""
     services, service_terms = _services(plan, switch, before)
     listeners, listener_terms = _listeners(plan, switch, before)
-    limits, limit_terms = _all_limits(plan, listeners, before)
+    limits, limit_terms = _all_limits(plan, listeners, before, Counted, _rate)
+    bulkheads, bulkhead_terms = _all_limits(plan, listeners, before, Bulkhead, _bulkhead)
     specs = _specs(plan, services, listeners)
     quotas, quota_terms = _all_quotas(plan, listeners, before)
-    both: dict[Listener, list[ByKey]] = {each: [*limits.get(each, ()), *quotas.get(each, ())] for each in listeners.values()}
+    counted: dict[Listener, list[ByKey]] = {
+        each: [*bulkheads.get(each, ()), *limits.get(each, ()), *quotas.get(each, ())] for each in listeners.values()
+    }
     tables = _tables(plan, services, listeners, switch, specs)
     precedence = _precedence(plan, listeners)
     changed = {party: spec for party, spec in specs.items() if party.spec is not spec}
-    offices = _offices(plan, specs)
-    whole = _whole(plan, listeners, specs)
     return Change(
-        services, listeners, service_terms, listener_terms, tables, both, precedence, offices, limit_terms, quota_terms, changed, whole
-    )  # fmt: skip
+        services,
+        listeners,
+        service_terms,
+        listener_terms,
+        tables,
+        limits=counted,
+        precedence=precedence,
+        offices=_offices(plan, specs),
+        limit_terms=limit_terms,
+        bulkhead_terms=bulkhead_terms,
+        quota_terms=quota_terms,
+        specs=changed,
+        whole=_whole(plan, listeners, specs),
+    )
 
 
 def _specs(plan: Plan, services: dict[str, Service], listeners: dict[str, Listener]) -> dict[Service | Listener, Spec]:
@@ -277,46 +291,54 @@ def _rules(
 
 # --- limits -------------------------------------------------------------------------------------------------------------
 
-Limits = dict[Listener, list[Counted]]
+B = TypeVar("B", Counted, Bulkhead)
+Built = dict[Listener, list[B]]
 
 
-def _all_limits(plan: Plan, listeners: dict[str, Listener], before: Plan | None) -> tuple[Limits, list[tuple[Counted, Counted]]]:
-    """The limits of each listener. One of the same name, key and spec goes on counting, with other numbers."""
-    found: Limits = {}
-    taken_over: dict[Counted, Counted] = {}
+def _all_limits(
+    plan: Plan, listeners: dict[str, Listener], before: Plan | None, kind: type[B], build: Callable[[str, Limit, Spec], B | None]
+) -> tuple[Built[B], list[tuple[B, B]]]:
+    """The limits of one kind, for each listener. One of the same name, key and spec goes on counting, with other numbers."""
+    found: Built[B] = {}
+    taken_over: dict[B, B] = {}
     for name, limit in plan.config.limits.items():
         old = before.config.limits.get(name) if before is not None else None
-        known = _counting(name, listeners) if old is not None and old.key == limit.key else {}
-        for listener, made in _limits(name, limit, plan).items():
-            kept = known.get(made[0])
-            counted = made[1]
-            if kept is not None:
-                taken_over[kept] = counted
-                counted = kept
-            found.setdefault(listeners[listener], []).append(counted)
+        known = _counting(name, listeners, kind) if old is not None and old.key == limit.key else {}
+        made: dict[str, B | None] = {}  # listeners of one spec count together, since keys are bytes of a header
+        for listener in limit.listener or plan.config.listeners:
+            spec = plan.specs[plan.config.listeners[listener].spec]
+            if spec.name not in made:
+                fresh = build(name, limit, spec)
+                kept = known.get(spec.name) if fresh is not None else None
+                if fresh is not None and kept is not None:
+                    taken_over[kept] = fresh
+                made[spec.name] = kept or fresh
+            counted = made[spec.name]
+            if counted is not None:
+                found.setdefault(listeners[listener], []).append(counted)
     return found, list(taken_over.items())
 
 
-def _counting(name: str, listeners: dict[str, Listener]) -> dict[str, Counted]:
-    """The limit of that name that counts now, by spec."""
-    found = ((each, limit) for each in listeners.values() for limit in each.limits if isinstance(limit, Counted))
+def _counting(name: str, listeners: dict[str, Listener], kind: type[B]) -> dict[str, B]:
+    """The limit of that name and kind that counts now, by spec."""
+    found = ((each, limit) for each in listeners.values() for limit in each.limits if isinstance(limit, kind))
     return {each.spec.name: limit for each, limit in found if limit.name == name}
 
 
-def _limits(name: str, limit: Limit, plan: Plan) -> dict[str, tuple[str, Counted]]:
-    """The limit as each of its listeners counts it: listeners of one spec together, since keys are bytes of a header."""
-    by_spec: dict[str, Counted] = {}
-    found = {}
-    for listener, settings in plan.config.listeners.items():
-        if not limit.listener or listener in limit.listener:
-            spec = plan.specs[settings.spec]
-            if spec.name not in by_spec:
-                parts = [part(each, spec) for each in limit.key]
-                burst = limit.burst if limit.burst is not None else limit.rate
-                passes = limit.on_missing_key == "pass"
-                by_spec[spec.name] = Counted(name, limit.rate / limit.per, burst, parts, frozenset(limit.service), passes)
-            found[listener] = spec.name, by_spec[spec.name]
-    return found
+def _rate(name: str, limit: Limit, spec: Spec) -> Counted | None:
+    if limit.rate is None:
+        return None
+    parts = [part(each, spec) for each in limit.key]
+    burst = limit.burst if limit.burst is not None else limit.rate
+    delay = limit.max_delay if limit.mode == "delay" else 0.0
+    return Counted(name, limit.rate / limit.per, burst, parts, frozenset(limit.service), limit.on_missing_key == "pass", delay)
+
+
+def _bulkhead(name: str, limit: Limit, spec: Spec) -> Bulkhead | None:
+    if limit.in_flight is None:
+        return None
+    parts = [part(each, spec) for each in limit.key]
+    return Bulkhead(name, limit.in_flight, parts, frozenset(limit.service), limit.on_missing_key == "pass")
 
 
 Quotas = dict[Listener, list[CalendarQuota]]
@@ -378,11 +400,13 @@ def _precedence(plan: Plan, listeners: dict[str, Listener]) -> dict[Listener, li
     """Whose requests each listener takes for more urgent, or less, than others."""
     return {
         listener: [
-            Precedence(name, CLASSES.index(each.urgency), _fits(each, listener.spec), frozenset(each.service))
-            for name, each in plan.config.priorities.items()
-            if not each.listener or listener.name in each.listener
+            Precedence(
+                rule, CLASSES.index(each.urgency), _fits(each, plan.specs[plan.config.listeners[name].spec]), frozenset(each.service)
+            )
+            for rule, each in plan.config.priorities.items()
+            if not each.listener or name in each.listener
         ]
-        for listener in listeners.values()
+        for name, listener in listeners.items()
     }
 
 

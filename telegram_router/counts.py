@@ -9,7 +9,9 @@ from telegram_router.ops.answers import StoreSeen
 from telegram_router.ops.metrics import Family, Histogram, Sample
 from telegram_router.routing import Service, Switch
 from telegram_router.routing.backends import STATES
+from telegram_router.routing.bulkheads import Bulkhead
 from telegram_router.routing.classes import CLASSES
+from telegram_router.routing.limits import Limit
 from telegram_router.routing.quotas import Quota
 from telegram_router.routing.routes import Origin
 from telegram_router.wire.expiry import Expiry
@@ -76,11 +78,29 @@ def _connections(
 
 
 def _limits(switch: Switch) -> Iterator[Family]:
-    """A limit that several listeners share is shown at each of them."""
-    known = [((name, limit.name), limit) for name, listener in switch.listeners.items() for limit in listener.limits]
+    """A limit of several listeners counts in one or, when they speak several specs, in as many: they are added up."""
+    every = list({limit: None for listener in switch.listeners.values() for limit in listener.limits})
+    bulkheads = [limit for limit in every if isinstance(limit, Bulkhead)]
+    rates = [limit for limit in every if not isinstance(limit, Bulkhead)]
+    known = [
+        ((name, limit.name), limit)
+        for name, listener in switch.listeners.items()
+        for limit in listener.limits
+        if not isinstance(limit, Bulkhead)
+    ]
     yield "quota_used_ratio", list(_used_ratios(switch).items())
-    yield "limited_total", [(key, limit.refused) for key, limit in known]
+    yield "rate_limited_total", _added((limit.name, limit.refused) for limit in rates)
+    yield "delayed_total", _added((limit.name, limit.delayed) for limit in rates if isinstance(limit, Limit) and limit.delays)
+    yield "bulkhead_refused_total", _added((limit.name, limit.refused) for limit in bulkheads)
+    yield "bulkhead_in_flight", _added((limit.name, limit.open) for limit in bulkheads)
     yield "limit_keys", [(key, len(limit)) for key, limit in known]
+
+
+def _added(pairs: Iterable[tuple[str, int]]) -> list[Sample]:
+    sums: dict[str, int] = {}
+    for name, count in pairs:
+        sums[name] = sums.get(name, 0) + count
+    return [((name,), count) for name, count in sums.items()]
 
 
 def _used_ratios(switch: Switch) -> dict[tuple[str, ...], float]:
@@ -144,6 +164,7 @@ def _requests(switch: Switch) -> Iterator[Family]:
     yield "requests_in_flight", [((each.name,), each.in_flight) for each in services]
     waiting = [(each.name, dict(zip(CLASSES, each.waiting.by_class(), strict=True))) for each in services]
     yield "requests_pending", [((name, rank), many) for name, classes in waiting for rank, many in classes.items()]
+    yield "requests_delayed", [((each.name,), each.waiting.held) for each in services]
     yield "shed_total", [((each.name, rank), many) for each in services for rank, many in zip(CLASSES, each.shed, strict=True)]
     yield "retries_total", [((each.name,), each.retries) for each in services]
     yield "retries_denied_total", [((each.name, "attempts"), each.retries_denied) for each in services]

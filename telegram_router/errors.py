@@ -225,6 +225,7 @@ def _rows() -> dict[str, Code]:
         ("E-DUP-01", "same correlation key as a request that is open or reserved", telegram, no, "use a new number; ask for the result of the first"),
         # limits
         ("E-LIM-01", "overflow: the service takes no more now", telegram, no, "send again later; nothing was sent"),
+        ("E-LIM-02", "too many requests of one user are open", telegram, no, "send again when some of them are answered; nothing was sent"),
         ("E-LIM-03", "more than a limit allows", telegram, no, "send again after the time named; nothing was sent"),
         ("E-LIM-04", "the router is stopping", telegram, no, "send again to another router; nothing was sent"),
         ("E-LIM-05", "too many sessions on this listener", line, None, "raise max_sessions, or look for a client that leaks connections"),

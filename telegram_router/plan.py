@@ -205,6 +205,7 @@ class _Planner:
             self._service(name, service)
         for name, limit in config.limits.items():
             self._limit(("limits", name), limit)
+            self._delay(("limits", name), limit)
         for name, quota in config.quotas.items():
             self._limit(("quotas", name), quota)
             self._quota(("quotas", name), quota)
@@ -490,6 +491,13 @@ class _Planner:
             ):
                 what = f"counts by certificates, and the listener {listener} asks for none: all its requests would be refused"
                 self.report("E-CFG-07", (*path, "key"), what, do='give the listener a client_ca, or set on_missing_key = "pass"')
+
+    def _delay(self, path: tuple[str, str], limit: Limit) -> None:
+        """A request that waits for its time must have some left for its answer."""
+        for name, service in self.plan.config.services.items() if limit.mode == "delay" else ():
+            if (not limit.service or name in limit.service) and limit.max_delay >= service.timeout:
+                what = f"is not below the timeout of the service {name}: a request could wait until nobody expects its answer"
+                self.report("E-CFG-07", (*path, "max_delay"), what, do="shorten it, or name other services")
 
     def _quota(self, path: tuple[str, str], quota: Quota) -> None:
         self._zone((*path, "timezone"), quota.timezone)

@@ -614,15 +614,20 @@ class Route(Settings):
 
 
 class Limit(Settings):
-    """How many requests may come in a time."""
+    """How many requests may come in a time, and how many may be open."""
 
     key: OneOrMore[CountedBy] = Field(
         description="What is counted by: `certificate`, `address`, `session`, `service`, `message`, or a header field as `header.FIELD`; several "
         "count by their combination."
     )
-    rate: Count = Field(description="Requests in `per` that each key may make.")
+    rate: Count | None = _key(None, "Requests in `per` that each key may make. Default: any number.")
     per: Duration = _key("1s", "The time that `rate` counts in.")
     burst: Count | None = _key(None, "Requests that may come at once. Default: as many as `rate`.")
+    mode: Literal["reject", "delay"] = _key(
+        "reject", "What becomes of requests beyond `rate`: they are refused, or wait until their time has come."
+    )
+    max_delay: Duration = _key("1s", "How long a request may wait so; one that would have to wait longer is refused.")
+    in_flight: Count | None = _key(None, "Requests that each key may have open at a time. Default: any number.")
     listener: OneOrMore[str] = _key((), "The listener, or list of listeners, whose sessions it counts. Default: all.")
     service: OneOrMore[str] = _key((), "The service, or list of services, requests to which it counts. Default: all.")
     on_missing_key: Literal["deny", "pass"] = _key(

@@ -201,8 +201,19 @@ class _Reading:
                 self.report("E-CFG-07", (*path, "tls"), "has one of certificate and key", do="give both, or neither")
         for path, table in _tables(self._raw, "routes"):
             self._check_route_keys(path, table)
+        for path, table in _tables(self._raw, "limits"):
+            self._check_limit_keys(path, table)
         if isinstance(self._raw.get("admin"), dict):
             self._check_admin_keys(self._raw["admin"])
+
+    def _check_limit_keys(self, path: Path, table: dict[str, Any]) -> None:
+        if "rate" not in table and "in_flight" not in table:
+            self.report("E-CFG-04", path, "has neither rate nor in_flight", "one of them, or both")
+        for key in ("per", "burst", "mode"):
+            if key in table and "rate" not in table:
+                self.report("E-CFG-07", (*path, key), "belongs to rate", do="add rate, or remove it")
+        if "max_delay" in table and table.get("mode") != "delay":
+            self.report("E-CFG-07", (*path, "max_delay"), 'belongs to mode = "delay"', do="add it, or remove max_delay")
 
     def _check_admin_keys(self, table: dict[str, Any]) -> None:
         if "address" in table and "socket" in table:

@@ -189,13 +189,19 @@ class Exchanges(Answer):
 
 
 class LimitSeen(Answer):
+    """A rate, or a bound on what is open (`in_flight`). A limit that has both is shown twice."""
+
     name: str
     listeners: list[str]
     services: list[str]
-    rate: float
-    burst: int
+    rate: float | None
+    burst: int | None
+    max_delay_s: float
+    in_flight: int | None
     keys: int
     refused: int
+    delayed: int
+    open: int
 
 
 class Limits(Answer):

@@ -27,6 +27,7 @@ from telegram_router.config import Quota as QuotaSettings
 from telegram_router.ops import answers
 from telegram_router.routing import Listener, Service, Switch
 from telegram_router.routing.backends import Backend
+from telegram_router.routing.bulkheads import Bulkhead
 from telegram_router.routing.exchange import Exchange, Register
 from telegram_router.routing.limits import Limit
 from telegram_router.routing.quotas import Quota
@@ -308,15 +309,29 @@ def _exchange(exchange: Exchange, now: float) -> answers.ExchangeSeen | None:
 
 async def limits(subject: Subject) -> answers.Limits:
     """A limit that several listeners share is one; one that counts each spec by itself is shown once for each."""
-    shared: dict[int, tuple[Limit, list[str]]] = {}
+    shared: dict[int, tuple[Limit | Bulkhead, list[str]]] = {}
     for name, listener in subject.switch.listeners.items():
-        for limit in (each for each in listener.limits if isinstance(each, Limit)):
+        for limit in (each for each in listener.limits if isinstance(each, Limit | Bulkhead)):
             shared.setdefault(id(limit), (limit, []))[1].append(name)
-    seen = [
-        answers.LimitSeen(limit.name, names, sorted(limit.services), limit.rate, limit.burst, len(limit), limit.refused)
-        for limit, names in shared.values()
-    ]
-    return answers.Limits(seen)
+    return answers.Limits([_limit(limit, names) for limit, names in shared.values()])
+
+
+def _limit(limit: Limit | Bulkhead, listeners: list[str]) -> answers.LimitSeen:
+    rate = limit if isinstance(limit, Limit) else None
+    bulkhead = limit if isinstance(limit, Bulkhead) else None
+    return answers.LimitSeen(
+        name=limit.name,
+        listeners=listeners,
+        services=sorted(limit.services),
+        rate=rate.rate if rate else None,
+        burst=rate.burst if rate else None,
+        max_delay_s=rate.max_delay if rate else 0.0,
+        in_flight=bulkhead.most if bulkhead else None,
+        keys=len(limit),
+        refused=limit.refused,
+        delayed=rate.delayed if rate else 0,
+        open=bulkhead.open if bulkhead else 0,
+    )
 
 
 async def quotas(subject: Subject) -> answers.Quotas:

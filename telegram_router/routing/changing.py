@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from telegram_router.routing.balance import Balance
+from telegram_router.routing.bulkheads import Bulkhead
 from telegram_router.routing.classes import NORMAL, Precedence
 from telegram_router.routing.conducting import Terms
 from telegram_router.routing.exchange import Lane
@@ -50,6 +51,7 @@ class Change:
     precedence: Mapping[Listener, Sequence[Precedence]] = field(default_factory=dict)
     offices: Mapping[Party, Terms] = field(default_factory=dict)  # parties without one want nothing of their connections
     limit_terms: Sequence[tuple[Limit, Limit]] = ()  # a limit that stays, and the one whose numbers it takes over
+    bulkhead_terms: Sequence[tuple[Bulkhead, Bulkhead]] = ()
     quota_terms: Sequence[tuple[Quota, Quota]] = ()  # likewise
     specs: Mapping[Party, Spec] = field(default_factory=dict)  # of parties that stay and read their telegrams by another one
     whole: Mapping[Party, frozenset[str]] = field(default_factory=dict)  # messages that are kept whole
@@ -73,6 +75,8 @@ def carry_out(switch: Switch, change: Change, now: float) -> Parted:
     switch.services, switch.listeners = dict(change.services), dict(change.listeners)
     for kept, other in change.limit_terms:
         kept.adopt(other)
+    for bulkhead, wider in change.bulkhead_terms:
+        bulkhead.adopt(wider)
     for quota, numbers in change.quota_terms:
         quota.adopt(numbers)
     for name, terms in change.service_terms.items():
@@ -85,6 +89,7 @@ def carry_out(switch: Switch, change: Change, now: float) -> Parted:
     for party in parties:
         switch.conductor.adopt(party, change.offices.get(party), now)
     referred = open_entries(switch)
+    counted = {limit for listener in [*switch.listeners.values(), *parted.listeners] for limit in listener.limits}
     for listener in switch.listeners.values():
         listener.limits = change.limits.get(listener, ())
         listener.precedence = change.precedence.get(listener, ())
@@ -93,6 +98,8 @@ def carry_out(switch: Switch, change: Change, now: float) -> Parted:
     for party in parties:
         party.whole = change.whole.get(party, frozenset())
         reroute(party, change.tables.get(party) or RouteTable(party.spec, ()), referred)
+    for limit in counted.difference(*(listener.limits for listener in switch.listeners.values())):
+        limit.forget()
     spread(switch)
     for service in switch.services.values():
         service.arrange(any(_arranges(party, service) for party in parties), now)
@@ -116,10 +123,11 @@ def reroute(party: Party, table: RouteTable, referred: set[Entry]) -> None:
 
 
 def _arranges(party: Party, service: Service) -> bool:
-    """Whether what leads from there to the service is not all of one class."""
+    """Whether what leads from there to the service is not all of one class, or may have to wait for its time."""
     routes = [route for route in party.routes.routes if route.target is service]
     rules = [rule for rule in party.precedence if not rule.services or service.name in rule.services]
-    return any(route.rank != NORMAL for route in routes) or bool(routes and rules)
+    delaying = [limit for limit in party.limits if limit.delays and (not limit.services or service.name in limit.services)]
+    return any(route.rank != NORMAL for route in routes) or bool(routes and (rules or delaying))
 
 
 def lanes(peer: Peer, table: RouteTable, limits: Sequence[int]) -> list[Lane]:

@@ -67,6 +67,7 @@ RESULT_OF_CODE = {
     "E-TXN-03": "line_closed",
     "E-DUP-01": "duplicate",
     "E-LIM-01": "overflow",
+    "E-LIM-02": "throttled",
     "E-LIM-03": "throttled",
     "E-LIM-04": "draining",
     "E-LIM-07": "shed",

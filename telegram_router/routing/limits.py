@@ -4,15 +4,19 @@
 #
 # 1. Over any span of w seconds no key is admitted more than burst + w * rate times.
 # 2. A request counts against all of its limits or against none.
-# 3. Memory is bounded. The key longest not met is forgotten first, and one whose time is up before any other.
+# 3. A request that has to wait for its time is counted at once, and goes at the time at which it would not have had to.
+# 4. Memory is bounded. The key longest not met is forgotten first, and one whose time is up before any other.
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from collections import deque
+
+    from telegram_router.routing.exchange import Exchange
     from telegram_router.routing.peers import Peer
     from telegram_router.routing.routes import Entry
     from telegram_router.telegrams import Spec
@@ -23,6 +27,17 @@ Part = Callable[["Peer", bytes, "Entry"], Hashable]  # None when the telegram do
 
 
 Admission = tuple[Hashable, float]  # the key, and what counting the request leaves behind or adds
+Slots: TypeAlias = "deque[Exchange]"  # where a bulkhead wants to see the exchange that it let in
+
+
+class Grant(NamedTuple):
+    """A request was counted against all its limits. It must not go before a time, and its exchange belongs into these slots."""
+
+    until: float  # 0.0: it may go at once
+    slots: tuple[Slots, ...]
+
+
+AT_ONCE = Grant(0.0, ())
 
 
 class Refusal(NamedTuple):
@@ -39,9 +54,11 @@ class ByKey:
 
     services   names of the services it counts requests to; empty: all
     whole      it looks at more of a telegram than its header
+    delays     it may have a request wait for its time
+    special    it wants more of a request than to count it
     """
 
-    whole = False
+    whole = delays = special = False
     result = "throttled"
 
     def __init__(self, name: str, parts: Sequence[Part], services: frozenset[str], pass_without_key: bool) -> None:
@@ -63,8 +80,19 @@ class ByKey:
         """Count a request."""
         raise NotImplementedError
 
+    def until(self, admission: Admission, now: float) -> float:
+        """When a request that was counted may go; 0.0: at once."""
+        return 0.0
+
+    def slots(self, admission: Admission) -> Slots | None:
+        """Where the exchange of a request that was counted is to be put; None where it need not be."""
+        return None
+
     def give_back(self, peer: Peer, frame: bytes, entry: Entry, at: float) -> None:
         """A request that was counted at that time has never left."""
+
+    def forget(self) -> None:
+        """It is no longer configured: hold on to no exchange."""
 
     def _key_of(self, peer: Peer, frame: bytes, entry: Entry) -> Hashable:
         only = self._only
@@ -81,8 +109,9 @@ class ByKey:
 class Limit(ByKey):
     """One limit over many keys, by the generic cell rate algorithm: one number a key, its theoretical arrival time.
 
-    rate      requests in a second
-    burst     requests that may come at once
+    rate       requests in a second
+    burst      requests that may come at once
+    max_delay  seconds that a request beyond it may wait for its time; 0: it is refused
     """
 
     def __init__(
@@ -93,10 +122,14 @@ class Limit(ByKey):
         parts: Sequence[Part],
         services: frozenset[str] = frozenset(),
         pass_without_key: bool = False,
+        max_delay: float = 0.0,
     ) -> None:
         super().__init__(name, parts, services, pass_without_key)
         self.rate = rate
         self.burst = burst
+        self.max_delay = max_delay
+        self.delays = self.special = max_delay > 0.0
+        self.delayed = 0
         self._step = 1.0 / rate
         self._room = burst / rate + 1e-9  # adding up fractions leaves a little
         self._arrivals: dict[Hashable, float] = {}
@@ -109,6 +142,7 @@ class Limit(ByKey):
         self.rate, self.burst, self.services = other.rate, other.burst, other.services
         self._parts, self._only, self._passes = other._parts, other._only, other._passes
         self._step, self._room = other._step, other._room
+        self.max_delay, self.delays, self.special = other.max_delay, other.delays, other.special
 
     def judge(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> Admission | Refusal | None:
         only = self._only
@@ -117,9 +151,17 @@ class Limit(ByKey):
             return None if self._passes else self._refuse(None)
         before = self._arrivals.get(key, now)
         arrival = (before if before > now else now) + self._step
-        if arrival - now > self._room:
-            return self._refuse(arrival - now - self._room)
+        wait = arrival - now - self._room
+        if wait > 0.0 and (wait > self.max_delay or not getattr(entry.target, "may_hold", False)):
+            return self._refuse(wait if wait <= self.max_delay else wait - self.max_delay)
         return key, arrival
+
+    def until(self, admission: Admission, now: float) -> float:
+        until = admission[1] - self._room
+        if until <= now:
+            return 0.0
+        self.delayed += 1
+        return until
 
     def admit(self, admission: Admission, now: float) -> None:
         key, arrival = admission
@@ -136,7 +178,7 @@ class Limit(ByKey):
             del self._arrivals[key]
 
 
-def check(limits: Sequence[ByKey], peer: Peer, frame: bytes, entry: Entry, now: float) -> Refusal | None:
+def check(limits: Sequence[ByKey], peer: Peer, frame: bytes, entry: Entry, now: float) -> Refusal | Grant:
     """Count a request against all its limits and quotas, or say which one refuses it. Raises FieldError."""
     admissions: list[tuple[ByKey, Admission]] = []
     for limit in limits:
@@ -145,9 +187,16 @@ def check(limits: Sequence[ByKey], peer: Peer, frame: bytes, entry: Entry, now: 
             return said
         if said is not None:
             admissions.append((limit, said))
+    until = 0.0
+    places: tuple[Slots, ...] = ()
     for limit, admission in admissions:
         limit.admit(admission, now)
-    return None
+        if limit.special:
+            until = max(until, limit.until(admission, now))
+            slots = limit.slots(admission)
+            if slots is not None:
+                places = (*places, slots)
+    return Grant(until, places) if until or places else AT_ONCE
 
 
 def give_back(limits: Sequence[ByKey], peer: Peer, frame: bytes, entry: Entry, at: float) -> None:

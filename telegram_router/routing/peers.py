@@ -227,6 +227,11 @@ class Service(Origin, Target):
                 self.waiting.add(exchange, min(since, now))
 
     @property
+    def may_hold(self) -> bool:
+        """Whether one more request may wait here for its time."""
+        return type(self.waiting) is Arranged and self.waiting.held < self.policy.pending
+
+    @property
     def peers(self) -> list[Peer]:
         """Every link, whether it is given requests or not."""
         return [*(link for backend in self.pool.backends.values() for link in backend.links), *self.halves, *self.joining, *self.leaving]

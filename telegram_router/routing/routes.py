@@ -253,6 +253,7 @@ class Entry:
         """Whether the message is switched off; if it is, its requests take the general way, which refuses them."""
         asks = self.message.kind == "request" and not (self.deep or self.formality or off)
         self.halted = off
+        asks = asks and not any(each.delays for each in self.limits)
         headed = asks and not self.whole
         self.plain = headed and self.reply is not None and getattr(self.target, "pipes", False)
         self.calls = asks and self.full and self.keyed and getattr(self.target, "exclusive", False)

@@ -22,7 +22,7 @@ from telegram_router.routing.conduct import Phase
 from telegram_router.routing.conducting import Conductor
 from telegram_router.routing.ended import ENDED_PER_FLUSH, Ended, result_of
 from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
-from telegram_router.routing.limits import check, give_back
+from telegram_router.routing.limits import AT_ONCE, Grant, check, give_back
 from telegram_router.routing.near_miss import nearest_miss
 from telegram_router.routing.orders import Call, Close, Event, Grow, Journal, Ready
 from telegram_router.routing.pairs import Pair
@@ -65,6 +65,8 @@ class Switch:
         self.now = 0.0  # of the last call that told the time
         self.conductor = Conductor(self)
         self._refusals: dict[tuple[Peer, str, str], dict[str, Any]] = {}  # fields of the refusals among the events
+        self._granted = AT_ONCE  # what the limits of the request at hand want of it
+        self._until: dict[Exchange, float] = {}  # of requests that wait for their time, from their release on the queue's business
         self._doubted: dict[Service, None] = {}  # services one of whose backends was ejected or returned in this step
         self._oneway: dict[Peer, None] = {}  # peers whose `oneway` is not empty
 
@@ -435,9 +437,13 @@ class Switch:
                 ref, sent = key, frame
             offset = link.queued
             entry.count += 1
-            if entry.limits and self._over(peer, frame, entry, now):
+            limits = entry.limits
+            if limits and self._over(peer, frame, entry, now):
                 continue
-            opened[key] = pending[ref] = Exchange(peer, lane, key, ref, entry, frame[kept], now, link, offset)
+            exchange = opened[key] = pending[ref] = Exchange(peer, lane, key, ref, entry, frame[kept], now, link, offset)
+            if limits:
+                for slots in self._granted.slots:
+                    slots.append(exchange)
             link.load += 1
             if len(links) > 1:  # where there is no choice nobody asks which was used last
                 link.had += 1.0 / link.weight
@@ -489,6 +495,9 @@ class Switch:
         # From here on nothing of ours is called, so that it happens as a whole.
         del service.free[-1]
         opened[key] = pending[ref] = exchange
+        if entry.limits:
+            for slots in self._granted.slots:
+                slots.append(exchange)
         link.load += 1
         if len(service.links) > 1:
             link.had += 1.0 / link.weight
@@ -640,6 +649,8 @@ class Switch:
                 self._invalid(peer, frame, entry, error)
                 return
         exchange = Exchange(peer, lane, key, ref, entry, frame, now, answerer, telegram=telegram)
+        if entry.limits and self._granted.until:
+            self._until[exchange] = self._granted.until
         if self.journal is None:
             self.release(exchange)
         else:
@@ -648,6 +659,9 @@ class Switch:
         if not entry.untracked:
             lane.open[key] = exchange
             register.pending[ref] = exchange
+        if entry.limits:
+            for slots in self._granted.slots:
+                slots.append(exchange)
         if self.journal is not None:
             self.journal.request(exchange)
 
@@ -666,16 +680,20 @@ class Switch:
         return chosen
 
     def _over(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> bool:
-        """Count a request against its limits. True when one of them refuses it, which it has been told then."""
+        """Count a request against its limits. True when one of them refuses it, which it has been told then.
+
+        Otherwise `_granted` says what they want of it. Who makes its exchange puts that into the slots named there.
+        """
         try:
-            refusal = check(entry.limits, peer, frame, entry, now)
+            said = check(entry.limits, peer, frame, entry, now)
         except FieldError as error:  # an amount that cannot be read cannot be counted
             self._invalid(peer, frame, entry, error)
             return True
-        if refusal is None:
+        if isinstance(said, Grant):
+            self._granted = said
             return False
-        after = None if refusal.retry_after is None else max(1, math.ceil(refusal.retry_after * 1000 - 1e-6))
-        self._refuse(peer, frame, refusal.code, entry.message.name, refusal.result, limit=refusal.limit, retry_after_ms=after)
+        after = None if said.retry_after is None else max(1, math.ceil(said.retry_after * 1000 - 1e-6))
+        self._refuse(peer, frame, said.code, entry.message.name, said.result, limit=said.limit, retry_after_ms=after)
         return True
 
     def _crowded(self, peer: Peer, frame: bytes, entry: Entry) -> bool:
@@ -799,6 +817,10 @@ class Switch:
     def _forward(self, exchange: Exchange) -> None:
         service = exchange.entry.target
         link = exchange.answerer
+        until = self._until.pop(exchange, 0.0) if self._until else 0.0
+        if until > self.now:
+            service.waiting.hold(exchange, until, self.now)
+            return
         if link is None and not service.waiting.stops(exchange):
             link = service.choose(exchange.frame)
         if link is not None and link.closed:
@@ -876,6 +898,9 @@ class Switch:
             exchange = turn.exchange
             link = service.choose(exchange.frame)
             if link is None:
+                if waiting.released and service.exclusive:
+                    self.commands.append(Grow(service))
+                waiting.released = False
                 return
             self._give(link, exchange)
             # It has been given, or nothing has happened at all: what follows calls nothing of ours and cannot fail.
@@ -1043,6 +1068,8 @@ class Switch:
             self._expire(party.register, now)
             if isinstance(party, Service):
                 self._expire_waiting(party, now)
+                if party.waiting.held:
+                    self._feed(party)  # the time of some may have come
                 self._close_spoiled(party, now)
                 if party.pool.due(now):
                     self._doubted[party] = None

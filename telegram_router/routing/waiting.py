@@ -36,6 +36,7 @@ class FirstCome(Line):
     """Requests that wait, the oldest first, each with the time since when."""
 
     credits: Credits = ()
+    released = False  # whether the time of somebody has come since this was last set to False
 
     @property
     def ready(self) -> int:
@@ -57,6 +58,10 @@ class FirstCome(Line):
 
     def add(self, exchange: Exchange, now: float) -> None:
         self[exchange] = now
+
+    def hold(self, exchange: Exchange, until: float, now: float) -> None:
+        """It must not go before that time. Here nobody is held back any more: it is late for a reload."""
+        self.add(exchange, now)
 
     def put_back(self, exchange: Exchange, now: float) -> None:
         """It had its turn, and its link was lost before a byte left: it is the first again."""
@@ -111,7 +116,7 @@ class Arranged(FirstCome):
 
     def add(self, exchange: Exchange, now: float) -> None:
         if exchange.lane in self._lanes:
-            self.hold(exchange, now)
+            self.hold(exchange, now, now)
             return
         line = self._lines[rank_of_exchange(exchange)]
         self[exchange] = line[exchange] = now
@@ -121,7 +126,7 @@ class Arranged(FirstCome):
         self[exchange] = line[exchange] = now
         line.move_to_end(exchange, last=False)
 
-    def hold(self, exchange: Exchange, until: float) -> None:
+    def hold(self, exchange: Exchange, until: float, now: float) -> None:
         """It must not go before that time, nor before what its session has had held back for this service."""
         before, many = self._lanes.get(exchange.lane, (until, 0))
         until = max(before, until)
@@ -131,9 +136,6 @@ class Arranged(FirstCome):
         self[exchange] = self._held[exchange] = until
         heapq.heappush(self._agenda, (until, next(self._numbers), exchange))
         self._lanes[exchange.lane] = until, many + 1
-
-    def is_held(self, exchange: Exchange) -> bool:
-        return exchange in self._held
 
     def discard(self, exchange: Exchange) -> None:
         self.pop(exchange, None)
@@ -159,6 +161,7 @@ class Arranged(FirstCome):
                 line = self._lines[rank_of_exchange(exchange)]
                 self._let_go(exchange)
                 self[exchange] = line[exchange] = now
+                self.released = True
 
     def turn(self, now: float) -> Turn | None:
         if self._held:

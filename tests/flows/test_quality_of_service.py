@@ -9,6 +9,7 @@ import pytest
 from telegram_router.assembly import build_switch, prepare
 from telegram_router.errors import ConfigError
 from telegram_router.plan import Plan, read_plan
+from telegram_router.routing import Grow
 from telegram_router.routing.changing import carry_out
 from telegram_router.routing.waiting import Arranged, FirstCome
 from tests.routing.conversation import Talk, credit, reply_to, telegram, transfer
@@ -171,3 +172,122 @@ def test_what_is_wrong_with_classes_is_told_with_its_key(tmp_path: Path, part: s
     with pytest.raises(ConfigError) as raised:
         planned(tmp_path, LISTENER, core(), ALL, part)
     assert [(each.key, what in each.what) for each in raised.value.problems] == [(key, True)]
+
+
+# --- limits that delay ------------------------------------------------------------------------------------------------
+
+DELAY = '[limits.each]\nkey = "header.company_number"\nrate = 2\nburst = 1\nmode = "delay"\nmax_delay = "1s"\n'
+
+
+def test_a_request_beyond_the_rate_goes_when_its_time_has_come_and_one_that_would_wait_too_long_is_refused(tmp_path: Path):
+    talk = talk_of(tmp_path, LISTENER, core(in_flight="9"), DELAY, ALL)
+    bank, host, service = talk.session(), talk.link("core"), talk.service("core")
+    bank.sends(*(transfer(number) for number in range(1, 5)), at=0)
+    assert host.got() == [transfer(1)] and service.waiting.held == 2
+    [told] = talk.events("refused")
+    assert (told["code"], told["limit"], told["retry_after_ms"]) == ("E-LIM-03", "each", 500)
+    assert talk.switch.next_deadline() == pytest.approx(0.5)
+    talk.tick(at=0.49)
+    assert host.got() == []
+    talk.tick(at=0.51)
+    assert host.got() == [transfer(2)]
+    talk.tick(at=1.01)
+    assert host.got() == [transfer(3)]
+    assert next(iter(talk.listener().limits)).delayed == 2  # type: ignore[attr-defined]
+    host.sends(*map(reply_to, (transfer(1), transfer(2), transfer(3))))
+    assert len(bank.got()) == 4 and talk.leftovers() == {}
+
+
+def test_who_waits_holds_back_its_own_session_at_that_service_and_nobody_else(tmp_path: Path):
+    loans = '[services.loans]\nbackends = ["127.0.0.1:8"]\n'
+    to_loans = '[[routes]]\nlistener = "branches"\nmatch = { message_type = "5000" }\nservice = "loans"\n'
+    talk = talk_of(tmp_path, LISTENER, core(in_flight="9"), loans, DELAY + 'service = "core"\n', to_loans, ALL)
+    bank, other = talk.session(), talk.session()
+    host, lender = talk.link("core"), talk.link("loans")
+    bank.sends(transfer(1), transfer(2), transfer(3, "C002"), credit(4), at=0)
+    other.sends(transfer(5, "C003"))
+    assert host.got() == [transfer(1), transfer(5, "C003")]
+    assert lender.got() == [credit(4)]
+    talk.tick(at=0.6)
+    assert host.got() == [transfer(2), transfer(3, "C002")]  # the second company's own limit would have let it go at once
+
+
+def test_a_session_that_leaves_takes_with_it_what_waits_for_its_time(tmp_path: Path):
+    talk = talk_of(tmp_path, LISTENER, core(in_flight="9"), DELAY, ALL)
+    bank, host = talk.session(), talk.link("core")
+    bank.sends(transfer(1), transfer(2), at=0)
+    assert host.got() == [transfer(1)]
+    bank.dies()
+    talk.tick(at=2)
+    assert host.got() == [] and not talk.service("core").waiting
+    assert talk.switch.next_deadline() is not None  # the first is still awaited
+
+
+def test_at_most_as_many_wait_for_their_time_as_the_queue_of_the_service_holds(tmp_path: Path):
+    slow = DELAY.replace('"1s"', '"20s"')
+    talk = talk_of(tmp_path, LISTENER, core(in_flight="9", pending="3"), slow, ALL)
+    bank = talk.session()
+    talk.link("core")
+    bank.sends(*(transfer(number) for number in range(1, 8)), at=0)
+    assert talk.service("core").waiting.held == 3 and talk.listener().refused == {"E-LIM-03": 3}
+
+
+def test_an_http_service_grows_when_the_time_of_a_request_has_come_and_no_connection_is_free(tmp_path: Path):
+    web = '[services.core]\nurl = "http://127.0.0.1:9/x"\nconnections = 2\n'
+    talk = talk_of(tmp_path, LISTENER, web, DELAY, ALL)
+    bank = talk.session()
+    talk.link("core")
+    bank.sends(transfer(1), transfer(2), at=0)
+    talk.switch.commands.clear()
+    talk.tick(at=0.6)
+    assert [type(each) for each in talk.switch.commands] == [Grow]
+    assert talk.service("core").waiting.ready == 1
+
+
+def test_a_limit_that_delays_no_more_after_a_reload_lets_everybody_go(tmp_path: Path):
+    plan = planned(tmp_path, LISTENER, core(in_flight="9"), DELAY, ALL)
+    talk = Talk(build_switch(plan))
+    bank, host = talk.session(), talk.link("core", backend="127.0.0.1:9")
+    bank.sends(transfer(1), transfer(2), transfer(3), at=0)
+    assert host.got() == [transfer(1)]
+    after = planned(tmp_path, LISTENER, core(in_flight="9"), ALL, before=plan)
+    carry_out(talk.switch, prepare(after, talk.switch, plan), 0.1)
+    assert host.got() == [transfer(2), transfer(3)]
+
+
+# --- bulkheads --------------------------------------------------------------------------------------------------------
+
+
+def test_a_bulkhead_keeps_what_is_open_over_a_reload_with_its_new_number(tmp_path: Path):
+    def limit(most: int) -> str:
+        return f'[limits.each]\nkey = "header.company_number"\nrate = 100\nin_flight = {most}\n'
+
+    plan = planned(tmp_path, LISTENER, core(in_flight="9"), limit(2), ALL)
+    talk = Talk(build_switch(plan))
+    bank, host = talk.session(), talk.link("core", backend="127.0.0.1:9")
+    bank.sends(transfer(1), transfer(2), transfer(3), transfer(4, "C002"), at=0)
+    assert talk.listener().refused == {"E-LIM-02": 1}
+    after = planned(tmp_path, LISTENER, core(in_flight="9"), limit(3), ALL, before=plan)
+    carry_out(talk.switch, prepare(after, talk.switch, plan), 0.1)
+    bank.sends(transfer(5), transfer(6), at=0.2)
+    assert talk.listener().refused == {"E-LIM-02": 2}
+    gone = planned(tmp_path, LISTENER, core(in_flight="9"), ALL, before=after)
+    carry_out(talk.switch, prepare(gone, talk.switch, after), 0.3)
+    bank.sends(*(transfer(number) for number in range(7, 10)), at=0.4)
+    assert talk.listener().refused == {"E-LIM-02": 2} and len(host.got()) == 7
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "what"),
+    [
+        ("", "", "has neither rate nor in_flight"),
+        ('in_flight = 3\nmode = "delay"\n', ".mode", "belongs to rate"),
+        ('rate = 3\nmax_delay = "1s"\n', ".max_delay", 'belongs to mode = "delay"'),
+        ('rate = 3\nmode = "delay"\nmax_delay = "30s"\n', ".max_delay", "is not below the timeout of the service core"),
+    ],
+    ids=["neither", "mode", "max_delay", "timeout"],
+)
+def test_what_is_wrong_with_a_limit_is_told_with_its_key(tmp_path: Path, table: str, key: str, what: str):
+    with pytest.raises(ConfigError) as raised:
+        planned(tmp_path, LISTENER, core(), f'[limits.x]\nkey = "session"\n{table}', ALL)
+    assert [(each.key, what in each.what) for each in raised.value.problems] == [(f"limits.x{key}", True)]

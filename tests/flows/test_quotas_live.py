@@ -272,7 +272,7 @@ async def test_quotas_are_shown_with_their_window_and_who_has_used_most(tmp_path
         families = {name: list(samples) for name, samples in router.router.collect()}
         assert [(labels, round(float(value), 3)) for labels, value in families["quota_used_ratio"]] == [(("daily",), 0.667)]  # type: ignore[arg-type]
         assert families["limit_keys"] == [(("companies", "daily"), 1)]
-        assert families["limited_total"] == [(("companies", "daily"), 0)]
+        assert families["rate_limited_total"] == [(("daily",), 0)]
 
 
 # --- configuration

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conversation import Talk, answer_to, ask, service_of, small
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telegram_router.routing import Listener, ListenerPolicy, Route, RouteTable, Switch
@@ -26,6 +26,7 @@ bounded = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(bounded, st.integers(1, 5), st.integers(1, 4), st.sampled_from([LeastOutstanding, RoundRobin, First]))
 def test_no_backend_has_more_than_its_bound_and_nobody_waits_while_one_has_room(
     script: list[Any], most: int, in_flight: int, balance: Callable[[], Any]

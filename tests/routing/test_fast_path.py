@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from telegram_router.errors import Delivery
 from telegram_router.routing import Audience, Call, Ended, Kind, Listener, ListenerPolicy, Route, RouteTable, Switch
+from telegram_router.routing.bulkheads import Bulkhead
 from telegram_router.routing.exchange import Exchange, Lane, Register
 from telegram_router.routing.halting import EVERYWHERE, halt
 from telegram_router.routing.limits import Limit, part
@@ -70,10 +71,12 @@ class Played:
         policy: dict[str, Any] = {"in_flight": in_flight, "pending": pending, "timeout": 5.0, "tombstone": 20.0}
         first, other = service_of(switch, "transfer", spec, **policy), service_of(switch, "other", spec, **policy)
         listener = Listener("branches", spec, ListenerPolicy(open_exchanges=8, timeout=5.0, tombstone=20.0))
+        users = Bulkhead("users", 5, [part("session", spec), part("header.company", spec)])
+        delays = Limit("slow", 2.0, 3, [part("header.company", spec)], frozenset(["other"]), max_delay=2.0)
+        listener.limits = [users, Limit("l", 0.5, 6, [part("session", spec)]), delays] if refusal else []
         listener.set_routes(RouteTable(spec, [Route("b", exactly(company="BB"), other, rank=3), Route("rest", {}, first)]))
         for service in (first, other):
             service.arrange(refusal, 0.0)
-        listener.limits = [Limit("l", 0.5, 6, [part("session", spec)])] if refusal else []
         switch.listeners["branches"] = listener
         audience = Audience(listener)
         for service in (first, other):
@@ -150,7 +153,8 @@ class Played:
             "received": [group.received for group in groups],
             "ended": [self.talk.ended(group) for group in groups],
             "refused": [group.refused for group in groups],
-            "limited": [limit.refused for limit in switch.listeners["branches"].limits],
+            "limited": [(limit.refused, len(limit)) for limit in switch.listeners["branches"].limits],
+            "held": [(service.waiting.held, service.shed, service.retries) for service in switch.services.values()],
             "counts": [(t.latency, t.late, t.unmatched, t.duplicates, t.unknown, t.undelivered) for t in targets],
             "seconds": [round(t.latency_sum, 6) for t in targets],
             "phases": [(t.phases.queue, t.phases.answer, t.phases.together, round(t.phases.queue_sum, 6)) for t in targets],

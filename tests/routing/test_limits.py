@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from conversation import Talk, firm, firmbanking, one_service, reply_to, small, transfer
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from telegram_router.routing import Kind
 from telegram_router.routing import limits as module
-from telegram_router.routing.limits import Limit, check, part
+from telegram_router.routing.limits import AT_ONCE, Limit, Refusal, check, part
 
 COMPANY = "header.company_number"
 
@@ -23,7 +24,7 @@ def limit_of(rate: float, burst: int) -> Limit:
 
 def admitted(limit: Limit, times: list[float], key: str = "k") -> list[float]:
     """Those of these moments at which a request is let through."""
-    return [now for now in times if check([limit], None, key.encode(), None, now) is None]  # type: ignore[arg-type]
+    return [now for now in times if check([limit], None, key.encode(), None, now) is AT_ONCE]  # type: ignore[arg-type]
 
 
 @given(
@@ -158,3 +159,23 @@ def test_a_limit_never_stands_in_the_way_of_answers():
     host.got()
     host.sends(reply_to(transfer(1)))
     assert bank.got() == [reply_to(transfer(1))]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 3000), max_size=60), st.integers(1, 50), st.integers(1, 5), st.sampled_from([0.3, 2.0]))
+def test_what_a_delaying_limit_lets_go_keeps_to_the_rate_as_well(gaps: list[int], rate: int, burst: int, max_delay: float):
+    limit = Limit("l", float(rate), burst, [lambda peer, frame, entry: frame], max_delay=max_delay)
+    entry = SimpleNamespace(target=SimpleNamespace(may_hold=True))
+    now, went = 0.0, []
+    for gap in gaps:
+        now += gap / 10_000
+        said = check([limit], None, b"k", entry, now)  # type: ignore[arg-type]
+        if isinstance(said, Refusal):
+            assert said.retry_after is not None and said.retry_after > 0
+        else:
+            assert said.until <= now + max_delay + 1e-6
+            went.append(max(now, said.until))
+    assert went == sorted(went)
+    for first, start in enumerate(went):
+        for last in range(first, len(went)):
+            assert last - first + 1 <= burst + (went[last] - start) * rate + 1e-3

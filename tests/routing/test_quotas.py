@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from telegram_router.errors import Delivery
 from telegram_router.routing import Kind
 from telegram_router.routing import quotas as module
-from telegram_router.routing.limits import Limit, check, part
+from telegram_router.routing.limits import AT_ONCE, Limit, check, part
 from telegram_router.routing.quotas import Quota, Window, amounts_of, finest_digit, speller
 from telegram_router.telegrams import (
     Amount,
@@ -41,7 +41,7 @@ def quota_of(most: int) -> Quota:
 
 def asks(quota: Quota, key: str = "k", now: float = 0.0) -> bool:
     """Whether one more request is let through."""
-    return check([quota], None, key.encode(), None, now) is None  # type: ignore[arg-type]
+    return check([quota], None, key.encode(), None, now) is AT_ONCE  # type: ignore[arg-type]
 
 
 def day(number: int) -> Window:

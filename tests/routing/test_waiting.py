@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conversation import service_of, small
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from telegram_router.routing import Listener, ListenerPolicy, Route, RouteTable, Switch
@@ -67,6 +67,7 @@ def test_of_fifteen_requests_eight_are_critical_four_high_two_normal_and_one_is_
     assert [went.count(rank) for rank in range(4)] == [24, 12, 6, 3]
 
 
+@settings(deadline=None)
 @given(st.sets(st.sampled_from(range(4)), min_size=1), st.integers(0, 100), st.integers(1, 200))
 def test_over_any_window_each_class_that_waits_has_its_share_within_two_requests(ranks: set[int], start: int, length: int):
     waiting = Arranged()
@@ -77,6 +78,7 @@ def test_over_any_window_each_class_that_waits_has_its_share_within_two_requests
         assert abs(went.count(rank) - length * SHARES[rank] / whole) <= 2
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["come", "come", "go"]), st.integers(0, 3)), max_size=200))
 def test_whoever_is_first_of_its_class_goes_within_the_time_that_its_share_promises(script: list[tuple[str, int]]):
     """However the others come and go, bulk beside three busy classes is passed over at most once round."""
@@ -127,6 +129,7 @@ def test_bulk_that_has_waited_a_second_and_a_half_is_given_as_much_as_critical()
     assert went.count(BULK) == 10
 
 
+@settings(deadline=None)
 @given(st.sampled_from([HIGH, NORMAL, BULK]), st.integers(1, 20))
 def test_who_has_aged_to_the_top_waits_for_at_most_a_round_of_all_classes(rank: int, others: int):
     waiting = Arranged()
@@ -184,7 +187,7 @@ class Queueing:
         exchange = self.crowd.one(rank, session, self.now)
         self.inside.append(exchange)
         self.until[exchange] = self.now + delay
-        self.waiting.hold(exchange, self.now + delay)
+        self.waiting.hold(exchange, self.now + delay, self.now)
 
     def go(self) -> None:
         exchange = taken(self.waiting, self.now)
@@ -235,6 +238,7 @@ class Queueing:
             assert not waiting.overdue(1.0, self.now), "nobody would have been told in time"
 
 
+@settings(deadline=None)
 @given(steps, st.booleans())
 @example([("hold", 0, 0, 0.1), ("leave", 0), ("come", 3, 0), ("pass", 0.3), ("go",)], True)
 @example([("hold", 0, 0, 0.4), ("come", 3, 0), ("come", 2, 1), ("go",), ("pass", 0.6), ("go",), ("go",)], True)
@@ -251,7 +255,7 @@ def test_nobody_is_lost_doubled_or_overtaken_within_session_and_class(script: li
 def test_who_is_held_back_holds_back_its_own_session_and_nobody_else():
     waiting, crowd = Arranged(), Crowd()
     held, behind, other = crowd.one(session=0), crowd.one(session=0), crowd.one(session=1)
-    waiting.hold(held, 2.0)
+    waiting.hold(held, 2.0, 0.0)
     assert waiting.stops(behind) and not waiting.stops(other)
     waiting.add(behind, 0.0)
     waiting.add(other, 0.0)
@@ -287,6 +291,7 @@ def test_the_least_urgent_are_refused_first_as_the_queue_fills(rank: int, full_a
     assert shed == (list(range(full_at, 1001)) if full_at is not None else [])
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10_000), st.integers(0, 10_000))
 def test_whoever_is_shed_everybody_less_urgent_is_shed_too(most: int, waiting: int):
     said = [sheds(rank, waiting, most) for rank in range(len(CLASSES))]
