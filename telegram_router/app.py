@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from telegram_router import plan as planning
 from telegram_router.assembly import build_switch
 from telegram_router.backend_doors import BackendDoors, Sockets
 from telegram_router.config import Address, Config, TelegramService
-from telegram_router.counts import families
+from telegram_router.counts import About, families
 from telegram_router.doors import Doors
 from telegram_router.endpoints import Endpoints, Place
 from telegram_router.keeping import Keeper
@@ -60,6 +61,7 @@ class Router:
         self.hub = Hub(self.switch, poller or EpollPoller(), clock, log)
         self.notifier = notifier or Notifier()
         self.doors = Doors(self.hub, log, inherited)
+        self.wall = wall
         self.keeper = Keeper(plan.folder / plan.config.state, self.hub, log, wall=wall)
         self.recording = Recording(self.hub, log)
         self.backend_doors = BackendDoors()
@@ -147,7 +149,7 @@ class Router:
                 service = self.switch.services[name]
                 self.servings[service] = work_for(self.around, service, settings, self.plan)
             self.backend_doors.build(self.plan, self.switch.services, called, self.around)
-            self._reloader = Reloader(self, nursery)
+            self._reloader = Reloader(self, nursery, self.wall)
             async with trio.open_nursery() as doors:
                 self.doors.open(doors)
                 for warning in self.plan.warnings:
@@ -267,11 +269,11 @@ class Router:
 
     def collect(self) -> Iterator[Family]:
         """Every counter, read where it is kept."""
-        records = self.recording.written, self.recording.dropped
+        about = About(self.recording.written, self.recording.dropped, self.plan.digest, missed=self.keeper.missed)
+        if self._reloader is not None:
+            about = replace(about, taken_at=self._reloader.taken_at, reloads=self._reloader.outcomes)
         kept = self.keeper.seen()
-        return families(
-            self.switch, self.hub, self.acceptors, self.outcomes, self.plan.ends, self.log.dropped, kept, records, self.keeper.missed
-        )
+        return families(self.switch, self.hub, self.acceptors, self.outcomes, self.plan.ends, self.log.dropped, kept, about)
 
 
 async def serve(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from telegram_router import __version__
 from telegram_router.ops.answers import StoreSeen
 from telegram_router.ops.metrics import Family, Histogram, Sample
 from telegram_router.routing import Service, Switch
-from telegram_router.routing.backends import STATES
+from telegram_router.routing.backends import STATES, Pool
 from telegram_router.routing.bulkheads import Bulkhead
 from telegram_router.routing.classes import CLASSES
+from telegram_router.routing.ended import result_of
 from telegram_router.routing.limits import Limit
+from telegram_router.routing.peers import Target
 from telegram_router.routing.quotas import Quota
 from telegram_router.routing.routes import Origin
 from telegram_router.wire.expiry import Expiry
@@ -24,6 +27,25 @@ INVALID = ("E-FLD", "E-ENC", "E-FRM")  # refused for what they hold; all other c
 ENDED = ("E-BCK",)  # codes with which requests end; all others that a spec may name refuse telegrams
 
 
+RESULTS = (
+    *("ok", "backend_error", "backend_rejected", "timeout", "link_lost", "backend_protocol_error", "no_backend", "overflow"),
+    *("nobody_connected", "client_closed", "draining", "internal_error"),
+)  # with which requests of any route may end; their series begin at zero
+FORMER = "_FORMER"  # routes that are no more
+
+
+@dataclass(frozen=True)
+class About:
+    """What is counted beside switch and hub."""
+
+    records: int = 0
+    records_dropped: int = 0
+    digest: str = ""
+    taken_at: float = 0.0
+    missed: int | None = None  # what ended and is not in the usage
+    reloads: Mapping[str, int] = field(default_factory=lambda: {"ok": 0, "refused": 0})
+
+
 def families(
     switch: Switch,
     hub: Hub,
@@ -32,13 +54,10 @@ def families(
     ends: Iterable[Expiry],
     log_lines_dropped: int,
     store: StoreSeen | None = None,
-    records: tuple[int, int] = (0, 0),
-    missed: int | None = None,
+    about: About | None = None,
 ) -> Iterator[Family]:
-    """Every family of the table in ops.metrics. Services answer for both directions: a listener's sessions may answer too.
-
-    `records`: access records written and dropped.
-    """
+    """Every family of the table in ops.metrics. Services answer for both directions: a listener's sessions may answer too."""
+    about = about or About()
     yield "build_info", [((__version__,), 1)]
     yield from _connections(hub, acceptors, outcomes, ends)
     yield from _telegrams(switch, hub)
@@ -46,14 +65,17 @@ def families(
     yield from _backends(switch)
     yield from _limits(switch)
     yield "containments_total", [((), hub.containments)]
-    yield "access_records_total", [((), records[0])]
-    yield "access_records_dropped_total", [((), records[1])]
+    yield "access_records_total", [((), about.records)]
+    yield "access_records_dropped_total", [((), about.records_dropped)]
+    yield "config_info", [((about.digest,), 1)]
+    yield "config_last_success_timestamp_seconds", [((), about.taken_at)]
+    yield "config_reloads_total", [((outcome,), count) for outcome, count in about.reloads.items()]
     yield "log_lines_dropped_total", [((), log_lines_dropped)]
     if store is not None:
         yield "store_up", [((), int(not store.failure))]
         yield "store_failures_total", [((), store.failures)]
-    if missed is not None:
-        yield "usage_missed_total", [((), missed)]
+    if about.missed is not None:
+        yield "usage_missed_total", [((), about.missed)]
     yield "turn_seconds", [((), Histogram(hub.turn_times, hub.turn_seconds))]
     yield "slow_steps_total", [((), hub.slow_steps)]
 
@@ -63,7 +85,7 @@ def _connections(
 ) -> Iterator[Family]:
     yield "sessions_active", [((name,), each.open) for name, each in acceptors.items()]
     yield "sessions_total", [((name,), each.total) for name, each in acceptors.items()]
-    closed: dict[tuple[str, ...], int] = {}
+    closed: dict[tuple[str, ...], int] = {(name, reason): 0 for name in acceptors for reason in ("peer", "drain")}
     for (group, reason), count in hub.closed.items():
         if group in acceptors:
             key = (group, ENDS.get(reason, reason))
@@ -116,7 +138,25 @@ def _backends(switch: Switch) -> Iterator[Family]:
     known = [(name, each) for name, service in switch.services.items() for each in service.pool.backends.values()]
     yield "backend_in_use", [((name, each.name), int(each.in_use)) for name, each in known]
     yield "backend_state", [((name, each.name, state), int(each.state == state)) for name, each in known for state in STATES]
+    turned = [(name, each, service) for name, service in switch.services.items() for each in service.pool.backends.values()]
+    yield "backend_weight_ratio", [((name, each.name), each.share(switch.now, to.policy.failover.slow_start)) for name, each, to in turned]
+    yield "health_checks_total", [((name, each.name, outcome), count) for name, each in known for outcome, count in each.checks.items()]
+    yield "health_transitions_total", [((name, each.name, to), count) for name, each in known for to, count in each.turns.items()]
+    pools = [(name, service.pool) for name, service in switch.services.items()]
+    yield "ejections_total", [((name,), pool.ejections) for name, pool in pools]
+    yield "ejections_active", [((name,), sum(each.ejected_until is not None for each in pool.backends.values())) for name, pool in pools]
+    yield "ejections_suppressed_total", [((name,), pool.ejections_suppressed) for name, pool in pools]
+    for kind in ("failover", "failback"):
+        yield f"{kind}s_total", [each for name, pool in pools for each in _moves(name, pool, kind)]
     yield "backend_failures_total", [((name, each.name), each.failed) for name, each in known]
+
+
+def _moves(service: str, pool: Pool, kind: str) -> list[Sample]:
+    """Between all its priorities, and those that it had before."""
+    levels = sorted({each.priority for each in pool.backends.values()})
+    pairs = [(one, other) for one in levels for other in levels if (one < other if kind == "failover" else one > other)]
+    counts = dict.fromkeys(pairs, 0) | {(was, now): count for (name, was, now), count in pool.moves.items() if name == kind}
+    return [((service, str(was), str(now)), count) for (was, now), count in counts.items()]
 
 
 def _telegrams(switch: Switch, hub: Hub) -> Iterator[Family]:
@@ -130,6 +170,8 @@ def _telegrams(switch: Switch, hub: Hub) -> Iterator[Family]:
         volume += [((name, "received"), listener.bytes_in), ((name, "sent"), listener.bytes_out)]
         for code, count in {**_zeros(listener, ended=False), **listener.refused}.items():
             (invalid if code.startswith(INVALID) else refused).append(((name, code), count))
+    now = hub.clock()
+    yield "backpressure_seconds_total", [((name,), each.seconds_paused(now)) for name, each in switch.listeners.items()]
     yield "telegrams_received_total", received
     yield "telegrams_sent_total", [((name,), listener.frames_out) for name, listener in switch.listeners.items()]
     yield "telegram_bytes_total", volume
@@ -146,14 +188,20 @@ def _zeros(origin: Origin, *, ended: bool) -> dict[str, int]:
 
 def _requests(switch: Switch) -> Iterator[Family]:
     ended: dict[tuple[str, ...], int] = {}
+    unknown: dict[tuple[str, ...], int] = {}
     overflow: dict[str, int] = {}
     for name, origin in [*switch.listeners.items(), *switch.services.items()]:
         origin.add_up()
         for route in (*origin.routes.counted, *origin.former_routes):
-            results = {"ok": route.score.ok, **_zeros(origin, ended=True), **route.score.failed}
-            overflow[route.target.name] = overflow.get(route.target.name, 0) + results.get("E-LIM-01", 0)
-            for result, count in results.items():
-                key = (name, route.target.name, result)
+            score, place = route.score, (name, route.name or FORMER, route.target.name)
+            overflow[route.target.name] = overflow.get(route.target.name, 0) + score.failed.get("E-LIM-01", 0)
+            unknown[place] = unknown.get(place, 0) + score.unknown
+            for result in RESULTS:
+                ended.setdefault((*place, result), 0)
+            ended[(*place, "ok")] += score.ok - score.troubled
+            ended[(*place, "backend_error")] += score.troubled
+            for code, count in score.failed.items():
+                key = (*place, result_of(code))
                 ended[key] = ended.get(key, 0) + count
     yield "requests_total", list(ended.items())
     targets = list(
@@ -172,4 +220,14 @@ def _requests(switch: Switch) -> Iterator[Family]:
     yield "late_replies_total", [((each.name,), each.late) for each in targets]
     yield "unmatched_replies_total", [((each.name,), each.unmatched) for each in targets]
     yield "duplicates_total", [((each.name,), each.duplicates) for each in targets]
-    yield "delivery_unknown_total", [((each.name,), each.unknown) for each in targets]
+    yield "delivery_unknown_total", list(unknown.items())
+    yield "request_phase_duration_seconds", [((each.name, phase), told) for each in targets for phase, told in _phases(each)]
+
+
+def _phases(target: Target) -> list[tuple[str, Histogram]]:
+    """Most requests wait for nothing: those that did are counted apart, all others have waited no time."""
+    phases = target.phases
+    queue = list(phases.queue)
+    queue[0] += sum(target.latency) - sum(phases.together)
+    answer = [all_ - waited + then for all_, waited, then in zip(target.latency, phases.together, phases.answer, strict=True)]
+    return [("queue", Histogram(queue, phases.queue_sum)), ("answer", Histogram(answer, target.latency_sum - phases.queue_sum))]

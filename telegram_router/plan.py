@@ -21,6 +21,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
+from telegram_router.cardinality import MOST, too_many
 from telegram_router.config import (
     Access as AccessRecords,
 )
@@ -79,6 +80,7 @@ from telegram_router.wire.server_names import ServerContext, ServerNames, covers
 Place = tuple[str | int, ...]  # of a key in the file
 
 HASH_KEY = 64  # bytes that the hash takes
+DIGITS = 12  # of a digest, for people
 LARGEST_FILE = 16 * 1024 * 1024
 _ENDING = {"certificate": "certificate", "ca": "CA", "crl": "revocation list"}
 
@@ -109,6 +111,7 @@ class Plan:
     choices: dict[int, dict[str, BodyTest]] = field(default_factory=dict)  # likewise: by the value that chooses the service
     warnings: list[ConfigWarning] = field(default_factory=list)
     admin_access: Access = field(default_factory=Access)
+    digest: str = ""  # of the configuration file's text
     access_file: Path | None = None  # of access records; None where there are none, or stdout takes them
     access_key: bytes = field(default=b"", repr=False)
     trouble: dict[str, Mapping[str, Test]] = field(default_factory=dict)  # of answers that count against a backend, by service
@@ -124,6 +127,7 @@ def read_plan(path: Path, before: Plan | None = None) -> Plan:
     text = read_text(path)
     planner = _Planner(draft_config(text, str(path)), path, before)
     planner.plan.files[path] = digest
+    planner.plan.digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:DIGITS]
     planner.check()
     if planner.problems:
         raise ConfigError(sorted(planner.problems, key=lambda problem: problem.line if problem.file == str(path) else sys.maxsize))
@@ -218,6 +222,9 @@ class _Planner:
             self._gather(partial(self._admin, config.admin))
         for name, priority in config.priorities.items():
             self._priority(name, priority)
+        for metric, count in too_many(config, self.plan.specs).items() if config.metrics is not None else ():
+            what = f"telegram_router_{metric} would have {count} series, more than {MOST}"
+            self.report("E-CFG-07", ("metrics",), what, do="split the configuration over several routers, or leave out this table")
         if config.access is not None:
             self._gather(partial(self._access, config.access))
         if config.tracing is not None:

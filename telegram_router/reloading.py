@@ -94,10 +94,13 @@ class Running(Protocol):
 class Reloader:
     """Takes a running router from one plan to the next."""
 
-    def __init__(self, router: Running, nursery: trio.Nursery) -> None:
+    def __init__(self, router: Running, nursery: trio.Nursery, wall: Callable[[], float]) -> None:
         self._router = router
         self._nursery = nursery
         self._turn = trio.Lock()
+        self.outcomes = {"ok": 0, "refused": 0}
+        self.taken_at = wall()  # when what the router works by was taken over
+        self._wall = wall
 
     async def reload(self, source: Path | Plan | None = None, *, dry_run: bool = False) -> Report:
         """Take over a file (the one that the router runs by, unless another is given) or a plan that has been checked."""
@@ -107,6 +110,9 @@ class Reloader:
                 self._router.notifier.reloading()
             report = await self._try(source, dry_run)
             if not dry_run:
+                self.outcomes["ok" if report.sound else "refused"] += 1
+            if report.applied:
+                self.taken_at = self._wall()
                 standing = self._router.standing()
                 self._router.notifier.ready(standing if report.sound else f"{standing}; the last reload was refused, see the log")
             report = Report(**{**vars(report), "dry_run": dry_run, "seconds": self._router.hub.clock() - began})

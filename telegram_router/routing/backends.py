@@ -85,6 +85,8 @@ class Backend:
         self.changed_at = 0.0
         self.answered = 0
         self.failed = 0
+        self.checks = {"ok": 0, "failed": 0}
+        self.turns = {"up": 0, "down": 0}  # how often its probes have said so anew
         self.streak = 0  # failures in a row
         self.ejections = 0  # how often in a row; one less for each quiet base period
         self.ejected_until: float | None = None
@@ -146,6 +148,8 @@ class Pool:
         self.backends: dict[str, Backend] = {}
         self.priority: int | None = None  # the one in use
         self.failovers: deque[float] = deque(maxlen=64)
+        self.moves: dict[tuple[str, int, int], int] = {}  # fail-overs and fail-backs, from and to which priority
+        self.ejections = self.ejections_suppressed = 0
         self.chance: Callable[[], float] = lambda: 0.0  # 0 to 1, for the jitter of ejections
         self.links_min = 1
         self._fit_since: dict[int, float] = {}
@@ -233,6 +237,8 @@ class Pool:
         if backend.health is health:
             return []
         was, backend.health, backend.changed_at = backend.health, health, now
+        if health is not Health.UNKNOWN:
+            backend.turns["up" if health is Health.UP else "down"] += 1
         if health is Health.UP:
             backend.ejected_until, backend.trials, backend.streak, backend.ejections = None, 0, 0, 0
             return [self._event("backend_up", backend)] if was is Health.DOWN else []
@@ -253,7 +259,9 @@ class Pool:
         others = [each for each in self.backends.values() if each is not backend and each.fit]
         ejected = sum(each.ejected_until is not None for each in self.backends.values())
         if not others or (ejected and ejected + 1 > ejection.share * len(self.backends)):
+            self.ejections_suppressed += 1
             return []
+        self.ejections += 1
         quiet = int((now - backend.changed_at) / ejection.base)
         backend.ejections = max(0, backend.ejections - quiet) + 1
         length = min(ejection.base * backend.ejections, ejection.longest) * (1 + 0.1 * self.chance())
@@ -351,5 +359,6 @@ class Pool:
         return Event(name, {"service": self.service, "backend": backend.name, "state": backend.state, **more})
 
     def _moved(self, name: str, was: int, now: int) -> Event:
+        self.moves[name, was, now] = self.moves.get((name, was, now), 0) + 1
         used = [backend.name for backend in self.backends.values() if backend.fit and backend.priority == now]
         return Event(name, {"service": self.service, "from_priority": was, "to_priority": now, "backends": used})

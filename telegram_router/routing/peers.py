@@ -314,6 +314,8 @@ class Listener(Origin):
         )
         self.office: Office | None = None
         self.audience: Audience | None = None
+        self.paused: dict[Peer, float] = {}  # sessions that are not read, and since when
+        self.paused_seconds = 0.0  # of pauses that are over
         self.sessions: dict[Peer, None] = {}
         self.bytes_in = self.bytes_out = self.frames_out = 0
         self.by_owner: dict[bytes, dict[Peer, None]] = {}
@@ -321,6 +323,18 @@ class Listener(Origin):
     @property
     def peers(self) -> list[Peer]:
         return list(self.sessions)
+
+    def pause(self, session: Peer, now: float) -> None:
+        """It has no room for more of what it sends: it is read no more."""
+        self.paused.setdefault(session, now)
+
+    def resume(self, session: Peer, now: float) -> None:
+        """It is read again, or is gone."""
+        self.paused_seconds += now - self.paused.pop(session, now)
+
+    def seconds_paused(self, now: float) -> float:
+        """How long sessions were not read, those that are not right now included; the sum over all of them."""
+        return self.paused_seconds + sum(now - since for since in self.paused.values())
 
     def part_with(self, session: Peer) -> None:
         """No telegram of a host goes to this session any more: it is gone, or nobody would read its answer."""

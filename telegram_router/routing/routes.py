@@ -79,14 +79,18 @@ class BodyTest:
 class Score:
     """How the exchanges of one route ended."""
 
-    __slots__ = ("failed", "ok")
+    __slots__ = ("failed", "ok", "troubled", "unknown")
 
     def __init__(self) -> None:
         self.ok = 0
+        self.troubled = 0  # of these: answered that the system behind is in trouble
+        self.unknown = 0  # ended `sent_unknown`; among the failed
         self.failed: dict[str, int] = {}  # code -> exchanges
 
     def add(self, other: Score) -> None:
         self.ok += other.ok
+        self.troubled += other.troubled
+        self.unknown += other.unknown
         for code, count in other.failed.items():
             self.failed[code] = self.failed.get(code, 0) + count
 

@@ -242,6 +242,7 @@ class Switch:
         session.closed = True
         session.outbox.clear()
         listener.sessions.pop(session, None)
+        listener.resume(session, now)
         listener.part_with(session)
         self._orphan_requests(session)
         if session.register is None:
@@ -943,6 +944,8 @@ class Switch:
         link.load -= 1
         service.free.append(link)
         entry.ok += 1
+        if trouble and entry.route is not None:
+            entry.route.score.troubled += 1
         if not asker.outbox:
             self.dirty.append(asker)
         asker.outbox.append(frame)
@@ -975,6 +978,8 @@ class Switch:
         tombstone = register.tombstone(exchange, now) if unknown and named else None
         self._end(exchange, frame, register, result=code, delivery=delivery, tombstone=tombstone)
         entry.target.unknown += unknown
+        if entry.route is not None:
+            entry.route.score.unknown += unknown
         self._event("failed", code=code, delivery=delivery.value, service=entry.target.name, asker=exchange.asker.name,
                     telegram=exchange.asker.group.names(exchange.frame), trace=self.trace_of(exchange)[:32].decode("ascii"),
                     answerer=exchange.answerer.name if exchange.answerer else None, message=entry.message.name,
@@ -1031,6 +1036,8 @@ class Switch:
         target, route = entry.target, entry.route
         if not result:
             entry.ok += 1
+            if trouble and route is not None:
+                route.score.troubled += 1
         elif route is not None:
             route.score.failed[result] = route.score.failed.get(result, 0) + 1
         if told and self.journal is not None:

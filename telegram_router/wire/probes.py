@@ -108,6 +108,7 @@ class Prober:
         good = await self._asks()
         self.good += good
         self.bad += not good
+        self._fitness.checks["ok" if good else "failed"] += 1
         before = self._fitness.health
         health = self._count.note(good)
         if health is not before:

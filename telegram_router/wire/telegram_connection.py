@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from telegram_router.errors import FramingError, RouterError
+from telegram_router.routing import Listener
 from telegram_router.telegrams.diagnosis import diagnose, foreign_protocol
 from telegram_router.wire.connection import RECEIVE, Connection, Limits, Socket, Stage, reason_of
 from telegram_router.wire.poller import HANGUP, READ
@@ -107,7 +108,7 @@ class TelegramConnection(Connection):
             if room < limit:
                 limit = room
             if limit <= 0 or peer.queued - peer.accepted > self.limits.unread:
-                self.pause()
+                self.pause(now)
                 return
         elif peer.queued - peer.accepted > self.limits.unread and self.is_deaf(peer):
             self.hub.drop(self, "E-LIM-06", RouterError("E-LIM-06", "it asks and does not read the answers", where=self.name))
@@ -143,10 +144,12 @@ class TelegramConnection(Connection):
         """More waits to be written to this link than its requests and the answers it asked for: refusals and answers to polls."""
         return len(peer.outbox) > peer.limit + sum(lane.limit for lane in peer.lanes) + UNREAD_WORDS
 
-    def pause(self) -> None:
+    def pause(self, now: float) -> None:
         """This session has no room: stop reading it, notice only that it hangs up."""
         assert self.peer is not None
         self.peer.paused = True
+        if isinstance(self.peer.group, Listener):
+            self.peer.group.pause(self.peer, now)
         self.partial_since = None
         if self.events & READ:
             self.hub.watch(self, (self.events & ~READ) | HANGUP)
@@ -158,6 +161,8 @@ class TelegramConnection(Connection):
         if peer is None or not peer.paused or self.stage is not Stage.OPEN:
             return
         peer.paused = False
+        if isinstance(peer.group, Listener):
+            peer.group.resume(peer, now)
         self.more(now)
         if not peer.paused and self.stage is Stage.OPEN:
             self.hub.watch(self, (self.events & ~HANGUP) | READ)

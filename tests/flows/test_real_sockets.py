@@ -279,7 +279,7 @@ async def test_the_metrics_count_each_telegram_and_each_session_once():
     assert {code: count for (_, code), count in refused.items() if count} == {"E-RTE-01": 2}
     # What the spec has a response code for is there before it happens.
     assert refused["companies", "E-DUP-01"] == counted["invalid_telegrams_total"]["companies", "E-FRM-07"] == 0
-    assert counted["requests_total"] == {
-        ("companies", "steady", "ok"): 2, ("companies", "steady", "E-BCK-01"): 0, ("companies", "steady", "E-BCK-09"): 0,
-    }  # fmt: skip
-    assert counted["sessions_closed_total"] == {("companies", "peer"): 1, ("companies", "E-LIM-05"): 0}
+    requests = counted["requests_total"]
+    assert {key: count for key, count in requests.items() if count} == {("companies", "routes.0", "steady", "ok"): 2}
+    assert requests["companies", "routes.0", "steady", "timeout"] == 0  # before it happens
+    assert counted["sessions_closed_total"] == {("companies", "peer"): 1, ("companies", "drain"): 0, ("companies", "E-LIM-05"): 0}

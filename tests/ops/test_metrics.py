@@ -35,11 +35,11 @@ def exposed(*families: Family) -> dict[tuple[str, tuple[tuple[str, str], ...]], 
 def test_counters_and_gauges_are_exposed_with_their_labels():
     shown = exposed(
         ("sessions_active", [(("branches",), 3)]),
-        ("requests_total", [(("branches", "transfer", "ok"), 7), (("branches", "transfer", "E-BCK-05"), 1)]),
+        ("requests_total", [(("branches", "transfers", "transfer", "ok"), 7), (("branches", "transfers", "transfer", "timeout"), 1)]),
         ("slow_steps_total", [((), 2)]),
     )
     assert shown["sessions_active", (("listener", "branches"),)] == 3
-    assert shown["requests_total", (("listener", "branches"), ("result", "ok"), ("service", "transfer"))] == 7
+    assert shown["requests_total", (("listener", "branches"), ("result", "ok"), ("route", "transfers"), ("service", "transfer"))] == 7
     assert shown["slow_steps_total", ()] == 2
 
 
