@@ -117,12 +117,20 @@ spec = Family(
         codes={
             "E-RTE-01": "K101",
             "E-RTE-05": "K102",
+            "E-TXN-03": "K107",
             "E-DUP-01": "K103",
             "E-LIM-01": "K104",
             "E-LIM-04": "K105",
             "E-BCK-01": "K106",
             "E-BCK-05": "K905",
         },
+    ),
+    # The published classes open for business and do nothing else about the line. 0000 is yes, as in the VAN's sister families.
+    conduct=Conduct(
+        response="header.ksnet_response",
+        accepted=("0000",),
+        set={"header.send_count": "1", "header.message_number": NUMBER, "header.sent_at": NOW},
+        sign_on=Formality("open.request"),
     ),
     messages=[
         Message("transfer.request", "이체 transfer (송금)", ("0100", "100"), transfer(" ", "error")),

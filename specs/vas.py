@@ -41,8 +41,17 @@ spec = Family(
         field="header.response_code",
         not_sent="999",
         sent_unknown="990",
-        codes={"E-RTE-01": "901", "E-DUP-01": "902", "E-LIM-01": "903"},
+        codes={"E-RTE-01": "901", "E-DUP-01": "902", "E-LIM-01": "903", "E-TXN-03": "904"},
         set={"header.flag": "2"},  # as answers have it
+    ),
+    # 101 opens, 102 closes. That 000 is yes is synthetic.
+    conduct=Conduct(
+        response="header.response_code",
+        accepted=("000",),
+        set={"header.management_number": NUMBER, "header.flag": "1", "header.sent_date": TODAY, "header.sent_time": NOW},
+        answers={"header.flag": "2"},
+        sign_on=Formality("open.request"),
+        sign_off=Formality("close.request"),
     ),
     messages=[
         Message("open.request", "업무개시 open for business", ("0800", "101")),

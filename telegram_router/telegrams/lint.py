@@ -446,8 +446,8 @@ class _Linter:
             what = f"{drafted.message.name} has no field {path!r} of a fixed size"
             yield self.problem("E-CFG-06", at, key, what, self._close(path, [f.path for f in drafted.fixed_fields if f.name]))
         elif value is Filled.NUMBER:
-            if not (isinstance(planned.kind, Digits) or (isinstance(planned.kind, Code) and planned.kind.digits)):
-                yield self.problem("E-CFG-20", at, key, f"{path!r} does not hold any number", "Digits(n) or Code(n, digits=True)")
+            if not (isinstance(planned.kind, Digits) or (isinstance(planned.kind, Code) and planned.kind.values is None)):
+                yield self.problem("E-CFG-20", at, key, f"{path!r} does not hold any number", "Digits(n) or Code(n)")
         elif isinstance(value, Filled):
             form = getattr(planned.kind, "form", None)
             if form is None or "E" in form:
