@@ -67,7 +67,15 @@ spec = Family(
         field="header.response_code",
         not_sent="H999",
         sent_unknown="H900",
-        codes={"E-RTE-01": "H101", "E-RTE-05": "H102", "E-TXN-03": "H107", "E-DUP-01": "H103", "E-LIM-01": "H104", "E-LIM-04": "H105", "E-BCK-01": "H106"},
+        codes={
+            "E-RTE-01": "H101",
+            "E-RTE-05": "H102",
+            "E-TXN-03": "H107",
+            "E-DUP-01": "H103",
+            "E-LIM-01": "H104",
+            "E-LIM-04": "H105",
+            "E-BCK-01": "H106",
+        },
     ),
     # Business is opened as in firm banking. How it is closed is not published.
     conduct=Conduct(

@@ -242,6 +242,7 @@ class Router:
             self.switch, self.hub, lambda: self.plan.config, lambda: self.acceptors, lambda: self.plan.ends,
             lambda: self.log.dropped, self.started.is_set, reload, lambda name: self.doors.reopen(name, self.plan), self.keeper.seen,
             self.keeper.usage_seen,
+            lambda: self.outcomes,
         )  # fmt: skip
         await serve_admin(place, subject, lambda: self.plan.admin_access, self.log, task_status=task_status)
 

@@ -94,7 +94,12 @@ def _connections(
     yield "sessions_closed_total", [*closed.items(), *refused]
     yield "links_active", [(key, each.up) for key, each in outcomes.items()]
     tried: list[Sample] = [((*key, "ok"), each.connected) for key, each in outcomes.items()]
-    yield "connects_total", tried + [((*key, "E-BCK-10"), each.failed) for key, each in outcomes.items()]
+    tried += [((*key, "E-BCK-10"), each.failed - each.refused) for key, each in outcomes.items()]
+    yield "connects_total", tried + [((*key, "E-BCK-15"), each.refused) for key, each in outcomes.items()]
+    yield "reconnect_attempts", [(key, each.attempts) for key, each in outcomes.items()]
+    now = hub.clock()
+    waits = [(key, 0.0 if each.next_at is None else max(0.0, each.next_at - now)) for key, each in outcomes.items()]
+    yield "reconnect_wait_seconds", waits
     yield "handshake_failures_total", [(key, count) for key, count in hub.handshake_failures.items() if key[0] in acceptors]
     yield "certificate_expiry_timestamp_seconds", list({(each.used_by, each.kind, each.file): each.ends for each in ends}.items())
 

@@ -51,7 +51,8 @@ class ListenerSeen(Answer):
 
 
 class BackendSeen(Answer):
-    """`changed` names what an order made differ from the configuration file."""
+    """`changed` names what an order made differ from the configuration file. `attempts` are those to connect that came to nothing, one
+    after the other; `next_attempt_s` is the time to the next one, `last_end` says why the last link ended or did not come about."""
 
     name: str
     state: Literal["up", "unreachable", "down", "ejected", "drain", "maint"]
@@ -66,6 +67,9 @@ class BackendSeen(Answer):
     failed: int
     changed: list[str]
     links_wanted: int = 0
+    attempts: int = 0
+    next_attempt_s: float | None = None
+    last_end: str = ""
 
 
 class ServiceSeen(Answer):
@@ -139,6 +143,7 @@ class SessionSeen(Answer):
     unwritten: int
     paused: bool
     owners: int
+    line: str = "open"  # or "closed" until it signs on
 
 
 class Sessions(Answer):
@@ -158,6 +163,7 @@ class LinkSeen(Answer):
     in_flight: int
     limit: int
     unwritten: int
+    line: str = "open"  # or "signing on", "signing off", "closed" until business opens, "parting" when it closes
 
 
 class Links(Answer):

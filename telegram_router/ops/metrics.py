@@ -79,6 +79,8 @@ def _table() -> dict[str, Described]:
         ("failbacks_total", counter, ("service", "from_priority", "to_priority"), "Moves back to backends of a better one."),
         ("backend_failures_total", counter, ("service", "backend"), "Requests that the backend failed: no answer, a lost link, or an answer that says so."),
         ("links_active", gauge, ("service", "backend"), "Links that are open and may carry requests."),
+        ("reconnect_attempts", gauge, ("service", "backend"), "Attempts to connect in a row that came to nothing."),
+        ("reconnect_wait_seconds", gauge, ("service", "backend"), "Time to the next attempt to connect; 0 while none is waited for."),
         ("connects_total", counter, ("service", "backend", "outcome"), "Attempts to connect to a backend: `ok`, or an error code."),
         ("handshake_failures_total", counter, ("listener", "code"), "TLS handshakes that failed."),
         ("certificate_expiry_timestamp_seconds", gauge, ("used_by", "kind", "file"), "When the first `certificate` of a file, `ca` or `crl` ends, as Unix time."),

@@ -25,7 +25,7 @@ from telegram_router import __version__
 from telegram_router.config import Config, TelegramService
 from telegram_router.config import Quota as QuotaSettings
 from telegram_router.ops import answers
-from telegram_router.routing import Listener, Service, Switch
+from telegram_router.routing import Listener, Peer, Service, Switch
 from telegram_router.routing.backends import Backend
 from telegram_router.routing.bulkheads import Bulkhead
 from telegram_router.routing.exchange import Exchange, Register
@@ -36,6 +36,7 @@ from telegram_router.storage.calendars import shown
 from telegram_router.wire.connection import Connection, Stage
 from telegram_router.wire.expiry import Expiry
 from telegram_router.wire.hub import Hub
+from telegram_router.wire.links import Outcomes
 from telegram_router.wire.listeners import Acceptor
 from telegram_router.wire.telegram_connection import TelegramConnection
 
@@ -64,6 +65,7 @@ class Subject:
     reopen: Callable[[str], None]  # have a drained listener accept again. Raises RouterError E-CFG-09
     store: Callable[[], answers.StoreSeen | None]
     usage: Callable[[str | None, str | None, list[str]], Awaitable[answers.UsageSeen]]  # first and last day, and by what
+    outcomes: Callable[[], Mapping[tuple[str, str], Outcomes]]  # of dialling, by service and backend
     began: float = field(default_factory=time.time)
 
     @property
@@ -98,7 +100,8 @@ async def status(subject: Subject) -> answers.Status:
     listeners = [_listener(listener, subject, config) for listener in switch.listeners.values() if listener.name in subject.acceptors()]
     services = []
     for service in list(switch.services.values()):
-        seen = partial(_backend, weights=_configured(config, service), wanted=_wanted(config, service))
+        dialled = partial(_dialled, subject, service)
+        seen = partial(_backend, weights=_configured(config, service), wanted=_wanted(config, service), dialled=dialled)
         backends = await _each([*service.pool.backends.values()], seen)
         services.append(_service(service, backends, failed.get(f"service.{service.name}", 0)))
     return answers.Status(
@@ -160,7 +163,15 @@ def _configured(config: Config, service: Service) -> dict[str, float]:
     return {each.known_as: each.weight for each in backends}
 
 
-def _backend(backend: Backend, weights: Mapping[str, float], wanted: int) -> answers.BackendSeen:
+def _dialled(subject: Subject, service: Service, backend: Backend) -> tuple[Outcomes, float]:
+    """What became of dialling it, and the time."""
+    return subject.outcomes().get((service.name, backend.name)) or Outcomes(), subject.hub.clock()
+
+
+def _backend(
+    backend: Backend, weights: Mapping[str, float], wanted: int, dialled: Callable[[Backend], tuple[Outcomes, float]]
+) -> answers.BackendSeen:
+    outcomes, now = dialled(backend)
     changed = ["admin"] if backend.admin.value != "ready" else []
     if backend.weight != weights.get(backend.name, 1):
         changed.append("weight")
@@ -178,6 +189,9 @@ def _backend(backend: Backend, weights: Mapping[str, float], wanted: int) -> ans
         failed=backend.failed,
         changed=changed,
         links_wanted=wanted,
+        attempts=outcomes.attempts,
+        next_attempt_s=None if outcomes.next_at is None else round(max(0.0, outcomes.next_at - now), 3),
+        last_end=outcomes.why,
     )
 
 
@@ -189,7 +203,8 @@ def _wanted(config: Config, service: Service) -> int:
 
 def backend_seen(subject: Subject, service: Service, backend: Backend) -> answers.BackendSeen:
     """One backend, after an order."""
-    return _backend(backend, _configured(subject.config(), service), _wanted(subject.config(), service))
+    config = subject.config()
+    return _backend(backend, _configured(config, service), _wanted(config, service), partial(_dialled, subject, service))
 
 
 def _service(service: Service, backends: list[answers.BackendSeen], failed: int) -> answers.ServiceSeen:
@@ -247,6 +262,7 @@ def _session(connection: TelegramConnection, now: float) -> answers.SessionSeen 
         unwritten=peer.unwritten if peer else 0,
         paused=peer.paused if peer else False,
         owners=len(peer.owners) if peer else 0,
+        line=_line(peer),
     )
 
 
@@ -270,7 +286,13 @@ def _link(connection: Connection, now: float) -> answers.LinkSeen | None:
         in_flight=peer.load if peer else 0,
         limit=peer.limit if peer else 0,
         unwritten=peer.unwritten if peer else 0,
+        line=_line(peer),
     )
+
+
+def _line(peer: Peer | None) -> str:
+    """What the connection may be used for."""
+    return "open" if peer is None or peer.standing is None else peer.standing.phase.value
 
 
 # --- exchanges and limits

@@ -420,7 +420,8 @@ class _Linter:
         for path, value in {**conduct.set, **formality.set}.items():
             yield from self._filled(drafted, path, value, key, formality.line)
         carrier = self.family.carrier
-        if carrier is not None and {**conduct.set, **formality.set}.get(f"header.{carrier}") is not Filled.NUMBER:
+        numbered = {path for path, value in {**conduct.set, **formality.set}.items() if value is Filled.NUMBER}
+        if carrier is not None and numbered.isdisjoint((carrier, f"header.{carrier}")):
             yield self.problem("E-CFG-07", formality.line, key, f"the carrier {carrier!r} is not set to NUMBER", do="set it in conduct.set")
 
     def _response(self, conduct: Conduct, formality: Formality, answer: DraftMessage) -> Problems:

@@ -54,6 +54,7 @@ class Outcomes:
 
     connected: int = 0  # links that became usable
     failed: int = 0
+    refused: int = 0  # those of them that got as far as the sign-on
     up: int = 0  # usable links right now
     settling: int = 0  # links that are open and not used yet
     # Not what was counted, so two that counted the same are equal:
@@ -297,6 +298,7 @@ class LinkKeeper:
                 tell("link_lost", connection=name, service=self._service.name, backend=self._backend.name, reason=reason, **self._role)
             elif not self._over:
                 self._failed(reason)
+                self._outcomes.refused += was_open and not settling
                 if settling:
                     told = {"service": self._service.name, "backend": self._backend.name, "granted": self._outcomes.up}
                     self._log.info("link_not_granted", connection=name, **told, reason=reason)

@@ -267,3 +267,18 @@ async def test_a_body_selects_a_service_that_its_route_lists_or_none(named: str)
         assert not named or named not in str(line)
         assert await client.asks(transfer(2, memo="core")) == answer_to(transfer(2, memo="core"))
     assert core.frames == [transfer(2, memo="core")]
+
+
+async def test_before_the_sign_on_and_after_the_sign_off_nothing_is_sent_on():
+    """Row 50: the line is not open. What was sent before the sign-off is answered."""
+    async with Host() as core, running(config(core, listener='conduct = { sign_on = "required", heartbeat = "0s" }')) as router:
+        await router.linked("core")
+        client = await router.connect()
+        assert field(await client.asks(transfer(1)), "response_code") == "SB09"
+        hello, goodbye = telegram("open.request"), telegram("close.request")
+        assert await client.asks(hello) == answer_to(hello)
+        assert await client.asks(transfer(2)) == answer_to(transfer(2))
+        assert await client.asks(goodbye) == answer_to(goodbye)
+        assert field(await client.asks(transfer(3)), "response_code") == "SB09"
+        assert core.frames == [transfer(2)]
+        assert [line["message"] for line in await router.logged("E-TXN-03", 2)] == ["transfer.request"] * 2

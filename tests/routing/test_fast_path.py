@@ -47,6 +47,7 @@ steps = st.lists(
         st.tuples(st.just("take all")),
         st.tuples(st.just("tick"), st.sampled_from([0.1, 0.7, 3.0, 6.0, 30.0])),
         st.tuples(st.just("die"), st.integers(0, 9)),
+        st.tuples(st.just("bar"), st.integers(0, 9), st.booleans()),
         st.tuples(st.just("join"), st.sampled_from(["session", "transfer", "other"])),
         st.tuples(
             st.just("halt"),
@@ -140,6 +141,12 @@ class Played:
 
     def halt(self, place: str, message: str, off: bool) -> None:
         halt(self.talk.switch, place, message, off=off)
+
+    def bar(self, who: int, barred: bool) -> None:
+        """A session's line is closed or opened."""
+        sessions = [each for each in self.alive if isinstance(each.peer.group, Listener)]
+        if sessions:
+            sessions[who % len(sessions)].peer.bar(barred=barred)
 
     def state(self) -> dict[str, Any]:
         """All that there is to see, in names and bytes."""

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import trio
-from hub_kit import Network, World, answered, asked, not_sent, numbers, replies, reply, request, requests, running, settled, unknown
+from hub_kit import FAMILY, Network, World, answered, asked, not_sent, numbers, replies, reply, request, requests, running, settled, unknown
 from trio.testing import MockClock
 
 from telegram_router.routing import ServicePolicy
+from telegram_router.routing.conduct import Rules
+from telegram_router.routing.conducting import Terms
+from telegram_router.telegrams import NUMBER, Conduct, Formality, compile_family
 from telegram_router.wire import links
 from telegram_router.wire.connection import Limits
 from telegram_router.wire.links import Backend, LinkKeeper, Outcomes, Pauses
 
 MakeWorld = Callable[..., World]
+SIGNING = compile_family(
+    replace(FAMILY, conduct=Conduct("code", ("OK",), sign_on=Formality("work.request"), set={"header.number": NUMBER, "company": "WE"}))
+)
 ONE, TWO = Backend("10.0.0.1", 9100), Backend("10.0.0.2", 9100)
 
 
@@ -236,3 +244,25 @@ async def test_a_stop_while_a_link_is_being_made_leaves_no_socket(keepers: Keepe
         await trio.lowlevel.checkpoint()
         await trio.lowlevel.checkpoint()
     assert keepers.world.net.open == 0
+
+
+# -- sign-on
+
+
+def conducted(keepers: Keepers, **rules: Any) -> None:
+    keepers.world.switch.conductor.adopt(keepers.world.service(), Terms(Rules(**rules)), 0.0)
+
+
+async def test_a_link_that_is_never_signed_on_does_not_start_the_pauses_anew(keepers: Keepers, autojump_clock: MockClock) -> None:
+    keepers.world.service().spec = SIGNING
+    conducted(keepers, sign_on=True, timeout=15.0)
+    keepers.network.reachable.add(ONE.name)
+    async with running(keepers.world) as nursery:
+        keepers.start(nursery, ONE)
+        await trio.sleep(70)
+        outcomes = keepers.outcomes[ONE.name]
+        assert (outcomes.connected, outcomes.up, outcomes.why) == (0, 0, "E-BCK-15")
+        assert outcomes.attempts == outcomes.refused == outcomes.failed == 4
+    dialled = keepers.network.times(ONE.name)
+    assert [after - before for before, after in pairwise(dialled)] == pytest.approx([15.5, 16, 17, 19], abs=0.1)
+    assert keepers.world.service().peers == []
