@@ -316,6 +316,7 @@ def _rows() -> dict[str, Code]:
         ("E-CAP-04", "capture cannot be read", start, None, "check path and permissions"),
         ("E-CAP-05", "capture cannot be written", start, None, "see to room and permissions"),
         ("E-CAP-06", "filter cannot be understood", start, None, "mend it at the place given"),
+        ("E-CAP-08", "no packet capture", start, None, "write one with tcpdump -w"),
         ("E-CAP-07", "captures cannot be put together", start, None, "see the message"),
         # ours
         ("E-INT-01", "a fault of the router itself", internal, None, "report it with the log lines around it"),

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from telegram_router.storage.capture_records import KINDS, VERSION, CaptureError, Record, as_read, decode_line
+from telegram_router.storage.gunzip import unpacked
 
 LONGEST_LINE: Final = 32 * 1024 * 1024
-CHUNK: Final = 256 * 1024
 PROBLEMS_KEPT: Final = 100
-GZIP: Final = 31  # zlib's word for a gzip header and trailer
-GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
 @dataclass
@@ -138,7 +135,7 @@ class CaptureReader:
     def _split(self) -> Iterator[bytes]:
         """Whole lines with their ends, the last one without if it has none."""
         rest = b""
-        for chunk in self._unpacked():
+        for chunk in unpacked(self._stream, self._blame):
             lines = (rest + chunk).split(b"\n")
             rest = lines.pop()
             for line in lines:
@@ -149,39 +146,6 @@ class CaptureReader:
         if rest:
             self._line += 1
             yield rest
-
-    def _unpacked(self) -> Iterator[bytes]:
-        read = getattr(self._stream, "read1", self._stream.read)  # what is there now, of a pipe that goes on
-        first = read(CHUNK)
-        if not first.startswith(GZIP_MAGIC):
-            while first:
-                yield first
-                first = read(CHUNK)
-            return
-        unpack = zlib.decompressobj(GZIP)
-        while first:
-            before = unpack.copy()
-            try:
-                yield unpack.decompress(first, CHUNK * 4)
-            except zlib.error:
-                yield _salvaged(before, first)
-                self._blame("the gzipped data are damaged; what stands behind is not read")
-                return
-            first = unpack.unconsumed_tail or unpack.unused_data or read(CHUNK)
-            if unpack.eof and first:
-                unpack = zlib.decompressobj(GZIP)  # one member of several
-        yield unpack.flush()
-
-
-def _salvaged(unpack: zlib._Decompress, data: bytes) -> bytes:
-    """What can be unpacked of data that are damaged somewhere."""
-    found = []
-    try:
-        for at in range(len(data)):
-            found.append(unpack.decompress(data[at : at + 1]))
-    except zlib.error:
-        pass
-    return b"".join(found)
 
 
 def _opened(path: Path) -> BinaryIO:

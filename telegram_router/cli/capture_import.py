@@ -1,0 +1,145 @@
+"""`capture import`: a packet capture as a capture of telegrams."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from telegram_router.cli.capture_inputs import EXIT_DAMAGED, spec_digest
+from telegram_router.cli.shown import say, say_json
+from telegram_router.errors import ConfigError
+from telegram_router.storage import capture_records as records
+from telegram_router.storage.capture_records import Record
+from telegram_router.storage.capture_writer import CaptureWriter
+from telegram_router.telegrams import Spec
+from telegram_router.tools.packets.files import PacketFile
+from telegram_router.tools.packets.importing import Imported, Importer
+
+_BAR_FROM = 16 * 1024 * 1024  # bytes; below that it is done before a bar could be read
+
+
+def import_packets(
+    file: Path, output: Path, spec_name: str | None, folders: Sequence[Path], port: int | None, *, strict: bool, as_json: bool
+) -> int:
+    """Returns the exit code: 0, 1 where there are no telegrams, 5 where the file is damaged, or with `strict` has holes."""
+    from telegram_router import cli
+
+    name = spec_name if spec_name is not None else guessed_spec(file, folders, port)
+    path = cli.spec_file(name, folders)
+    from telegram_router.plan import read_spec
+
+    spec = read_spec(path)
+    head = {"source": "pcap", "spec": spec.name, "spec_sha256": spec_digest(path)}
+    with _packets(file) as stream:
+        packets = PacketFile(stream, file.name)
+        found = _imported(packets, spec, output, head, port)
+    if as_json:
+        say_json({"file": str(file), "spec": spec.name, "output": str(output)} | found.as_object())
+    else:
+        _tell(found, output)
+    if not found.telegrams:
+        click.echo(f"no telegrams of {spec.name}: is it the right spec" + (f", and port {port} the right one" if port else "") + "?", err=True)
+        return 1
+    damaged = bool(found.warnings) or (strict and bool(found.gaps or found.conflicts or found.junk))
+    return EXIT_DAMAGED if damaged else 0
+
+
+def _imported(packets: PacketFile, spec: Spec, output: Path, head: Record, port: int | None) -> Imported:
+    writer: CaptureWriter | None = None
+
+    def begin(t0: int) -> None:
+        nonlocal writer
+        target: Any = sys.stdout.buffer if str(output) == "-" else output
+        writer = CaptureWriter(target, records.head(t0=t0, **head))
+
+    def write(record: Record) -> None:
+        assert writer is not None
+        writer.write(record)
+
+    importer = Importer(packets, spec, write, port)
+    found = importer.run(begin)
+    assert writer is not None
+    for text in (*found.stories, *found.strangers, *found.warnings):
+        writer.write(records.note(0, text))
+    writer.close()
+    return found
+
+
+def _tell(found: Imported, output: Path) -> None:
+    say_to = click.echo if str(output) != "-" else lambda text: click.echo(text, err=True)
+    say_to(f"{found.packets:,} packets, {found.connections:,} connections, {found.telegrams:,} telegrams in {output}")
+    if found.strange:
+        say_to(f"{found.strange:,} telegrams are no message of the spec, or have not its size (err in `capture show`)")
+    if found.retransmitted or found.out_of_order:
+        say_to(f"{found.retransmitted:,} segments were sent again, {found.out_of_order:,} came out of order: nothing is lost by that")
+    for text in found.stories:
+        click.secho(text, fg="yellow", err=True)
+    if found.gaps:
+        click.echo(f"{found.gaps:,} gaps, about {found.lost:,} telegrams lost", err=True)
+    if found.conflicts:
+        click.echo(f"{found.conflicts:,} copies differ from what came first, which was taken", err=True)
+    for text in found.strangers:
+        click.echo(f"left out: {text}", err=True)
+    for text in found.warnings:
+        click.secho(text, fg="red", err=True)
+
+
+@contextmanager
+def _packets(file: Path) -> Iterator[BinaryIO]:
+    if str(file) == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        size = file.stat().st_size
+        stream = file.open("rb")
+    except OSError as error:
+        raise click.ClickException(f"{file}: {error.strerror}") from None
+    with stream:
+        if size < _BAR_FROM or not sys.stderr.isatty():
+            yield stream
+            return
+        with click.progressbar(length=size, label="reading", file=sys.stderr) as bar:
+            yield _Watched(stream, bar.update)  # type: ignore[misc]
+
+
+class _Watched:
+    """A stream whose reading is told."""
+
+    def __init__(self, stream: BinaryIO, advance: Any) -> None:
+        self._stream, self._advance = stream, advance
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._advance(len(data))
+        return data
+
+
+def guessed_spec(file: Path, folders: Sequence[Path], port: int | None) -> str:
+    """The one spec of all that can be found of which the file has most telegrams, told on stderr. Refuses where none has any."""
+    from telegram_router.plan import known_specs, read_spec, spec_folders
+
+    if str(file) == "-":
+        raise click.UsageError("Missing option '--spec': stdin can be read only once.")
+    best: tuple[int, str] = (0, "")
+    for name, path in sorted(known_specs([*folders, *spec_folders(None, Path())]).items()):
+        try:
+            spec = read_spec(path)
+        except ConfigError:
+            continue
+        with file.open("rb") as stream:
+            found = Importer(PacketFile(stream, file.name), spec, lambda record: None, port).run(lambda t0: None)
+        best = max(best, (found.telegrams - found.strange, name))
+    if not best[0]:
+        raise click.UsageError(f"No spec that can be found has telegrams in {os.fspath(file)}: name one with --spec, or its folder with --spec-folder.")
+    say_to = f"spec: {best[1]}, of which the file has {best[0]:,} telegrams (--spec names another)"
+    click.echo(say_to, err=True)
+    return best[1]
+
+
+__all__ = ["guessed_spec", "import_packets", "say"]
