@@ -214,10 +214,10 @@ def spec_named(name: str | None, folders: Iterable[Path]) -> Spec:
         raise click.UsageError("Missing option '--spec': which telegrams are these? See `telegram-router spec list`.")
     from telegram_router.plan import read_spec
 
-    return read_spec(_spec_file(name, folders))
+    return read_spec(spec_file(name, folders))
 
 
-def _spec_file(name: str, folders: Iterable[Path]) -> Path:
+def spec_file(name: str, folders: Iterable[Path]) -> Path:
     from telegram_router import plan
 
     places = [*folders, *plan.spec_folders(None, Path())]
@@ -515,7 +515,7 @@ def spec_export(name: str, folders: tuple[Path, ...], form: str, message: str | 
     from telegram_router.cli.exporting import export_spec
     from telegram_router.plan import read_spec
 
-    file = _spec_file(name, folders)
+    file = spec_file(name, folders)
     return export_spec(read_spec(file), file, form, message, output)
 
 
@@ -540,6 +540,6 @@ def spec_diff(old: str, new: str, folders: tuple[Path, ...], compatible: bool, a
     from telegram_router.cli.exporting import samples_of
     from telegram_router.plan import read_spec
 
-    files = [Path(name) if Path(name).exists() else _spec_file(name, folders) for name in (old, new)]
+    files = [Path(name) if Path(name).exists() else spec_file(name, folders) for name in (old, new)]
     specs = [read_spec(file) for file in files]
     return diff_specs(specs[0], specs[1], samples_of(files[0]).values(), as_json, compatible)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -9,6 +10,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +23,7 @@ from telegram_router.storage.capture_reader import CaptureReader, Findings
 from telegram_router.storage.capture_records import SUFFIX, Record
 from telegram_router.storage.capture_writer import CaptureWriter
 from telegram_router.tools.capture_work import Statistics, counted, merged, merged_head, parts
+from telegram_router.tools.packets.exporting import exported, packets
 from telegram_router.tools.predicate import parse
 from telegram_router.tools.recorded import Recorded
 
@@ -212,13 +215,19 @@ def _selecting(choose: Callable[[Record], str | None], select: str | None, spec:
 def convert_capture(file: Path, form: str, output: Path, show_values: bool, spec_name: str | None, folders: Sequence[Path]) -> int:
     with reading(file) as reader:
         spec = spec_for(reader, spec_name, folders)
-        lines = _csv_lines(reader, spec, show_values)
-        if str(output) == "-":
-            for line in lines:
-                sys.stdout.write(line)
+        if form == "csv":
+            mark = b"" if str(output) == "-" else codecs.BOM_UTF8  # it tells spreadsheets that it is UTF-8
+            pieces: Iterator[bytes] = chain([mark], (line.encode() for line in _csv_lines(reader, spec, show_values)))
+        elif form == "pcapng":
+            name = spec.name if spec is not None else str(reader.head.get("spec") or "data")
+            pieces = exported(reader.head, reader, f"telegram.{name}")
         else:
-            with output.open("w", encoding="utf-8-sig", newline="") as stream:  # the mark tells spreadsheets that it is UTF-8
-                stream.writelines(lines)
+            pieces = packets(reader.head, reader)
+        if str(output) == "-":
+            sys.stdout.buffer.writelines(pieces)
+        else:
+            with output.open("wb") as stream:
+                stream.writelines(pieces)
     tell_findings(reader.findings)
     return exit_code([reader.findings])
 

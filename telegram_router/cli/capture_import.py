@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import click
 
 from telegram_router.cli.capture_inputs import EXIT_DAMAGED, spec_digest
-from telegram_router.cli.shown import say, say_json
+from telegram_router.cli.shown import say_json
 from telegram_router.errors import ConfigError
 from telegram_router.storage import capture_records as records
 from telegram_router.storage.capture_records import Record
@@ -20,7 +20,9 @@ from telegram_router.storage.capture_writer import CaptureWriter
 from telegram_router.telegrams import Spec
 from telegram_router.tools.packets.files import PacketFile
 from telegram_router.tools.packets.importing import Imported, Importer
+from telegram_router.tools.recorded import Recorded
 
+GUESSED_FROM = 20_000  # packets
 _BAR_FROM = 16 * 1024 * 1024  # bytes; below that it is done before a bar could be read
 
 
@@ -44,7 +46,9 @@ def import_packets(
     else:
         _tell(found, output)
     if not found.telegrams:
-        click.echo(f"no telegrams of {spec.name}: is it the right spec" + (f", and port {port} the right one" if port else "") + "?", err=True)
+        click.echo(
+            f"no telegrams of {spec.name}: is it the right spec" + (f", and port {port} the right one" if port else "") + "?", err=True
+        )
         return 1
     damaged = bool(found.warnings) or (strict and bool(found.gaps or found.conflicts or found.junk))
     return EXIT_DAMAGED if damaged else 0
@@ -126,20 +130,21 @@ def guessed_spec(file: Path, folders: Sequence[Path], port: int | None) -> str:
 
     if str(file) == "-":
         raise click.UsageError("Missing option '--spec': stdin can be read only once.")
-    best: tuple[int, str] = (0, "")
+    best: tuple[bool, int, int, str] = (False, 0, 0, "")
     for name, path in sorted(known_specs([*folders, *spec_folders(None, Path())]).items()):
         try:
             spec = read_spec(path)
         except ConfigError:
             continue
+        sample: list[Record] = []
         with file.open("rb") as stream:
-            found = Importer(PacketFile(stream, file.name), spec, lambda record: None, port).run(lambda t0: None)
-        best = max(best, (found.telegrams - found.strange, name))
-    if not best[0]:
-        raise click.UsageError(f"No spec that can be found has telegrams in {os.fspath(file)}: name one with --spec, or its folder with --spec-folder.")
-    say_to = f"spec: {best[1]}, of which the file has {best[0]:,} telegrams (--spec names another)"
-    click.echo(say_to, err=True)
-    return best[1]
-
-
-__all__ = ["guessed_spec", "import_packets", "say"]
+            found = Importer(PacketFile(stream, file.name), spec, sample.append, port).run(lambda t0: None, GUESSED_FROM)
+        right = sum(bool(Recorded(record, spec).fields) for record in sample if record["k"] == "m")
+        best = max(best, (bool(spec.family.key), right, found.telegrams, name) if right else best)  # bytes without a key may be anything
+    *_, telegrams, name = best
+    if not telegrams:
+        raise click.UsageError(
+            f"No spec that can be found has telegrams in {os.fspath(file)}: name one with --spec, or its folder with --spec-folder."
+        )
+    click.echo(f"spec: {name}, of which {telegrams:,} telegrams were found at once (--spec names another)", err=True)
+    return name

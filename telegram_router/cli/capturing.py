@@ -107,6 +107,31 @@ def verify(files: Sequence[Path], strict: bool, spec_name: str | None, folders: 
     return verify_captures(files, strict, spec_name, folders, as_json)
 
 
+@capture.command(
+    "import",
+    epilog=_example(
+        "telegram-router capture import day.pcapng --port 9000 --spec firmbanking -w day.tgcap.jsonl",
+        "tcpdump -i any -w - port 9000 | telegram-router capture import - --spec firmbanking -w live.tgcap.jsonl",
+    ),
+)
+@click.argument("file", type=_FILE)
+@_WRITE
+@click.option("--port", metavar="N", type=click.IntRange(1, 65_535), help="Only connections of this port, which is the server's.")
+@click.option("--strict", is_flag=True, help="Exit code 5 also if anything is missing or contradicts itself.")
+@click.option("--spec", "spec_name", metavar="SPEC", help="Name of a spec, or path of a spec file (.py). Default: the one that fits best.")
+@_FOLDERS
+@_JSON
+def import_(file: Path, output: Path, port: int | None, strict: bool, spec_name: str | None, folders: Sequence[Path], as_json: bool) -> int:
+    """Make a capture of telegrams from a packet capture (pcap, pcapng; gzipped or not; - for stdin), such as tcpdump writes.
+
+    TCP streams are put together as their peers saw them. What the file does not have is a gap of its size: it is never filled up, and no
+    telegram is given twice. Connections that are no telegrams of the spec are left out and named. Exit code 1 if there are none of it.
+    """
+    from telegram_router.cli.capture_import import import_packets
+
+    return import_packets(file, output, spec_name, folders, port, strict=strict, as_json=as_json)
+
+
 @capture.command(epilog=_example("telegram-router capture merge front.tgcap.jsonl back.tgcap.jsonl -w both.tgcap.jsonl"))
 @click.argument("files", metavar="FILE...", type=_FILE, nargs=-1, required=True)
 @_WRITE
@@ -143,9 +168,20 @@ def split(file: Path, by: str, select: str | None, output: Path | None, spec_nam
     return split_capture(file, by, select, output, spec_name, folders)
 
 
-@capture.command(epilog=_example("telegram-router capture convert day.tgcap.jsonl --to csv -w day.csv"))
+@capture.command(
+    epilog=_example(
+        "telegram-router capture convert day.tgcap.jsonl --to csv -w day.csv",
+        "telegram-router capture convert day.tgcap.jsonl --to pcapng -w day.pcapng",
+    )
+)
 @click.argument("file", type=_FILE)
-@click.option("--to", "form", type=click.Choice(["csv"]), required=True, help="What to write.")
+@click.option(
+    "--to",
+    "form",
+    type=click.Choice(["csv", "pcapng", "pcapng-tcp"]),
+    required=True,
+    help="A table, or what Wireshark reads: telegrams for the dissector of `spec export --format lua`, or TCP packets made up around them.",
+)
 @click.option("-w", "--write", "output", metavar="FILE", type=_FILE, default=Path("-"), show_default="stdout", help="File to write.")
 @click.option("--show-values", "--unmask", is_flag=True, help='Write values that are not log="clear" too.')
 @_SPEC

@@ -1,6 +1,6 @@
 """How fast packet captures are read: packets a second and memory, parsing, reassembly and cutting included.
 
-    python tests/benchmarks/bench_packets.py [PACKETS]
+python tests/benchmarks/bench_packets.py [PACKETS]
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / part) for part in ("tools/packets", "flows")]
 
-from made import Talk, pcap
-from running_router import answer_to, spec_named, transfer
+from made import Talk, pcap  # noqa: E402
+from running_router import answer_to, spec_named, transfer  # noqa: E402
 
-from telegram_router.storage.capture_records import Record
-from telegram_router.tools.packets.files import PacketFile
-from telegram_router.tools.packets.importing import Importer
+from telegram_router.storage.capture_records import Record  # noqa: E402
+from telegram_router.tools.packets.files import PacketFile  # noqa: E402
+from telegram_router.tools.packets.importing import Importer  # noqa: E402
 
 
 def traffic(count: int) -> bytes:

@@ -40,7 +40,7 @@ def packets(head: Record, every: Iterable[Record]) -> Iterator[bytes]:
         at = head["t0"] + record.get("t", 0)
         if kind == "open" and record["c"] not in talks:
             talks[record["c"]] = talk = _Talk(_end(record["peer"]), _end(record["local"]))
-            yield from talk.begins(at)
+            yield from talk.begins(head["t0"] + record.get("t1", record["t"]))
         elif kind == "m":
             if record["c"] not in talks:
                 talks[record["c"]] = talk = _Talk(_end("10.0.0.1:40000"), _end("10.0.0.2:9000"))
@@ -90,7 +90,11 @@ class _Talk:
         (source, port), (target, to) = (self.client, self.server) if side == 0 else (self.server, self.client)
         seen = self.sent[1 - side] if flags & _ACK else 0
         tcp = struct.pack(">HHIIBBHHH", port, to, self.sent[side] & 0xFFFFFFFF, seen & 0xFFFFFFFF, 0x50, flags, 65_535, 0, 0)
-        pseudo = source + target + (struct.pack(">BBH", 0, 6, len(tcp) + len(data)) if len(source) == 4 else struct.pack(">IHBB", len(tcp) + len(data), 0, 0, 6))
+        pseudo = (
+            source
+            + target
+            + (struct.pack(">BBH", 0, 6, len(tcp) + len(data)) if len(source) == 4 else struct.pack(">IHBB", len(tcp) + len(data), 0, 0, 6))
+        )
         tcp = tcp[:16] + struct.pack(">H", _checksum(pseudo + tcp + data)) + tcp[18:]
         if len(source) == 4:
             ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40 + len(data), 0, 0x4000, 64, 6, 0, source, target)
@@ -103,7 +107,7 @@ class _Talk:
 
 def _checksum(data: bytes) -> int:
     data += bytes(len(data) % 2)
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f">{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

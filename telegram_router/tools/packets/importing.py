@@ -6,6 +6,7 @@ import heapq
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from telegram_router.storage import capture_records as records
@@ -71,12 +72,13 @@ class Importer:
         self._heap: list[tuple[int, int, int, Record]] = []
         self._order = 0
         self._now = 0
+        self._written = 0  # time of the record that was written last
 
-    def run(self, begin: Callable[[int], None]) -> Imported:
-        """Import everything. `begin` is told t0 before the first record."""
+    def run(self, begin: Callable[[int], None], most: int | None = None) -> Imported:
+        """Import everything, or the first so many packets. `begin` is told t0 before the first record."""
         segments, streams = Segments(), Reassembly(self, self._port)
         segment_of, feed = segments.segment, streams.feed
-        for packet in self._file:
+        for packet in islice(self._file, most):
             if self.t0 is None:
                 self.t0 = packet.at or 0
                 begin(self.t0)
@@ -187,10 +189,13 @@ class Importer:
             )
             connection.initiator = by_port or (stream.other if answers else stream)
         sender, port, receiver, at_port = ends(connection.initiator.flow)
+        at = max(tale.at, self._written)  # that it is one of ours was not known before
         opened = records.opened(
-            tale.at, tale.name, leg="front", peer=_address(sender, port), local=_address(receiver, at_port), syn=connection.syn
+            at, tale.name, leg="front", peer=_address(sender, port), local=_address(receiver, at_port), syn=connection.syn
         )
-        self._put(tale.at, OPEN, opened)
+        if at != tale.at:
+            opened["t1"] = tale.at
+        self._put(at, OPEN, opened)
 
     def _losses(self, tale: _Tale) -> None:
         for stream, each in tale.losses:
@@ -244,7 +249,8 @@ class Importer:
         """Write what is older than anything that can still come."""
         heap = self._heap
         while heap and (before is None or heap[0][0] < before):
-            self._write(heapq.heappop(heap)[3])
+            self._written, _, _, record = heapq.heappop(heap)
+            self._write(record)
 
 
 class _Side:

@@ -71,7 +71,9 @@ def tcp(ports: tuple[int, int], sequence: int, acknowledged: int, flags: int, pa
     return head + options + payload
 
 
-def ipv4(ends: tuple[str, str], content: bytes, *, options: bytes = b"", fragment: int = 0, identity: int = 1, total: int | None = None) -> bytes:
+def ipv4(
+    ends: tuple[str, str], content: bytes, *, options: bytes = b"", fragment: int = 0, identity: int = 1, total: int | None = None
+) -> bytes:
     size = 20 + len(options) + len(content)
     head = struct.pack(">BBHHHBBH", 0x45 + len(options) // 4, 0, size if total is None else total, identity, fragment, 64, 6, 0)
     return head + address(ends[0]) + address(ends[1]) + options + content
@@ -105,7 +107,13 @@ def pcap(packets: Iterable[Packet], *, order: str = "<", nano: bool = False, mod
     for packet in packets:
         fraction = packet.at % 1_000_000_000
         out.append(
-            struct.pack(order + "IIII", packet.at // 1_000_000_000, fraction if nano else fraction // 1_000, len(packet.data), packet.size or len(packet.data))
+            struct.pack(
+                order + "IIII",
+                packet.at // 1_000_000_000,
+                fraction if nano else fraction // 1_000,
+                len(packet.data),
+                packet.size or len(packet.data),
+            )
         )
         out.append((struct.pack(order + "IHBB", 0, 0, 0, 0) if modified else b"") + packet.data)
     return b"".join(out)
@@ -126,7 +134,9 @@ def interface(order: str = "<", link_type: int = 1, resolution: int | None = Non
         options += struct.pack(order + "HHB3x", 9, 1, resolution)
     if offset is not None:
         options += struct.pack(order + "HHq", 14, 8, offset)
-    return block(order, 1, struct.pack(order + "HHI", link_type, 0, snaplen) + options + (struct.pack(order + "HH", 0, 0) if options else b""))
+    return block(
+        order, 1, struct.pack(order + "HHI", link_type, 0, snaplen) + options + (struct.pack(order + "HH", 0, 0) if options else b"")
+    )
 
 
 def enhanced(packet: Packet, order: str = "<", units: Callable[[int], int] = lambda at: at // 1_000) -> bytes:
@@ -177,7 +187,9 @@ class Talk:
     wrap: Callable[[tuple[str, str], bytes], bytes] = field(default=lambda ends, content: ethernet(ipv4(ends, content)))
     sent: list[int] = field(default_factory=lambda: [0, 0])  # stream positions of client and server
 
-    def packet(self, side: int, flags: int, payload: bytes = b"", *, position: int | None = None, acknowledged: int | None = None) -> Packet:
+    def packet(
+        self, side: int, flags: int, payload: bytes = b"", *, position: int | None = None, acknowledged: int | None = None
+    ) -> Packet:
         """One packet of the client (0) or the server (1)."""
         start = self.sent[side] if position is None else position
         seen = self.sent[1 - side] if acknowledged is None else acknowledged

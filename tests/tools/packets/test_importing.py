@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from made import (
@@ -75,7 +76,7 @@ def retransmitted() -> list[Packet]:
 def split() -> list[Packet]:
     talk = Talk()
     cuts = [0, 3, 10, 64, 100, 250, 384]  # inside the length, inside the header, several in one
-    pieces = [ASKED[one:other] for one, other in zip(cuts, cuts[1:], strict=False)]
+    pieces = [ASKED[one:other] for one, other in pairwise(cuts)]
     return [*talk.handshake(), *(talk.sends(0, piece) for piece in pieces), *talk.finish()]
 
 
@@ -104,9 +105,14 @@ def test_every_fixture_in_every_form_of_file_gives_exactly_its_telegrams(name: s
 
 
 def test_what_was_out_of_order_retransmitted_or_behind_a_gap_is_marked():
-    marks = {number: record.get("q") for record in imported(pcap(out_of_order()))[0] if record["k"] == "m" for number in [int(record["raw"][8:14])]}
+    marks = {
+        number: record.get("q")
+        for record in imported(pcap(out_of_order()))[0]
+        if record["k"] == "m"
+        for number in [int(record["raw"][8:14])]
+    }
     assert marks == {0: None, 1: None, 2: ["ooo"], 3: ["ooo"], 4: None, 5: None}
-    assert {record["n"] if "n" in record else 0 for record in imported(pcap(gap()))[0]} == {0}  # numbers are given by the writer
+    assert {record.get("n", 0) for record in imported(pcap(gap()))[0]} == {0}  # numbers are given by the writer
     behind = [record for record in imported(pcap(gap()))[0] if record.get("q") == ["after_gap"]]
     assert numbers(behind) == [3]
     assert [record["q"] for record in imported(pcap(retransmitted()))[0] if "q" in record] == [["retx"]]
@@ -199,7 +205,10 @@ LAYERS: dict[str, tuple[int, Callable[[tuple[str, str], bytes], bytes]]] = {
     "null": (0, lambda ends, content: struct.pack("<I", 2) + ipv4(ends, content)),
     "loop": (108, lambda ends, content: struct.pack(">I", 2) + ipv4(ends, content)),
     "linux cooked": (113, lambda ends, content: struct.pack(">HHH8sH", 0, 1, 6, b"\x02" * 8, 0x0800) + ipv4(ends, content)),
-    "linux cooked, vlan": (113, lambda ends, content: struct.pack(">HHH8sH", 0, 1, 6, b"\x02" * 8, 0x8100) + b"\x00\x07\x08\x00" + ipv4(ends, content)),
+    "linux cooked, vlan": (
+        113,
+        lambda ends, content: struct.pack(">HHH8sH", 0, 1, 6, b"\x02" * 8, 0x8100) + b"\x00\x07\x08\x00" + ipv4(ends, content),
+    ),
     "linux cooked 2": (276, lambda ends, content: struct.pack(">HHIHBB8s", 0x0800, 0, 3, 1, 0, 6, b"\x02" * 8) + ipv4(ends, content)),
     "ipv6": (1, lambda ends, content: ethernet(ipv6(V6, content) if ends[0] == "10.0.0.1" else ipv6(V6[::-1], content), kind=0x86DD)),
     "ipv6 extensions": (
@@ -230,12 +239,13 @@ def test_fragments_are_put_together_in_whatever_order_they_come(version: int):
     content = talk.sends(0, ASKED).data
     parts = [(at, content[at : at + 160]) for at in range(0, len(content), 160)]
     if version == 4:
-        made = [ipv4(("10.0.0.1", "10.0.0.2"), part, fragment=at // 8 | (0x2000 if at + 160 < len(content) else 0), identity=77) for at, part in parts]
+        made = [
+            ipv4(("10.0.0.1", "10.0.0.2"), part, fragment=at // 8 | (0x2000 if at + 160 < len(content) else 0), identity=77)
+            for at, part in parts
+        ]
     else:
         handshake = [Packet(whole(6, packet.data), packet.at) for packet in Talk(wrap=lambda ends, content: content).handshake()]
-        made = [
-            ipv6(V6, part, extensions=struct.pack(">BBHI", 6, 0, at | (at + 160 < len(content)), 77), kind=44) for at, part in parts
-        ]
+        made = [ipv6(V6, part, extensions=struct.pack(">BBHI", 6, 0, at | (at + 160 < len(content)), 77), kind=44) for at, part in parts]
     fragments = [Packet(data, T0 + 10_000_000 + index) for index, data in enumerate((made[2], made[0], made[1]))]
     assert numbers(imported(pcap([*handshake, *fragments], link_type=101))[0]) == list(range(6))
 
@@ -250,12 +260,21 @@ def whole(version: int, content: bytes) -> bytes:
 
 def test_what_the_capture_cut_off_is_a_gap_and_never_data():
     talk = Talk()
-    packets = [*talk.handshake(), talk.sends(0, ask(0)), talk.sends(0, ask(1) + ask(2)), talk.sends(0, ask(3)), talk.sends(0, ask(4)), *talk.finish()]
+    packets = [
+        *talk.handshake(),
+        talk.sends(0, ask(0)),
+        talk.sends(0, ask(1) + ask(2)),
+        talk.sends(0, ask(3)),
+        talk.sends(0, ask(4)),
+        *talk.finish(),
+    ]
     cut = packets[4]
     packets[4] = Packet(cut.data[:-50], cut.at, size=len(cut.data))
     found, report = imported(pcap(packets))
     assert numbers(found) == [0, 1, 3, 4]
-    assert [(record["offset"], record["bytes"], record["lost_est"]) for record in found if record["k"] == "gap"] == [(142, 50, 1)] and report.lost == 1
+    assert [(record["offset"], record["bytes"], record["lost_est"]) for record in found if record["k"] == "gap"] == [
+        (142, 50, 1)
+    ] and report.lost == 1
 
 
 def test_keep_alive_probes_are_no_data():
@@ -340,7 +359,10 @@ def test_bytes_between_telegrams_are_junk_and_the_next_telegram_is_found():
 def test_a_telegram_that_is_none_of_the_spec_is_kept_and_marked():
     talk = Talk()
     found, report = imported(pcap([*talk.handshake(), talk.sends(0, ask(1, "0999") + ask(2)), *talk.finish()]))
-    assert [(record["msg"], record.get("err")) for record in found if record["k"] == "m"] == [(None, "E-RTE-01"), ("ask", None)] and report.strange == 1
+    assert [(record["msg"], record.get("err")) for record in found if record["k"] == "m"] == [
+        (None, "E-RTE-01"),
+        ("ask", None),
+    ] and report.strange == 1
 
 
 def test_interfaces_sections_and_packets_without_time_keep_their_nanoseconds():
@@ -355,7 +377,11 @@ def test_interfaces_sections_and_packets_without_time_keep_their_nanoseconds():
     data += b"".join(enhanced(packet) for packet in (one, two, three, four))
     data += enhanced(sll, units=lambda at: at - 5_000_000_000)
     data += block_of_another_kind() + simple(six)
-    data += section(">") + interface(">", resolution=0x80 | 20) + enhanced(last, ">", units=lambda at: ((at - T0) << 20) // 1_000_000_000 + ((T0 // 1_000_000_000) << 20))
+    data += (
+        section(">")
+        + interface(">", resolution=0x80 | 20)
+        + enhanced(last, ">", units=lambda at: ((at - T0) << 20) // 1_000_000_000 + ((T0 // 1_000_000_000) << 20))
+    )
     found, report = imported(data)
     times = [record["t"] + one.at for record in found if record["k"] == "m"]
     assert times[:3] == [four.at, T0 + 4_500_123, T0 + 4_500_123]  # the simple packet inherits
@@ -391,7 +417,9 @@ def test_a_file_cut_anywhere_gives_what_is_whole_and_a_warning(form: str):
     assert seen == set(range(7))
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"{}", bytes(100), b"PK\x03\x04" + bytes(50)], ids=["empty", "a letter", "json", "zeros", "zip"])
+@pytest.mark.parametrize(
+    "data", [b"", b"x", b"{}", bytes(100), b"PK\x03\x04" + bytes(50)], ids=["empty", "a letter", "json", "zeros", "zip"]
+)
 def test_what_is_no_packet_capture_is_refused(data: bytes):
     with pytest.raises(CaptureError) as caught:
         imported(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def segments(chance: random.Random, *, drops: bool) -> tuple[int, list[Packet]]:
     talk = Talk(isn=(chance.choice((2**32 - chance.randint(1, 800), chance.getrandbits(32))), chance.getrandbits(32)))
     packets = talk.handshake()
     cuts = sorted({0, len(stream), *(chance.randrange(1, len(stream)) for _ in range(chance.randint(0, 20)))})
-    pieces = list(zip(cuts, cuts[1:], strict=False))
+    pieces = list(pairwise(cuts))
     for _ in range(chance.randint(0, 5)):  # copies of what was sent, cut otherwise
         low = chance.randrange(len(stream))
         pieces.insert(chance.randint(0, len(pieces)), (low, min(low + chance.randint(1, 200), len(stream))))
@@ -39,7 +40,7 @@ def segments(chance: random.Random, *, drops: bool) -> tuple[int, list[Packet]]:
 
 def test_two_thousand_streams_of_which_nothing_is_missing_are_given_whole_whatever_was_done_to_them():
     for seed in range(2_000):
-        count, packets = segments(random.Random(seed), drops=False)  # noqa: S311
+        count, packets = segments(random.Random(seed), drops=False)
         found, report = imported(pcap(packets))
         assert numbers(found) == list(range(count)), seed
         assert not report.gaps and not report.conflicts and not report.lost and not report.junk, seed
@@ -48,7 +49,7 @@ def test_two_thousand_streams_of_which_nothing_is_missing_are_given_whole_whatev
 def test_of_two_thousand_streams_with_holes_no_telegram_is_made_up_or_given_twice_and_what_is_lost_is_counted():
     whole = 0
     for seed in range(2_000):
-        count, packets = segments(random.Random(seed), drops=True)  # noqa: S311
+        count, packets = segments(random.Random(seed), drops=True)
         found, report = imported(pcapng(packets))
         telegrams = [record for record in found if record["k"] == "m"]
         known = numbers(telegrams)
@@ -75,7 +76,7 @@ def test_tshark_sees_the_same_bytes(name: str, tmp_path: Path):
 
 
 def test_ten_thousand_damaged_files_cost_nobody_anything():
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)
     packets = split()[:7]
     whole = [form(packets) for form in FORMS.values()]
     slowest = 0.0

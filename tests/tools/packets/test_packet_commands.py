@@ -1,0 +1,150 @@
+"""`capture import` and `capture convert --to pcapng` as people meet them, with Wireshark's own reader as the judge."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from made import Packet, Talk, pcap
+from running_router import answer_to, spec_named, telegram, transfer
+
+from telegram_router.cli import main
+from telegram_router.storage.capture_reader import CaptureReader
+from telegram_router.telegrams.exporters.lua import dissector
+
+
+def call(*arguments: str | Path, given: bytes | None = None) -> Result:
+    return CliRunner().invoke(main, ["capture", *map(str, arguments)], input=given, prog_name="telegram-router")
+
+
+def day(lost: int | None = None) -> bytes:
+    """Two companies that transfer, three requests each, some answers in another order."""
+    talks = [Talk(ports=(40_000 + number, 9_000)) for number in range(2)]
+    packets: list[Packet] = [packet for talk in talks for packet in talk.handshake()]
+    for number in range(6):
+        talk, frame = talks[number % 2], transfer(number + 1)
+        packets.append(talk.sends(0, frame))
+        packets.append(talk.sends(1, answer_to(frame)))
+    packets += [packet for talk in talks for packet in talk.finish()]
+    if lost is not None:
+        del packets[lost]
+    return pcap(packets)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "day.pcap"
+    path.write_bytes(day())
+    return path
+
+
+def test_a_packet_capture_becomes_a_capture_and_says_what_it_holds(file: Path, tmp_path: Path):
+    out = tmp_path / "day.tgcap.jsonl"
+    made = call("import", file, "--spec", "firmbanking", "--port", "9000", "-w", out)
+    assert (made.exit_code, made.stderr) == (0, "")
+    assert made.stdout == f"24 packets, 2 connections, 12 telegrams in {out}\n"
+    found = json.loads(call("stat", out, "--json").stdout)
+    assert (found["spec"], found["answered"], found["connections"], found["closed_cleanly"]) == ("firmbanking", 6, 2, True)
+
+
+def test_the_spec_is_found_out_where_none_is_named(file: Path, tmp_path: Path):
+    made = call("import", file, "-w", tmp_path / "a.tgcap.jsonl")
+    assert made.exit_code == 0 and "spec: firmbanking, of which 12 telegrams were found at once" in made.stderr
+
+
+def test_a_file_of_other_traffic_is_told_and_ends_with_one(tmp_path: Path):
+    path = tmp_path / "other.pcap"
+    talk = Talk(ports=(50_000, 443))
+    path.write_bytes(pcap([*talk.handshake(), talk.sends(0, b"\x16\x03\x01\x02\x00" + bytes(600)), *talk.finish()]))
+    made = call("import", path, "--spec", "firmbanking", "-w", tmp_path / "a.tgcap.jsonl")
+    assert made.exit_code == 1 and "10.0.0.1:50000 to 10.0.0.2:443: TLS, which cannot be read here" in made.stderr
+    guessed = call("import", path, "-w", tmp_path / "b.tgcap.jsonl")
+    assert guessed.exit_code == 2 and "No spec that can be found has telegrams" in guessed.stderr
+
+
+def test_a_hole_is_told_with_its_place_and_is_an_error_when_strictness_is_asked_for(tmp_path: Path):
+    path, out = tmp_path / "day.pcap", tmp_path / "a.tgcap.jsonl"
+    path.write_bytes(day(lost=10))  # the second request of the first company
+    made = call("import", path, "--spec", "firmbanking", "-w", out)
+    assert made.exit_code == 0
+    assert "day.pcap: 304 bytes missing at offset 304 on c1 >; about 1 telegrams lost, in step again at frame" in made.stderr
+    assert call("import", path, "--spec", "firmbanking", "-w", out, "--strict").exit_code == 5
+    assert call("verify", out, "--strict").exit_code == 5
+
+
+def test_a_damaged_file_ends_with_five_and_gives_what_is_whole(tmp_path: Path):
+    out = tmp_path / "a.tgcap.jsonl"
+    made = call("import", "-", "--spec", "firmbanking", "-w", out, given=gzip.compress(day())[:-40])
+    assert made.exit_code == 5 and "the file ends inside packet" in made.stderr
+    assert 0 < len(list(CaptureReader(out).telegrams())) <= 12
+    refused = call("import", "-", "--spec", "firmbanking", "-w", out, given=b"GET / HTTP/1.1")
+    assert refused.exit_code == 1 and "E-CAP-08" in refused.stderr
+
+
+@pytest.mark.parametrize("form", ["pcapng", "pcapng-tcp"])
+def test_wireshark_reads_what_is_written_for_it(file: Path, tmp_path: Path, form: str):
+    out, made, lua = tmp_path / "a.tgcap.jsonl", tmp_path / "made.pcapng", tmp_path / "firmbanking.lua"
+    call("import", file, "--spec", "firmbanking", "-w", out)
+    assert call("convert", out, "--to", form, "-w", made).exit_code == 0
+    lua.write_text(dissector(spec_named("firmbanking")), "utf-8")
+    shown = subprocess.run(
+        ["tshark", "-X", f"lua_script:{lua}", "-d", "tcp.port==9000,telegram.firmbanking", "-o", "tcp.check_checksum:TRUE", "-r", str(made),
+         "-Y", "telegram.firmbanking", "-T", "fields", "-e", "frame.time_epoch", "-e", "telegram.firmbanking.message", "-e", "tcp.checksum.status"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    lines = [line.split("\t") for line in shown.stdout.splitlines()]
+    assert [line[1] for line in lines] == ["transfer.request", "transfer.response"] * 6 or sorted(line[1] for line in lines) == sorted(
+        ["transfer.request", "transfer.response"] * 6
+    )
+    assert lines[0][0].startswith("1700000000.00")
+    assert all(line[2] == "1" for line in lines) or form == "pcapng"
+
+
+def test_a_capture_written_as_packets_and_imported_again_is_the_same(file: Path, tmp_path: Path):
+    out, packets, again = tmp_path / "a.tgcap.jsonl", tmp_path / "a.pcapng", tmp_path / "b.tgcap.jsonl"
+    call("import", file, "--spec", "firmbanking", "-w", out)
+    call("convert", out, "--to", "pcapng-tcp", "-w", packets)
+    call("import", packets, "--spec", "firmbanking", "-w", again)
+    one, other = (
+        [{key: value for key, value in record.items() if key != "src"} for record in CaptureReader(path)] for path in (out, again)
+    )
+    assert one == other
+    assert len(one) == 16
+
+
+def test_what_tcpdump_records_is_imported_to_exactly_what_was_sent(tmp_path: Path):
+    """A real connection on this machine, recorded by tcpdump on the loopback."""
+    path, out = tmp_path / "real.pcap", tmp_path / "a.tgcap.jsonl"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with subprocess.Popen(
+            ["tcpdump", "-i", "lo", "-U", "-w", str(path), "-B", "8192", f"tcp port {port}"], stderr=subprocess.PIPE, text=True
+        ) as recorder:
+            assert recorder.stderr is not None
+            assert any("listening" in line for line in recorder.stderr)
+            sent = [telegram("transfer.request", number=number) for number in range(1, 51)]
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                accepted, _ = server.accept()
+                with accepted:
+                    for frame in sent:
+                        client.sendall(frame)
+                        assert accepted.recv(len(frame), socket.MSG_WAITALL) == frame
+                        accepted.sendall(answer_to(frame))
+                        client.recv(304, socket.MSG_WAITALL)
+                    client.shutdown(socket.SHUT_WR)
+                    assert accepted.recv(1) == b""
+            soon = time.monotonic() + 3
+            while path.read_bytes().count(b"SETTLEBNK") < 100 and time.monotonic() < soon:  # it is a little behind
+                time.sleep(0.01)
+            recorder.terminate()
+    made = call("import", path, "--spec", "firmbanking", "--port", str(port), "-w", out)
+    assert made.exit_code == 0, made.stderr
+    found = list(CaptureReader(out).telegrams())
+    assert [record["raw"] for record in found if record["d"] == ">"] == sent
+    assert [record["raw"] for record in found if record["d"] == "<"] == [answer_to(frame) for frame in sent]
