@@ -57,7 +57,7 @@ class Cutter:
         self._cut = spec.framing.cutter(min(spec.header_size, 1), (), LARGEST)
         self._buffer = b""
         self._offset = 0  # of the buffer in the stream
-        self._marks: deque[tuple[int, int, int, int]] = deque()  # (end in the stream, at, number, flags) of each piece in the buffer
+        self._marks: deque[tuple[int, int, int, int]] = deque()  # (end, at, number, flags) of each piece; bounded by the buffer
         self._in_step = in_step
         self._searched_first = max(SEARCHED_FIRST, 2 * max(message.min_frame for message in spec.messages.values()))
         self._searched = 0  # bytes of the buffer at which no telegram begins

@@ -72,7 +72,6 @@ class Importer:
         self._heap: list[tuple[int, int, int, Record]] = []
         self._order = 0
         self._now = 0
-        self._written = 0  # time of the record that was written last
 
     def run(self, begin: Callable[[int], None], most: int | None = None) -> Imported:
         """Import everything, or the first so many packets. `begin` is told t0 before the first record."""
@@ -157,7 +156,7 @@ class Importer:
             return
         message = message_of(self._spec, each.frame)
         if tale.name is None:
-            self._begin(stream, tale, answers=message is not None and message.kind == "reply")
+            self._begin(stream, tale, each.at, answers=message is not None and message.kind == "reply")
         self._losses(tale)
         direction = self._direction(stream)
         record = records.telegram(each.at, tale.name or "", direction, each.frame, msg=message.name if message is not None else None)
@@ -178,7 +177,7 @@ class Importer:
         self.found.telegrams += 1
         self._put(each.at, REQUEST if direction == ">" else REPLY, record)
 
-    def _begin(self, stream: Stream, tale: _Tale, *, answers: bool) -> None:
+    def _begin(self, stream: Stream, tale: _Tale, first: int, *, answers: bool) -> None:
         """The first telegram of a connection: now it is one of ours, and who asks can be told."""
         connection = stream.connection
         self.found.connections += 1
@@ -189,7 +188,7 @@ class Importer:
             )
             connection.initiator = by_port or (stream.other if answers else stream)
         sender, port, receiver, at_port = ends(connection.initiator.flow)
-        at = max(tale.at, self._written)  # that it is one of ours was not known before
+        at = max(tale.at, first)  # that it is one of ours was not known before
         opened = records.opened(
             at, tale.name, leg="front", peer=_address(sender, port), local=_address(receiver, at_port), syn=connection.syn
         )
@@ -249,8 +248,7 @@ class Importer:
         """Write what is older than anything that can still come."""
         heap = self._heap
         while heap and (before is None or heap[0][0] < before):
-            self._written, _, _, record = heapq.heappop(heap)
-            self._write(record)
+            self._write(heapq.heappop(heap)[3])
 
 
 class _Side:
