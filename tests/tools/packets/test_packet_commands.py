@@ -23,6 +23,9 @@ def call(*arguments: str | Path, given: bytes | None = None) -> Result:
     return CliRunner().invoke(main, ["capture", *map(str, arguments)], input=given, prog_name="telegram-router")
 
 
+SECOND = 10  # place of the second request of the first company among the packets
+
+
 def day(lost: int | None = None) -> bytes:
     """Two companies that transfer, three requests each, some answers in another order."""
     talks = [Talk(ports=(40_000 + number, 9_000)) for number in range(2)]
@@ -32,6 +35,7 @@ def day(lost: int | None = None) -> bytes:
         packets.append(talk.sends(0, frame))
         packets.append(talk.sends(1, answer_to(frame)))
     packets += [packet for talk in talks for packet in talk.finish()]
+    packets.sort(key=lambda packet: packet.at)
     if lost is not None:
         del packets[lost]
     return pcap(packets)
@@ -70,7 +74,7 @@ def test_a_file_of_other_traffic_is_told_and_ends_with_one(tmp_path: Path):
 
 def test_a_hole_is_told_with_its_place_and_is_an_error_when_strictness_is_asked_for(tmp_path: Path):
     path, out = tmp_path / "day.pcap", tmp_path / "a.tgcap.jsonl"
-    path.write_bytes(day(lost=10))  # the second request of the first company
+    path.write_bytes(day(lost=SECOND))  # the second request of the first company
     made = call("import", path, "--spec", "firmbanking", "-w", out)
     assert made.exit_code == 0
     assert "day.pcap: 304 bytes missing at offset 304 on c1 >; about 1 telegrams lost, in step again at frame" in made.stderr
