@@ -270,7 +270,8 @@ class Router:
 
     def collect(self) -> Iterator[Family]:
         """Every counter, read where it is kept."""
-        about = About(self.recording.written, self.recording.dropped, self.plan.digest, missed=self.keeper.missed)
+        written = self.recording
+        about = About(written.written, written.dropped, written.spans, written.spans_dropped, self.plan.digest, missed=self.keeper.missed)
         if self._reloader is not None:
             about = replace(about, taken_at=self._reloader.taken_at, reloads=self._reloader.outcomes)
         kept = self.keeper.seen()

@@ -40,6 +40,8 @@ class About:
 
     records: int = 0
     records_dropped: int = 0
+    spans: int = 0
+    spans_dropped: int = 0
     digest: str = ""
     taken_at: float = 0.0
     missed: int | None = None  # what ended and is not in the usage
@@ -67,6 +69,8 @@ def families(
     yield "containments_total", [((), hub.containments)]
     yield "access_records_total", [((), about.records)]
     yield "access_records_dropped_total", [((), about.records_dropped)]
+    yield "spans_total", [((), about.spans)]
+    yield "spans_dropped_total", [((), about.spans_dropped)]
     yield "config_info", [((about.digest,), 1)]
     yield "config_last_success_timestamp_seconds", [((), about.taken_at)]
     yield "config_reloads_total", [((outcome,), count) for outcome, count in about.reloads.items()]

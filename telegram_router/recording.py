@@ -30,13 +30,15 @@ class Recording:
         self._settings: tuple[Access | None, Path | None, bytes] = None, None, b""
         self._access: AccessLog | None = None
         self._former = [0, 0]  # written and dropped by those before
+        self._tracing: Tracing | None = None
+        self._spans: AccessLog | None = None
+        self._former_spans = [0, 0]
         self._told = 0
         hub.switch.traces = Traces(random_digits())
 
     def adopt(self, plan: Plan) -> None:
         """Write as this plan says from now on; the file is opened anew in any case. Does not wait."""
-        tracing = plan.config.tracing or Tracing()
-        self._hub.switch.traces.share(tracing.sample)
+        self._adopt_tracing(plan.config.tracing or Tracing())
         wanted = plan.config.access, plan.access_file, plan.access_key
         if wanted == self._settings:
             self.reopen()
@@ -56,6 +58,39 @@ class Recording:
         output: Output = RotatingFile(path, rotation) if path is not None else Stream(sys.stdout.fileno())
         maker = RecordMaker(self._hub.clock, time.time, random_digits(), key)
         return AccessLog(maker, RecordFile(output, "access records"), random.random, settings.sample_ok, self._wake)
+
+    def _adopt_tracing(self, settings: Tracing) -> None:
+        self._hub.switch.traces.share(settings.sample)
+        if settings == self._tracing:
+            return
+        self._tracing = settings
+        if self._spans is not None:
+            self._hub.read_ended_no_more(self._spans.read)
+            self._spans.end()
+            self._former_spans = [self.spans, self.spans_dropped]
+            self._spans = None
+        if settings.endpoint is not None:
+            from telegram_router.ops.spans import Process, SpanMaker
+            from telegram_router.ops.spans import Settings as SpanSettings
+
+            process = Process(SpanSettings(str(settings.endpoint), settings.service_name, dict(settings.headers)))
+            maker = SpanMaker(self._hub.switch, RecordMaker(self._hub.clock, time.time, random_digits()))
+            self._spans = AccessLog(maker, RecordFile(process, "spans"), random.random, wake=self._wake_spans)
+            self._hub.read_ended(self._spans.read, first=True)  # the record names the trace that the span belongs to
+
+    def _wake_spans(self) -> None:
+        spans = self._spans
+        if spans is not None:
+            self._hub.enter(lambda _: spans.go_on())
+
+    @property
+    def spans(self) -> int:
+        """Requests whose spans were handed over."""
+        return self._former_spans[0] + (self._spans.written if self._spans is not None else 0)
+
+    @property
+    def spans_dropped(self) -> int:
+        return self._former_spans[1] + (self._spans.dropped if self._spans is not None else 0)
 
     def _wake(self) -> None:
         access = self._access
@@ -79,8 +114,9 @@ class Recording:
         """Have what was made written, and say what was lost."""
         while True:
             await trio.sleep(FLUSH)
-            if self._access is not None:
-                self._access.flush()
+            for each in (self._access, self._spans):
+                if each is not None:
+                    each.flush()
             if self.dropped != self._told:
                 failing = self._access.failing if self._access is not None else ""
                 self._log.warning(
@@ -90,6 +126,7 @@ class Recording:
 
     def close(self) -> None:
         """Write what is there, as far as that is quickly done."""
-        if self._access is not None:
-            self._hub.read_ended_no_more(self._access.read)
-            self._access.close()
+        for each in (self._access, self._spans):
+            if each is not None:
+                self._hub.read_ended_no_more(each.read)
+                each.close()

@@ -217,6 +217,8 @@ class Api:
         if self._subject.switch.draining or self._subject.hub.leaving:
             return answers.Condition(False, "it drains")
         started = self._subject.started()
+        if started and not any(each.accepting for each in self._subject.acceptors().values()):
+            return answers.Condition(False, "every listener is drained")
         return answers.Condition(started, "it takes sessions" if started else "it is starting")
 
     # --- what is ordered

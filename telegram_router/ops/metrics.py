@@ -113,6 +113,8 @@ def _table() -> dict[str, Described]:
         ("containments_total", counter, (), "Unexpected exceptions that were kept to one connection; each is a bug with a log line."),
         ("access_records_total", counter, (), "Access records handed to their file."),
         ("access_records_dropped_total", counter, (), "Access records lost: they came faster than they were written, or the file takes none."),
+        ("spans_total", counter, (), "Requests whose spans were handed over to be sent."),
+        ("spans_dropped_total", counter, (), "Requests whose spans were lost: they came faster than they were sent."),
         ("log_lines_dropped_total", counter, (), "Log lines lost to the rate bound or to a reader that does not read."),
         ("store_up", gauge, (), "0 while what is counted for quotas and usage cannot be stored; else 1. Without quotas and usage there is none."),
         ("store_failures_total", counter, (), "Attempts to store it that failed."),

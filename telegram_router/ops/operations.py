@@ -116,7 +116,7 @@ OPERATIONS = (
         answers.ReloadOrder,
     ),
     Operation("GET", "/livez", "livez", "200 while the router runs.", answers.Condition, public=True),
-    Operation("GET", "/readyz", "readyz", "200 while the router takes sessions; 503 before it has started and while it drains.", answers.Condition, public=True),
+    Operation("GET", "/readyz", "readyz", "200 while the router takes sessions; 503 before it has started, while it drains, and when every listener is drained.", answers.Condition, public=True),
     Operation("GET", "/startupz", "startupz", "200 once the router has started.", answers.Condition, public=True),
     Operation("GET", "/openapi.json", "openapi", "This document.", None),
 )  # fmt: skip

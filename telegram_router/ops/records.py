@@ -15,6 +15,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Protocol
 
 import msgspec
 
@@ -277,11 +278,17 @@ def _user(session: Peer) -> str:
     return ",".join(sorted(session.identity)) if session.identity else ""
 
 
+class Makes(Protocol):
+    """Makes lines of what ended; of some of it perhaps none."""
+
+    def lines(self, ended: Sequence[Ended]) -> list[str]: ...
+
+
 class AccessLog:
     """Reads what ended, turn by turn, and hands lines to a file."""
 
     def __init__(
-        self, maker: RecordMaker, file: RecordFile, chance: Callable[[], float], share: float = 1.0, wake: Callable[[], None] | None = None
+        self, maker: Makes, file: RecordFile, chance: Callable[[], float], share: float = 1.0, wake: Callable[[], None] | None = None
     ) -> None:
         self.written = 0
         self._maker = maker

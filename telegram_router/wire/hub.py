@@ -330,9 +330,9 @@ class Hub:
         if switch.ended:
             self._tell_ended()
 
-    def read_ended(self, read: ReadEnded) -> None:
-        """From now on `read` is called at the end of each turn in which something ended. It must not wait."""
-        self._readers.append(read)
+    def read_ended(self, read: ReadEnded, *, first: bool = False) -> None:
+        """From now on `read` is called at the end of each turn in which something ended, `first` before all others. It must not wait."""
+        self._readers.insert(0 if first else len(self._readers), read)
         if self.switch.ended is None:
             self.switch.ended = []
 
