@@ -243,6 +243,8 @@ class Router:
             lambda: self.log.dropped, self.started.is_set, reload, lambda name: self.doors.reopen(name, self.plan), self.keeper.seen,
             self.keeper.usage_seen,
             lambda: self.outcomes,
+            spec_file=lambda name: planning.find_spec(name, planning.spec_folders(self.plan.config, self.plan.folder)),
+            errors=self.log.recent, errors_told=lambda: self.log.errors,
         )  # fmt: skip
         await serve_admin(place, subject, lambda: self.plan.admin_access, self.log, task_status=task_status)
 

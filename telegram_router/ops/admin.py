@@ -27,10 +27,12 @@ from starlette.routing import Route
 
 from telegram_router.config import Address
 from telegram_router.errors import CODES, RouterError
-from telegram_router.ops import answers, operations, survey
+from telegram_router.ops import answers, inspector, operations, survey
 from telegram_router.ops.access import Access, Known
 from telegram_router.ops.logs import Log
 from telegram_router.ops.operations import LARGEST_BODY, OPERATIONS, Operation
+from telegram_router.ops.overview import Overviews
+from telegram_router.ops.page_files import page_routes
 from telegram_router.ops.server import Caller, Door, admit, listening, listening_at, remove
 from telegram_router.ops.shown_config import shown
 from telegram_router.ops.streaming import Lines
@@ -100,16 +102,17 @@ class Api:
         self._nursery = nursery
         self._reading = trio.Lock()  # one list at a time: the steps of many would follow each other without a turn of the hub between
         self._host = host
+        self._overviews = Overviews(subject)
         self._tail = Tail(subject.hub, log.bug)
         self._parting: dict[str, trio.CancelScope] = {}  # listeners whose sessions leave
 
     def application(self) -> Starlette:
         routes = [Route(row.path, partial(self._answer, row), methods=[row.method]) for row in OPERATIONS]
-        return Starlette(routes=routes, exception_handlers={HTTPException: _not_routed, Exception: _failed})
+        return Starlette(routes=[*routes, *page_routes()], exception_handlers={HTTPException: _not_routed, Exception: _failed})
 
     async def _answer(self, row: Operation, request: Request) -> Response:
         try:
-            body = await _read(request)
+            body = await _read(request, row.largest)
             self._admit(row, request)
             carried_out = await self._carry_out(row, request, body)
         except ClientDisconnect:
@@ -186,6 +189,34 @@ class Api:
 
     async def certificates(self, _: Request) -> answers.Certificates:
         return await survey.certificates(self._subject)
+
+    async def overview(self, request: Request) -> answers.Overview:
+        shape = request.query_params.get("shape", "")
+        known = self._known(request)
+        return await self._overviews.look(int(shape) if shape.isdecimal() else 0, known.role if known is not None else "viewer")
+
+    async def errors(self, _: Request) -> answers.Errors:
+        seen = [
+            answers.ErrorSeen(
+                line["number"], line["ts"], line["level"], line["event"], code := str(line["fields"]["code"]),
+                CODES[code].title if code in CODES else "", CODES[code].do if code in CODES else "", line["fields"],
+            )
+            for line in reversed(self._subject.errors())
+        ]  # fmt: skip
+        return answers.Errors(self._subject.errors_told(), seen)
+
+    async def explain(self, _request: Request, paste: answers.Paste) -> answers.Explained:
+        specs = {each.spec.name: each.spec for each in (*self._subject.switch.listeners.values(), *self._subject.switch.services.values())}
+        if paste.spec is not None and paste.spec not in specs:
+            raise Refusal("E-ADM-01", "no spec of this name is spoken here", do=_known(specs))
+        try:
+            data = paste.text.encode(specs[paste.spec].encoding if paste.raw and paste.spec is not None else "utf-8")
+        except UnicodeEncodeError:
+            raise Refusal("E-ADM-02", "the spec's encoding does not have all of these characters", do="paste hex") from None
+        found = await inspector.explain(data, self._subject.spec_file(paste.spec) if paste.spec is not None else None)
+        if found is None:
+            raise Refusal("E-ADM-05", "explaining takes too long", do="use `telegram-router explain`")
+        return answers.Explained(found)
 
     async def tail(self, request: Request) -> Response:
         switch = self._subject.switch
@@ -357,6 +388,7 @@ class Api:
         return service
 
     def _record(self, request: Request, action: str, before: object, after: object, **what: str) -> None:
+        self._overviews.forget()
         self._log.audit("operator_action", who=self._who(request), action=action, **what, before=before, after=after)
 
     async def _inside(self, step: Callable[[float], T]) -> T:
@@ -412,7 +444,7 @@ def _names_this_host(header: str, own: str) -> bool:
     return True
 
 
-async def _read(request: Request) -> bytes | None:
+async def _read(request: Request, largest: int = LARGEST_BODY) -> bytes | None:
     """The body; None when it is too large. It is read to its end even so: who still sends when the answer comes may not get it.
 
     Raises ClientDisconnect when it does not come whole.
@@ -420,11 +452,11 @@ async def _read(request: Request) -> bytes | None:
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
-        if size <= LARGEST_BODY:
+        if size <= largest:
             parts.append(part)
         elif size > READ_ON:
             break
-    return b"".join(parts) if size <= LARGEST_BODY else None
+    return b"".join(parts) if size <= largest else None
 
 
 def _order(row: Operation, request: Request, body: bytes | None) -> Any:
@@ -432,7 +464,7 @@ def _order(row: Operation, request: Request, body: bytes | None) -> Any:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refusal("E-ADM-02", "the body is not marked as JSON", do="send the header Content-Type: application/json", status=415)
     if body is None:
-        raise Refusal("E-ADM-02", f"the body is larger than {LARGEST_BODY:,} bytes", status=413)
+        raise Refusal("E-ADM-02", f"the body is larger than {row.largest:,} bytes", status=413)
     try:
         return msgspec.json.decode(body or b"{}", type=row.body)
     except msgspec.ValidationError as error:

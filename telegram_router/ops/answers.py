@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+Role = Literal["viewer", "operator"]
 MessageState = Literal["on", "off"]
 AdminState = Literal["ready", "drain", "maint"]
 
@@ -366,6 +367,69 @@ class Reloaded(Answer):
     step_seconds: float
 
 
+class Names(Answer):
+    """What the numbers of an Overview are about, in the same order. A listener is name, address, spec; a service name, kind, spec; a
+    backend the place of its service, name, priority, weight of the file; a route name, source, target, fields. `specs`: their requests."""
+
+    version: str
+    started_at: str
+    listeners: list[list[str]]
+    services: list[list[str]]
+    backends: list[list[int | float | str]]
+    routes: list[list[str | list[str]]]
+    specs: dict[str, list[str]]
+
+
+class Overview(Answer):
+    """The router in numbers since its start, row by row. A listener: accepting (1 or 0), sessions, received, sent, refused, turned
+    away. A service: in flight, pending, answered, overflow, late, delivery unknown, priority, latency counts (the first one's place,
+    then the counts). A backend: state, admin, health, in use, weight, links, in flight, answered, failed. A route: answered, failed.
+    `seq` is another for each look; `errors` counts what GET /errors has told of; `role` is that of who asks."""
+
+    seq: int
+    shape: int
+    role: Role
+    uptime_s: float
+    ready: bool
+    draining: bool
+    open_exchanges: int
+    log_lines_dropped: int
+    errors: int
+    results: dict[str, int]
+    listeners: list[list[int]]
+    services: list[list[int | list[int] | None]]
+    backends: list[list[str | int | float]]
+    routes: list[list[int]]
+    halted: list[MessageHalted]
+    names: Names | None
+
+
+class ErrorSeen(Answer):
+    """A line of the log that tells of an error: what it means, what to do, and its fields as in the log."""
+
+    number: int
+    time: str
+    level: str
+    event: str
+    code: str
+    title: str
+    do: str
+    fields: dict[str, Any]
+
+
+class Errors(Answer):
+    """The newest ones first, 200 at most; `total` counts all since the start."""
+
+    total: int
+    errors: list[ErrorSeen]
+
+
+class Explained(Answer):
+    """What `telegram-router explain --json` says of each telegram."""
+
+    telegrams: list[dict[str, Any]]
+
+
 class TailLine(Answer):
     """A telegram that came (`in`), or what it ended with (`out`; `none` for a reply that goes to nobody). `telegram` holds key and
     correlation fields that the spec marks clear; `dropped` are lines before this one for which there was no room."""
@@ -399,6 +463,15 @@ class ListenerOrder(Struct, frozen=True, forbid_unknown_fields=True):
 
     over_s: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
     patience_s: Annotated[float, Meta(ge=0, le=86_400)] | None = None
+
+
+class Paste(Struct, frozen=True, forbid_unknown_fields=True):
+    """`text`: a dump in hex or any other form that `explain` reads, or with `raw` the characters of the telegram itself. Without a spec
+    it is guessed."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=262_144)]
+    spec: str | None = None
+    raw: bool = False
 
 
 class MessageOrder(Struct, frozen=True, forbid_unknown_fields=True):

@@ -39,6 +39,7 @@ ERRORS_PER_SECOND = 100  # on top, so that a flood of lesser lines does not hide
 # What one peer alone can cause with every telegram may take this much of it: who floods must not hide a delivery that is unknown.
 REPEATED_AT_WILL = frozenset(("refused", "dead_letter", "late_reply", "unmatched_reply", "operator_refused"))
 REPEATED_PER_SECOND = 600
+RECENT = 200  # lines with a code that are kept to be shown
 BACKLOG_CAP = 256 * 1024  # bytes that wait for a slow reader
 
 Level = str
@@ -223,6 +224,8 @@ class Log:
         self._repeated = 0  # of them, what a peer repeats at will
         self._refused = 0  # by the rate bound
         self._reported = 0
+        self.errors = 0  # lines with a code, so far
+        self._recent: deque[tuple[int, float, Level, str, dict[str, object]]] = deque(maxlen=RECENT)
         self.adopt(level)
 
     def adopt(self, level: Level) -> None:
@@ -237,10 +240,24 @@ class Log:
         self._logger.info(event, **fields)
 
     def warning(self, event: str, **fields: object) -> None:
+        self._remember("warning", event, fields)
         self._logger.warning(event, **fields)
 
     def error(self, event: str, **fields: object) -> None:
+        self._remember("error", event, fields)
         self._logger.error(event, **fields)
+
+    def _remember(self, level: Level, event: str, fields: dict[str, object]) -> None:
+        if "code" in fields:
+            self.errors += 1
+            self._recent.append((self.errors, self._clock(), level, event, fields))
+
+    def recent(self) -> list[dict[str, Any]]:
+        """The last lines of an error, each with its number: those as well that the level or the rate bound left out."""
+        return [
+            {"number": number, "ts": _stamp(at), "level": level, "event": event, "fields": plain(fields)}
+            for number, at, level, event, fields in self._recent
+        ]
 
     def audit(self, event: str, **fields: object) -> None:
         """What an operator has done: written whatever the level and the rate bound say, which their own number bounds."""

@@ -26,11 +26,12 @@ class Operation:
     body: type | None = None
     public: bool = False
     query: tuple[tuple[str, str], ...] = ()  # its parameters, and what they are
+    largest: int = LARGEST_BODY
     lines: bool = False  # answered by JSON lines, without an end
 
     @property
     def order(self) -> bool:
-        return self.method == "POST"
+        return self.method == "POST" and self.body is not answers.Paste
 
     @property
     def parameters(self) -> list[str]:
@@ -43,6 +44,24 @@ OPERATIONS = (
     Operation("GET", "/links", "links", "The connections with backends, oldest first, 2,000 at most.", answers.Links),
     Operation("GET", "/exchanges", "exchanges", "Open exchanges with their delivery state, oldest first, 1,000 at most.", answers.Exchanges),
     Operation("GET", "/limits", "limits", "Limits, how many keys they count and what they have refused.", answers.Limits),
+    Operation(
+        "GET",
+        "/overview",
+        "overview",
+        "The whole router in few bytes, for who looks once a second.",
+        answers.Overview,
+        query=(("shape", "That of the names that the asker has; they are not sent again while it is the same."),),
+    ),
+    Operation("GET", "/errors", "errors", "The last lines of the log that tell of an error, newest first, 200 at most.", answers.Errors),
+    Operation(
+        "POST",
+        "/explain",
+        "explain",
+        "Explains a telegram field by field, as `telegram-router explain` does; viewers may ask for it too.",
+        answers.Explained,
+        answers.Paste,
+        largest=1024 * 1024,
+    ),
     Operation(
         "GET",
         "/tail",

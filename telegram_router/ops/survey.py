@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -66,6 +67,9 @@ class Subject:
     store: Callable[[], answers.StoreSeen | None]
     usage: Callable[[str | None, str | None, list[str]], Awaitable[answers.UsageSeen]]  # first and last day, and by what
     outcomes: Callable[[], Mapping[tuple[str, str], Outcomes]]  # of dialling, by service and backend
+    spec_file: Callable[[str], Path | None]  # the file of a spec, by its name
+    errors: Callable[[], Sequence[Mapping[str, Any]]]  # lines of the log with a code, the newest last
+    errors_told: Callable[[], int]  # how many there were in all
     began: float = field(default_factory=time.time)
 
     @property
@@ -73,7 +77,7 @@ class Subject:
         return self.started() and not (self.switch.draining or self.hub.leaving)
 
 
-async def _each(things: Sequence[T], make: Callable[[T], Made | None]) -> list[Made]:
+async def in_steps(things: Sequence[T], make: Callable[[T], Made | None]) -> list[Made]:
     """What `make` makes of each, in steps. None is left out: a thing may have ended since it was listed."""
     made: list[Made] = []
     for start in range(0, len(things), STEP):
@@ -91,9 +95,9 @@ async def status(subject: Subject) -> answers.Status:
     origins: list[Origin] = [*switch.listeners.values(), *switch.services.values()]
     for origin in origins:
         origin.add_up()
-    sources = {id(origin): _party(origin) for origin in origins}
+    sources = {id(origin): party(origin) for origin in origins}
     rows = [(sources[id(origin)], route) for origin in origins for route in origin.routes.counted]
-    routes = await _each(rows, _route)
+    routes = await in_steps(rows, _route)
     failed: dict[str, int] = {}
     for route in routes:
         failed[route.target] = failed.get(route.target, 0) + sum(route.failed.values())
@@ -101,13 +105,13 @@ async def status(subject: Subject) -> answers.Status:
     services = []
     for service in list(switch.services.values()):
         dialled = partial(_dialled, subject, service)
-        seen = partial(_backend, weights=_configured(config, service), wanted=_wanted(config, service), dialled=dialled)
-        backends = await _each([*service.pool.backends.values()], seen)
+        seen = partial(_backend, weights=configured(config, service), wanted=_wanted(config, service), dialled=dialled)
+        backends = await in_steps([*service.pool.backends.values()], seen)
         services.append(_service(service, backends, failed.get(f"service.{service.name}", 0)))
     return answers.Status(
         version=__version__,
         pid=os.getpid(),
-        started_at=_moment(subject.began),
+        started_at=moment(subject.began),
         uptime_s=round(time.time() - subject.began, 3),
         ready=subject.ready,
         draining=switch.draining or subject.hub.leaving,
@@ -128,7 +132,7 @@ def halted(place: str, message: str) -> answers.MessageHalted:
     return answers.MessageHalted(message, name if kind == "listener" else None, name if kind == "service" else None)
 
 
-def _party(origin: Origin) -> str:
+def party(origin: Origin) -> str:
     return f"{'service' if isinstance(origin, Service) else 'listener'}.{origin.name}"
 
 
@@ -156,7 +160,7 @@ def _listener(listener: Listener, subject: Subject, config: Config) -> answers.L
     )
 
 
-def _configured(config: Config, service: Service) -> dict[str, float]:
+def configured(config: Config, service: Service) -> dict[str, float]:
     """Weights as the file has them."""
     settings = config.services.get(service.name)
     backends = settings.backends if isinstance(settings, TelegramService) else ()
@@ -204,7 +208,7 @@ def _wanted(config: Config, service: Service) -> int:
 def backend_seen(subject: Subject, service: Service, backend: Backend) -> answers.BackendSeen:
     """One backend, after an order."""
     config = subject.config()
-    return _backend(backend, _configured(config, service), _wanted(config, service), partial(_dialled, subject, service))
+    return _backend(backend, configured(config, service), _wanted(config, service), partial(_dialled, subject, service))
 
 
 def _service(service: Service, backends: list[answers.BackendSeen], failed: int) -> answers.ServiceSeen:
@@ -242,7 +246,7 @@ def _route(row: tuple[str, Route]) -> answers.RouteSeen:
 async def sessions(subject: Subject) -> answers.Sessions:
     found = [each for each in subject.hub.connections.values() if isinstance(each, TelegramConnection) and each.is_session]
     now = subject.hub.clock()
-    return answers.Sessions(len(found), await _each(found[:LISTED], lambda connection: _session(connection, now)))
+    return answers.Sessions(len(found), await in_steps(found[:LISTED], lambda connection: _session(connection, now)))
 
 
 def _session(connection: TelegramConnection, now: float) -> answers.SessionSeen | None:
@@ -269,7 +273,7 @@ def _session(connection: TelegramConnection, now: float) -> answers.SessionSeen 
 async def links(subject: Subject) -> answers.Links:
     found = [each for each in subject.hub.connections.values() if not (isinstance(each, TelegramConnection) and each.is_session)]
     now = subject.hub.clock()
-    return answers.Links(len(found), await _each(found[:LISTED], lambda connection: _link(connection, now)))
+    return answers.Links(len(found), await in_steps(found[:LISTED], lambda connection: _link(connection, now)))
 
 
 def _link(connection: Connection, now: float) -> answers.LinkSeen | None:
@@ -304,7 +308,7 @@ async def exchanges(subject: Subject) -> answers.Exchanges:
     total = sum(len(register.pending) for register in registers)
     found = oldest(registers, OLDEST)
     now = subject.hub.clock()
-    return answers.Exchanges(total, await _each(found, lambda exchange: _exchange(exchange, now)))
+    return answers.Exchanges(total, await in_steps(found, lambda exchange: _exchange(exchange, now)))
 
 
 def oldest(registers: Iterable[Register], count: int) -> list[Exchange]:
@@ -362,11 +366,11 @@ async def quotas(subject: Subject) -> answers.Quotas:
     for name, listener in subject.switch.listeners.items():
         for quota in (each for each in listener.limits if isinstance(each, Quota)):
             shared.setdefault(quota, []).append(name)
-    configured = subject.config().quotas
+    settings = subject.config().quotas
     seen = []
     for quota, names in shared.items():
-        if quota.name in configured:
-            seen.append(_quota(quota, names, configured[quota.name]))
+        if quota.name in settings:
+            seen.append(_quota(quota, names, settings[quota.name]))
             await trio.lowlevel.checkpoint()
     return answers.Quotas(subject.store(), seen)
 
@@ -397,11 +401,11 @@ async def certificates(subject: Subject) -> answers.Certificates:
     known = sorted(subject.ends(), key=lambda each: each.ends)
     return answers.Certificates(
         [
-            answers.CertificateSeen(each.used_by, each.kind, each.file, _moment(each.ends), round((each.ends - now) / DAY, 2))
+            answers.CertificateSeen(each.used_by, each.kind, each.file, moment(each.ends), round((each.ends - now) / DAY, 2))
             for each in known
         ]
     )
 
 
-def _moment(seconds: float) -> str:
+def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -72,6 +72,7 @@ async def test_a_viewer_sees_everything_and_gives_no_order(tmp_path: Path):
         assert (refused[0], refused[1]["code"]) == (403, "E-ADM-08")
         assert (await door.asks("GET", "/status"))[0] == 401
         assert (await door.asks("POST", "/reload", viewer, body={"dry_run": True}))[0] == 403
+        assert (await door.asks("POST", "/explain", viewer, body={"text": "00", "spec": "none"}))[1]["code"] == "E-ADM-01"  # no order
         assert (await door.asks(*order, operator, body={"state": "drain"}))[0] == 200
         (done,) = router.log.named("operator_action")
         told = {line["code"]: line["who"] for line in router.log.named("operator_refused")}

@@ -55,7 +55,21 @@ def large(sessions: int = 2_000, backends: int = 200) -> tuple[Subject, dict[int
     acceptor = SimpleNamespace(accepting=True, address=("127.0.0.1", 9001), open=sessions, total=sessions, turned_away=0)
     config = SimpleNamespace(listeners={}, services={})
     subject = Subject(
-        switch, hub, lambda: config, lambda: {"branches": acceptor}, dict, lambda: 0, lambda: True, None, None, lambda: None, None, dict
+        switch,
+        hub,
+        lambda: config,
+        lambda: {"branches": acceptor},
+        dict,
+        lambda: 0,
+        lambda: True,
+        None,
+        None,
+        lambda: None,
+        None,
+        dict,
+        None,
+        list,
+        int,
     )  # type: ignore[arg-type, return-value]
     return subject, connections
 
