@@ -117,7 +117,7 @@ class Page:
     async def until(self, script: str, seconds: float = 5.0) -> None:
         """Wait until an expression is true."""
         with trio.move_on_after(seconds):
-            while not await self.says(f"Boolean({script})"):  # noqa: ASYNC110 - the page announces nothing
+            while not await self.says(f"(() => {{ try {{ return Boolean({script}) }} catch {{ return false }} }})()"):  # noqa: ASYNC110 - the page announces nothing
                 await trio.sleep(0.02)
             return
         raise AssertionError(f"never came true: {script}; wrong: {self.wrong}; {await self.says('document.body.innerText')}")

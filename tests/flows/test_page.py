@@ -69,7 +69,8 @@ async def test_a_backend_that_dies_is_shown_as_down_within_two_seconds(tmp_path:
             client = await router.connect()
             assert await client.asks(transfer(1)) == answer_to(transfer(1))
             life.cancel()
-            await page.until(f"{row}.innerText.includes('down') && {row}.className === 'bad'", seconds=2.0)
+            await page.until(f"/down|unreachable/.test({row}.innerText) && {row}.className === 'bad'", seconds=2.0)
+            await page.until(f"{row}.innerText.includes('down')")
             await page.until("document.querySelector('#resultchart').innerText.includes('ok')")
 
 
