@@ -85,6 +85,7 @@ class Conductor:
         self._switch = switch
         self._ahead = 0.0  # of the wall clock before the switch's
         self._told = False  # whether anybody ever said so
+        self._kept: list[Party] | None = None  # who has an office; None: to be looked up again
         self._watched: list[tuple[float, int, Peer]] = []  # a heap; at most a few entries for each connection
         self._order = itertools.count()
         self._acts: dict[Act, Callable[[Peer, float], None]] = {
@@ -101,8 +102,10 @@ class Conductor:
     def adopt(self, party: Party, terms: Terms | None, now: float) -> None:
         """Other terms from now on. Who is connected is not asked to sign on again; routes are to be set after this."""
         party.formal = terms.formal if terms is not None else {}
+        self._kept = None
         if terms is None:
-            self._let_be(party, now)
+            if party.office is not None:
+                self._let_be(party, now)
             return
         if party.office is None:
             party.office = Office(terms)
@@ -204,11 +207,12 @@ class Conductor:
 
     def wall_is(self, ahead: float, now: float) -> None:
         """How far the clock on the wall is ahead of the switch's. A jump is told; deadlines do not notice it."""
-        jumped = ahead - self._ahead
-        if self._told and abs(jumped) > JUMP:
-            self._switch._tell(Event("clock_jumped", {"seconds": round(jumped, 3)}))
+        jumped, first = ahead - self._ahead, not self._told
         self._ahead, self._told = ahead, True
-        self.keep_hours(now)
+        if abs(jumped) > JUMP and not first:
+            self._switch._tell(Event("clock_jumped", {"seconds": round(jumped, 3)}))
+        if first or abs(jumped) > JUMP:
+            self.keep_hours(now)
 
     def tick(self, now: float) -> None:
         """Whatever is due by now."""
@@ -232,9 +236,11 @@ class Conductor:
             self._look(party, now)
 
     def _offices(self) -> list[Party]:
-        switch = self._switch
-        parties: list[Party] = [*switch.services.values(), *switch.listeners.values()]
-        return [party for party in parties if party.office is not None]
+        if self._kept is None:
+            switch = self._switch
+            parties: list[Party] = [*switch.services.values(), *switch.listeners.values()]
+            self._kept = [party for party in parties if party.office is not None]
+        return self._kept
 
     def _look(self, party: Party, now: float) -> None:
         office = party.office

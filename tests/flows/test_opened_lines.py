@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import trio
 from running_router import (
     Host,
@@ -17,6 +21,8 @@ from running_router import (
     telegram,
     transfer,
 )
+
+from telegram_router.config.values import Address
 
 SIGNS_ON = 'conduct = { sign_on = true, timeout = "150ms", heartbeat = "0s", fields = { company_number = "WE", bank_code = "088" } }'
 BEATS = 'conduct = { heartbeat = "40ms", misses = 2 }\ntimeout = "5s"'
@@ -121,3 +127,60 @@ async def test_a_flood_of_polls_keeps_nobody_waiting():
             assert await client.asks(transfer(7)) == answer_to(transfer(7))
         await router.until(lambda: router.switch.listeners["companies"].polls == 3_000, "all polls read")
         assert router.log.named("poll_flood")
+
+
+async def test_a_backend_that_a_reload_takes_away_is_signed_off_when_its_last_answer_is_there(tmp_path: Path):
+    async with Host() as core, Host() as other:
+        text = config(core, service=SIGNS_ON)
+        both = text.replace(f'"{core.address}"', f'"{core.address}", "{other.address}"')
+        async with running(both, tmp_path) as router:
+            await router.until(lambda: len(router.switch.services["core"].links) == 2, "both links")
+            (tmp_path / "router.toml").write_text(text, "utf-8")
+            assert (await router.router.reload()).applied
+            await router.until(lambda: kinds(other) == ["open.request", "close.request"], "signed off")
+            assert kinds(core) == ["open.request"]
+            client = await router.connect()
+            assert await client.asks(transfer(7)) == answer_to(transfer(7))
+
+
+async def test_clients_are_told_goodbye_when_the_router_stops():
+    goodbye = 'conduct = { sign_off = true, heartbeat = "0s", fields = { company_number = "WE" } }'
+    async with Host() as core, running(config(core, listener=goodbye)) as router:
+        await router.linked("core")
+        client = await router.connect()
+        assert await client.asks(transfer(7)) == answer_to(transfer(7))
+        router.router.stop()
+        said = await client.got()
+        assert field(said, "message_type") == "1000" and field(said, "business_code") == "200"
+
+
+async def test_the_admin_api_says_how_lines_stand():
+    keys = SIGNS_ON.replace("150ms", "5s")
+    admin = '[admin]\naddress = "127.0.0.1:0"\n'
+    demanded = 'conduct = { sign_on = "required", heartbeat = "0s" }'
+    async with Host(keeps_silent) as core, running(config(core, listener=demanded, service=keys, more=admin)) as router:
+        await core.reached()
+        client = await router.connect()
+        await router.until(lambda: router.switch.listeners["companies"].sessions, "a session")
+        assert await seen(router, "links") == ["signing on"] and await seen(router, "sessions") == ["closed"]
+        hello = telegram("open.request")
+        await client.asks(hello)
+        assert await seen(router, "sessions") == ["open"]
+        await core.line.closes()
+        [backend] = (await asked(router, "status"))["services"][0]["backends"]
+        assert backend["links"] == 0
+
+
+async def asked(router: Running, what: str) -> Any:
+    """What the admin API answers."""
+    place = router.router.admin_place
+    assert isinstance(place, Address)
+    stream = await trio.open_tcp_stream(place.host, place.port)
+    async with stream:
+        await stream.send_all(f"GET /{what} HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\n\r\n".encode())
+        data = b"".join([part async for part in stream])
+    return json.loads(data.partition(b"\r\n\r\n")[2])
+
+
+async def seen(router: Running, what: str) -> list[str]:
+    return [each["line"] for each in (await asked(router, what))[what]]
