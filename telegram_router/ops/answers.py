@@ -49,6 +49,7 @@ class ListenerSeen(Answer):
     refused: dict[str, int]
     halted: list[str]
     changed: list[str]
+    shut: bool = False  # outside its business hours
 
 
 class BackendSeen(Answer):
@@ -93,6 +94,7 @@ class ServiceSeen(Answer):
     latency_counts: list[int]
     halted: list[str]
     backends: list[BackendSeen]
+    shut: bool = False  # outside its business hours
 
 
 class RouteSeen(Answer):

@@ -157,6 +157,7 @@ def _listener(listener: Listener, subject: Subject, config: Config) -> answers.L
         refused=dict(listener.refused),
         halted=sorted(listener.halted),
         changed=["accepting"] if subject.ready and not acceptor.accepting else [],
+        shut=listener.shut,
     )
 
 
@@ -229,6 +230,7 @@ def _service(service: Service, backends: list[answers.BackendSeen], failed: int)
         latency_counts=list(service.latency),
         halted=sorted(service.halted),
         backends=backends,
+        shut=service.shut,
     )
 
 

@@ -122,6 +122,21 @@ async def calling(*args: str, folder: Path | None = None, **keys: str) -> AsyncI
                 await host.goes()
 
 
+async def test_a_host_that_connects_is_signed_on_to_like_one_that_is_dialled() -> None:
+    keys = 'conduct = { sign_on = true, sign_off = false, heartbeat = "0s", fields = { company_number = "WE" } }'
+    async with calling(keys=keys) as here:
+        host = await here.dials()
+        hello = await host.got()
+        assert SPEC.message_of(hello) is SPEC.messages["open.request"]
+        assert here.links("seoul") == 0 and not here.running.log.named("link_up")
+        await host.sends(answer_to(hello))
+        await here.running.until(lambda: here.links("seoul") == 1 and here.running.log.named("link_up"), "signed on")
+        client = await here.running.connect()
+        await client.sends(transfer(7))
+        assert await host.answers() == transfer(7)
+        assert await client.got() == answer_to(transfer(7))
+
+
 # --- who they are ---------------------------------------------------------------------------------------------------
 
 

@@ -167,8 +167,9 @@ async def test_the_admin_api_says_how_lines_stand():
         await client.asks(hello)
         assert await seen(router, "sessions") == ["open"]
         await core.line.closes()
-        [backend] = (await asked(router, "status"))["services"][0]["backends"]
-        assert backend["links"] == 0
+        [service] = (await asked(router, "status"))["services"]
+        [backend] = service["backends"]
+        assert backend["links"] == 0 and service["shut"] is False
 
 
 async def asked(router: Running, what: str) -> Any:
