@@ -27,10 +27,12 @@ from telegram_router.open_files import allow_files, files_needed
 from telegram_router.ops import logs
 from telegram_router.ops.metrics import Family
 from telegram_router.plan import Plan
+from telegram_router.promoting import Promoter
 from telegram_router.recording import Recording
 from telegram_router.reloading import Reloader, Report
 from telegram_router.routing import Service
 from telegram_router.serving import Serving, Surroundings, work_for
+from telegram_router.standby import Standby
 from telegram_router.wire.expiry import watch
 from telegram_router.wire.hub import Hub
 from telegram_router.wire.links import Outcomes
@@ -60,11 +62,12 @@ class Router:
         self.switch = build_switch(plan)
         self.hub = Hub(self.switch, poller or EpollPoller(), clock, log)
         self.notifier = notifier or Notifier()
-        self.doors = Doors(self.hub, log, inherited)
+        self.standby = Standby(plan.config)
+        self.doors = Doors(self.hub, log, inherited, resting=self.standby.whole)
         self.wall = wall
         self.keeper = Keeper(plan.folder / plan.config.state, self.hub, log, wall=wall)
         self.recording = Recording(self.hub, log)
-        self.backend_doors = BackendDoors()
+        self.backend_doors = BackendDoors(self.standby)
         self.servings: dict[Service, Serving] = {}
         self.around: Surroundings
         self.outcomes: dict[tuple[str, str], Outcomes] = {}
@@ -74,6 +77,7 @@ class Router:
         self._stop_now = trio.Event()
         self._gently = False
         self._reloader: Reloader | None = None
+        self._promoter: Promoter | None = None
 
     @property
     def acceptors(self) -> dict[str, Acceptor]:
@@ -114,6 +118,16 @@ class Router:
         assert self._reloader is not None
         return await self._reloader.reload(source, dry_run=dry_run)
 
+    async def promote(self, service: str | None = None) -> bool:
+        """Take the router, or one service, into use that stands by. False when it is in use."""
+        assert self._promoter is not None
+        return await self._promoter.promote(service)
+
+    async def demote(self, service: str | None = None) -> bool:
+        """Have the router, or one service, stand by. False when it does so."""
+        assert self._promoter is not None
+        return await self._promoter.demote(service)
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> int:
         """Serve. Raises RouterError, before anything else is started: E-CFG-09 when an address cannot be bound, E-STO-01 or
         E-STO-02 when the state folder cannot be used."""
@@ -144,12 +158,13 @@ class Router:
             await self.endpoints.open(self.plan, nursery)
             await nursery.start(self.hub.run)
             nursery.start_soon(self.hub.keep_time, self.shortest_time())
-            self.around = Surroundings(self.hub, self.outcomes, nursery, self.log)
+            self.around = Surroundings(self.hub, self.outcomes, nursery, self.log, self.standby)
             for name, settings in config.services.items():
                 service = self.switch.services[name]
                 self.servings[service] = work_for(self.around, service, settings, self.plan)
             self.backend_doors.build(self.plan, self.switch.services, called, self.around)
             self._reloader = Reloader(self, nursery, self.wall)
+            self._promoter = Promoter(self, nursery)
             async with trio.open_nursery() as doors:
                 self.doors.open(doors)
                 for warning in self.plan.warnings:
@@ -220,6 +235,10 @@ class Router:
         listeners = self.plan.config.listeners.items()
         return {name: each.max_session_age for name, each in listeners if each.max_session_age is not None}
 
+    def standing_by(self) -> tuple[str, list[str]]:
+        """Whether the whole router does, and the services that do by themselves."""
+        return self.standby.phase, sorted(self.standby.services)
+
     def standing(self) -> str:
         """In one line, for the service manager."""
         return (
@@ -245,6 +264,7 @@ class Router:
             lambda: self.outcomes,
             spec_file=lambda name: planning.find_spec(name, planning.spec_folders(self.plan.config, self.plan.folder)),
             errors=self.log.recent, errors_told=lambda: self.log.errors,
+            standing_by=self.standing_by, promote=self.promote, demote=self.demote,
         )  # fmt: skip
         await serve_admin(place, subject, lambda: self.plan.admin_access, self.log, task_status=task_status)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Mapping
 from functools import partial
@@ -13,6 +14,7 @@ from telegram_router.plan import Plan, callers_of
 from telegram_router.routing import Peer, Service
 from telegram_router.routing.callers import Callers
 from telegram_router.serving import Surroundings
+from telegram_router.standby import Standby
 from telegram_router.wire.backend_door import BackendDoor, Terms
 from telegram_router.wire.connection import Limits
 from telegram_router.wire.door import bind
@@ -24,7 +26,9 @@ Sockets = dict[str, socket.socket]  # by service
 class BackendDoors:
     """Where backends come in."""
 
-    def __init__(self) -> None:
+    def __init__(self, standby: Standby) -> None:
+        self._standby = standby
+        self._around: Surroundings | None = None
         self.doors: dict[str, BackendDoor] = {}
         self._bound: Sockets = {}  # last; perhaps before any door has got it
 
@@ -35,7 +39,7 @@ class BackendDoors:
         try:
             for name, (_, listen) in _listening(plan).items():
                 if name not in listening or listening[name][1].address != listen.address:
-                    bound[name] = bind(listen.address.host, listen.address.port)
+                    bound[name] = bind(listen.address.host, listen.address.port, listening=not self._standby.holds(name))
         except RouterError:
             release(bound)
             raise
@@ -47,6 +51,8 @@ class BackendDoors:
         former, self.doors = self.doors, {}
         known = {(name, backend) for name, door in former.items() for backend in door.backends}
         surplus: list[Peer] = []
+        new: list[BackendDoor] = []
+        self._around = around
         for name, (settings, listen) in _listening(plan).items():
             door, terms = former.pop(name, None), terms_of(settings, listen, plan, name)
             outcomes = partial(_outcomes, around, name)
@@ -61,13 +67,43 @@ class BackendDoors:
                 if name in bound and door is not None:
                     door.give_away().close()
                 door = BackendDoor(around.hub, services[name], sock, terms, outcomes, around.log)
-                around.start(door.run)
+                new.append(door)
             self.doors[name] = door
         for door in former.values():
             door.give_away().close()
         for gone in known - {(name, backend) for name, door in self.doors.items() for backend in door.backends}:
             around.outcomes.pop(gone, None)
+        for door in new:
+            if not door.rests:
+                around.start(door.run)
         return surplus
+
+    def settle(self) -> list[Peer]:
+        """Open the doors of services that stand by no more, close those of others. Returns the links of hosts that came in there."""
+        links: list[Peer] = []
+        for name, door in self.doors.items():
+            if self._standby.holds(name):
+                links += door.peers
+                if door.accepting and not door.rests:
+                    self._rest(door)
+            elif door.rests:
+                self._wake(door)
+        return links
+
+    @staticmethod
+    def _rest(door: BackendDoor) -> None:
+        door.give_away().close()
+        with contextlib.suppress(RouterError):
+            door.move(bind(*door.address, listening=False)).close()
+
+    def _wake(self, door: BackendDoor) -> None:
+        assert self._around is not None
+        try:
+            door.wake()
+        except RouterError as error:
+            self._around.log.error("door_lost", code=error.code, service=door.name, **error.parts())
+        else:
+            self._around.start(door.run)
 
     def close(self) -> None:
         release(self._bound)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from telegram_router.config import Config, Route, Settings, TelegramService
 from telegram_router.plan import Plan
 
-FIXED = ("state",)  # keys that are read at start only
+FIXED = ("state", "standby")  # keys that are read at start only
 
 
 @dataclass(frozen=True)

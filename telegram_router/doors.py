@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Mapping
 
@@ -25,8 +26,9 @@ Bound = dict[str, socket.socket | str]  # by listener: a new socket, or the name
 class Doors:
     """Where clients come in."""
 
-    def __init__(self, hub: Hub, log: Log, inherited: Mapping[str, socket.socket] | None = None) -> None:
-        """`inherited`: by listener, sockets that somebody else has opened and keeps open."""
+    def __init__(self, hub: Hub, log: Log, inherited: Mapping[str, socket.socket] | None = None, *, resting: bool = False) -> None:
+        """`inherited`: by listener, sockets that somebody else has opened and keeps open. `resting`: addresses are only held."""
+        self._resting = resting
         self.acceptors: dict[str, Acceptor] = {}
         self._inherited = dict(inherited or {})
         self._hub = hub
@@ -107,7 +109,39 @@ class Doors:
     def open_these(self, doors: list[Acceptor]) -> None:
         assert self._nursery is not None
         for door in doors:
-            self._nursery.start_soon(door.run)
+            door.shut = self._resting
+            if not door.rests:
+                self._nursery.start_soon(door.run)
+
+    def rest(self) -> None:
+        """Who has knocked is let in, who knocks from now on is refused by the kernel; the addresses are held."""
+        self._resting = True
+        for name, door in self.acceptors.items():
+            if door.accepting:
+                self._hold(name, door)
+
+    def _hold(self, name: str, door: Acceptor) -> None:
+        host, port = door.address
+        door.give_away().close()
+        with contextlib.suppress(RouterError):  # somebody took it at once: it is a door that was taken away
+            door.move(self._bind(name, Address(host, port))).close()
+            self.open_these([door])
+
+    def wake(self) -> None:
+        """Let clients in at every door whose address is held. Raises RouterError E-CFG-09, and then all rest on."""
+        resting = {name: door for name, door in self.acceptors.items() if door.rests}
+        try:
+            for door in resting.values():
+                door.wake()
+        except RouterError:
+            for name, door in resting.items():
+                if not door.rests:
+                    self._hold(name, door)
+            raise
+        self._resting = False
+        for door in self.acceptors.values():
+            door.shut = False
+        self.open_these(list(resting.values()))
 
     def reopen(self, name: str, plan: Plan) -> None:
         """Let clients in again at a door that was given away. Raises RouterError E-CFG-09 when its address is taken by now."""
@@ -127,7 +161,7 @@ class Doors:
         for owner, sock in self._inherited.items():
             if takes(address, sock.getsockname()[:2]) or (owner == name and not address.port):
                 return sock.dup()
-        return bind(address.host, address.port)
+        return bind(address.host, address.port, listening=not self._resting)
 
 
 def release(bound: Bound) -> None:

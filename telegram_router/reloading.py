@@ -35,6 +35,7 @@ from telegram_router.recording import Recording
 from telegram_router.routing import Listener, Peer, Service, Switch
 from telegram_router.routing.changing import Change, carry_out, finished, vanish
 from telegram_router.serving import Serving, Surroundings, work_for
+from telegram_router.standby import Standby
 from telegram_router.wire.hub import Hub
 from telegram_router.wire.links import REMOVED
 from telegram_router.wire.notify import Notifier
@@ -78,6 +79,7 @@ class Running(Protocol):
     backend_doors: BackendDoors
     servings: dict[Service, Serving]
     around: Surroundings
+    standby: Standby
     notifier: Notifier
     endpoints: Endpoints
     keeper: Keeper
@@ -201,6 +203,7 @@ class Reloader:
         router = self._router
         parted = carry_out(router.switch, change, now)
         leaving = {service: router.servings.pop(service) for service in parted.services}
+        router.standby.meet(after.config)
         for name, service in router.switch.services.items():
             if service not in router.servings:
                 router.servings[service] = work_for(router.around, service, after.config.services[name], after)

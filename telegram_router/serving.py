@@ -14,6 +14,7 @@ from telegram_router.assembly import http_policy, probe_policy
 from telegram_router.config import HandlerService, HttpService, TelegramService
 from telegram_router.plan import Plan
 from telegram_router.routing import Pair, Peer, Service
+from telegram_router.standby import Standby
 from telegram_router.wire.connection import Limits
 from telegram_router.wire.handlers import HandlerCaller
 from telegram_router.wire.http_link import HttpPool
@@ -34,6 +35,7 @@ class Surroundings:
     outcomes: dict[tuple[str, str], Outcomes]
     nursery: trio.Nursery
     log: Log
+    standby: Standby
 
     def start(self, work: Callable[[], Awaitable[None]]) -> trio.CancelScope:
         """Have it run until it is cancelled by the scope that this returns."""
@@ -99,7 +101,8 @@ class _Probing(Serving):
         self._probed_by: object = None
 
     def probe(self, settings: TelegramService | HttpService, backends: dict[str, Backend]) -> None:
-        policy = probe_policy(settings.health, settings) if settings.health is not None else None
+        standing_by = self.around.standby.holds(self.service.name)
+        policy = probe_policy(settings.health, settings) if settings.health is not None and not standing_by else None
         if policy != self._probed_by:
             self.end_probes(set())
             self._probed_by = policy
@@ -184,13 +187,14 @@ class TelegramServing(_Probing):
         assert isinstance(settings, TelegramService)
         backends = self.backends(settings, plan)
         self.probe(settings, backends)
+        wanted = 0 if self.around.standby.holds(self.service.name) else settings.links
         for name in [each for each in self._keepers if each not in backends]:
             self._keep(name, 0)
             del self._keepers[name]
             self.around.outcomes.pop((self.service.name, name), None)
         replies = self._reply_addresses(settings, backends)
         moved = [name for name in backends if self._replies.get(name) != (replies[name].name if name in replies else None)]
-        surplus = [link for name in backends for link in self._keep(name, 0 if name in moved else settings.links)]
+        surplus = [link for name in backends for link in self._keep(name, 0 if name in moved else wanted)]
         for gone in set(self._replies.values()) - {each.name for each in replies.values()}:
             self.around.outcomes.pop((self.service.name, gone), None)
         self._replies = {name: each.name for name, each in replies.items()}
@@ -203,7 +207,7 @@ class TelegramServing(_Probing):
             for keepers, circuit in zip(kept, circuits, strict=False):
                 for (keeper, _), address in zip(keepers, circuit, strict=True):
                     keeper.adopt(address, limits, self._pauses(settings))
-            while len(kept) < settings.links:
+            while len(kept) < wanted:
                 kept.append(self._begin(name, circuits[len(kept)], limits, settings))
         return surplus
 

@@ -123,6 +123,9 @@ class Client:
     def status(self) -> answers.Status:
         return self._ask("GET", "/status", answers.Status)
 
+    def links(self) -> answers.Links:
+        return self._ask("GET", "/links", answers.Links)
+
     def exchanges(self) -> answers.Exchanges:
         return self._ask("GET", "/exchanges", answers.Exchanges)
 
@@ -135,6 +138,12 @@ class Client:
 
     def failback(self, service: str) -> answers.Returned:
         return self._ask("POST", f"/services/{quote(service, safe='')}/failback", answers.Returned, {})
+
+    def promote(self, service: str | None) -> answers.Promoted:
+        return self._ask("POST", "/promote", answers.Promoted, _said(answers.StandbyOrder(service)))
+
+    def demote(self, service: str | None) -> answers.Promoted:
+        return self._ask("POST", "/demote", answers.Promoted, _said(answers.StandbyOrder(service)))
 
     def drain_listener(self, listener: str, order: answers.ListenerOrder) -> answers.ListenerDrained:
         return self._ask("POST", f"/listeners/{quote(listener, safe='')}/drain", answers.ListenerDrained, _said(order))

@@ -204,6 +204,37 @@ def failback(service: str, as_json: bool, **options: Any) -> int:
     return fail_back(where_of(options), service, as_json)
 
 
+@click.command(epilog=_example("telegram-router promote --config bank.toml", "telegram-router promote transfer"))
+@click.argument("service", required=False)
+@_asks
+@AS_JSON
+def promote(service: str | None, as_json: bool, **options: Any) -> int:
+    """Take a router that stands by, or one SERVICE of it, into use: its ports are opened and its links are dialled.
+
+    See first that the other router is demoted or off: that both are never in use at once is for the operator to know.
+    """
+    from telegram_router.cli.steering import promote
+
+    return promote(where_of(options), service, as_json)
+
+
+@click.command(epilog=_example("telegram-router demote --config bank.toml --wait 60"))
+@click.argument("service", required=False)
+@_asks
+@click.option(
+    "--wait", metavar="SECONDS", type=click.FloatRange(0), help="Wait so long until no link is held; exit code 1 if one still is."
+)
+@AS_JSON
+def demote(service: str | None, wait: float | None, as_json: bool, **options: Any) -> int:
+    """Have a router, or one SERVICE of it, stand by: its ports refuse, sessions and then links end when what they have is answered.
+
+    Promote the other router only after that: with --wait this command ends when no link is held.
+    """
+    from telegram_router.cli.steering import demote
+
+    return demote(where_of(options), service, wait, as_json)
+
+
 @click.command(epilog=_example("telegram-router reload --config bank.toml --dry-run"))
 @_asks
 @click.option("--dry-run", is_flag=True, help="Only tell what is wrong, or what would change.")
@@ -273,4 +304,4 @@ def usage(
     return show_usage(where_of(options), folder, first, last, by, states=states, form=form)
 
 
-COMMANDS = (status, top, exchanges, tail, backend, failback, drain, open_, message, reload, usage, probe)
+COMMANDS = (status, top, exchanges, tail, backend, failback, drain, open_, message, promote, demote, reload, usage, probe)

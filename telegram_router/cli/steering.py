@@ -63,7 +63,7 @@ def _print_status(status: answers.Status) -> None:
 
 def summary(status: answers.Status) -> str:
     """The router in one line."""
-    state = "draining" if status.draining else "ready" if status.ready else "starting"
+    state = "draining" if status.draining else "ready" if status.ready else "starting" if status.standby == "active" else status.standby
     sessions = sum(each.sessions for each in status.listeners)
     return (
         f"telegram-router {status.version}, {state}, up {lasting(status.uptime_s)}, "
@@ -261,6 +261,43 @@ def ask_condition(where: Where, probe: str) -> int:
     said = Client(reach(where, with_token=False)).condition(probe)
     say(said.why)
     return 0 if said.ok else EXIT_FAILED
+
+
+def promote(where: Where, service: str | None, as_json: bool) -> int:
+    """Take a router or a service into use that stands by."""
+    _tell_standing(Client(reach(where)).promote(service), as_json)
+    return 0
+
+
+def demote(where: Where, service: str | None, wait: float | None, as_json: bool) -> int:
+    """Have a router or a service stand by; `wait` so many seconds until it has no link any more."""
+    client = Client(reach(where))
+    found = client.demote(service)
+    end = time.monotonic() + (wait or 0.0)
+    left = _circuits(client, service)
+    while left and time.monotonic() < end:
+        time.sleep(LOOKS)
+        left = _circuits(client, service)
+    if service is None:
+        found.after = client.status().standby
+    _tell_standing(found, as_json)
+    if left and wait is not None:
+        tell([f"{left:,} links are still held after {wait:g} s: do not promote another router yet."])
+        return EXIT_FAILED
+    return 0
+
+
+def _circuits(client: Client, service: str | None) -> int:
+    """Links that are held, those that are given nothing any more among them."""
+    known = {each.name for each in client.status().services if each.kind == "telegram" and service in (None, each.name)}
+    return sum(each.service in known for each in client.links().links)
+
+
+def _tell_standing(found: answers.Promoted, as_json: bool) -> None:
+    if as_json:
+        say_json(msgspec.to_builtins(found))
+    else:
+        say(f"{found.service or 'the router'}: {found.after}" + (", as it was" if found.before == found.after else ""))
 
 
 # --- another configuration

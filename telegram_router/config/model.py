@@ -440,6 +440,10 @@ class TelegramService(AnyService):
         1,
         "Connections held with each backend; at most 64. A host that grants fewer keeps what it grants: see [Fixed circuits](#fixed-circuits).",
     )
+    standby: bool = _key(
+        False,
+        "The service begins without links, and has none until `telegram-router promote SERVICE`. See [Active and standby](#active-and-standby).",
+    )
     links_min: Annotated[int, Field(ge=1, le=64)] = _key(1, "Connections without which a backend is given nothing; at most `links`.")
     in_flight: Count = _key(256, "Unanswered requests on one link; further ones wait as `pending`. In the mode `exclusive` it is 1.")
     backend_in_flight: Count | None = _key(
@@ -696,6 +700,9 @@ class Config(Settings):
         "come to the next router at once.",
     )
     watch: bool = _key(False, "Reload by itself when this file, a spec, a certificate, key, revocation list or token has changed.")
+    standby: bool = _key(
+        False, "The router begins standing by: no links, and its ports refuse, until `telegram-router promote`. Read at start."
+    )
     log: Log = _key({}, "What is written to stderr.")
     metrics: Metrics | None = _key(None, "The Prometheus endpoint.")
     access: Access | None = _key(None, "Access records: a line for each telegram that ended.")

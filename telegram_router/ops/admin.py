@@ -12,7 +12,7 @@ import contextlib
 import ipaddress
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,7 +39,7 @@ from telegram_router.ops.streaming import Lines
 from telegram_router.ops.survey import Subject
 from telegram_router.ops.tail import Tail, Watcher
 from telegram_router.ops.tail_filter import BadFilter, Filter, clear_fields
-from telegram_router.routing import Listener, Service, halting
+from telegram_router.routing import Kind, Listener, Service, halting
 from telegram_router.routing.backends import Admin, Backend
 from telegram_router.wire import parting
 from telegram_router.wire.listeners import Acceptor
@@ -247,10 +247,12 @@ class Api:
     async def readyz(self, _: Request) -> answers.Condition:
         if self._subject.switch.draining or self._subject.hub.leaving:
             return answers.Condition(False, "it drains")
-        started = self._subject.started()
-        if started and not any(each.accepting for each in self._subject.acceptors().values()):
-            return answers.Condition(False, "every listener is drained")
-        return answers.Condition(started, "it takes sessions" if started else "it is starting")
+        if not self._subject.started():
+            return answers.Condition(False, "it is starting")
+        if not self._subject.ready:
+            return answers.Condition(False, "it stands by")
+        accepting = any(each.accepting for each in self._subject.acceptors().values())
+        return answers.Condition(accepting, "it takes sessions" if accepting else "every listener is drained")
 
     # --- what is ordered
 
@@ -364,8 +366,46 @@ class Api:
         if all(each.kind == "reply" for each in found):
             raise Refusal("E-ADM-02", "this is a reply: who asked is waiting for it", do="switch its request off")
 
+    async def promote(self, request: Request, order: answers.StandbyOrder) -> answers.Promoted:
+        return await self._change_standing(request, "promote", self._subject.promote, order.service)
+
+    async def demote(self, request: Request, order: answers.StandbyOrder) -> answers.Promoted:
+        return await self._change_standing(request, "demote", self._subject.demote, order.service)
+
+    async def _change_standing(
+        self, request: Request, action: str, change: Callable[[str | None], Awaitable[bool]] | None, service: str | None
+    ) -> answers.Promoted:
+        known = self._subject.switch.services
+        if service is not None and (service not in known or known[service].kind is not Kind.TELEGRAM):
+            raise Refusal("E-ADM-01", "there is no telegram service of this name", do=_known(known))
+        if change is None or not self._subject.steerable:
+            raise Refusal("E-ADM-05", "the router is starting or stopping", do="send it again when GET /startupz says so")
+        before, changed = self._standing_of(service), False
+
+        async def carry_out(task_status: trio.TaskStatus[RouterError | None]) -> None:
+            nonlocal changed
+            error: RouterError | None = None
+            try:
+                changed = await change(service)
+            except RouterError as refused:
+                error = refused
+            task_status.started(error)
+
+        # Not in the request's own nursery: a client that goes must not leave it half done.
+        error = await self._nursery.start(carry_out)
+        if error is not None:
+            raise Refusal("E-ADM-05", error.what, do=error.do)
+        after = self._standing_of(service)
+        if changed:
+            self._record(request, action, {"standby": before}, {"standby": after}, **({"service": service} if service else {}))
+        return answers.Promoted(service, before, after)  # type: ignore[arg-type]
+
+    def _standing_of(self, service: str | None) -> str:
+        whole, services = self._subject.standing_by()
+        return whole if service is None else "standby" if service in services else "active"
+
     async def reload(self, request: Request, order: answers.ReloadOrder) -> answers.Reloaded:
-        if not self._subject.ready:
+        if not self._subject.steerable:
             raise Refusal("E-ADM-05", "the router is starting or stopping", do="send it again when GET /readyz says so")
         reloaded: list[answers.Reloaded] = []
 

@@ -131,6 +131,8 @@ class Status(Answer):
     services: list[ServiceSeen]
     routes: list[RouteSeen]
     halted: list[MessageHalted]
+    standby: Literal["active", "parting", "standby"] = "active"
+    standing_by: list[str] = []
 
 
 class SessionSeen(Answer):
@@ -317,6 +319,14 @@ class Returned(Answer):
     after: int | None
 
 
+class Promoted(Answer):
+    """The router, or the service that was named. `parting`: it still lets end what is open; look at the status for when that is over."""
+
+    service: str | None
+    before: Literal["active", "parting", "standby"]
+    after: Literal["active", "parting", "standby"]
+
+
 class ListenerDrained(Answer):
     """`sessions` are those that are parted with from now on."""
 
@@ -488,6 +498,12 @@ class ReloadOrder(Struct, frozen=True, forbid_unknown_fields=True):
     """`dry_run`: only tell what would change."""
 
     dry_run: bool = False
+
+
+class StandbyOrder(Struct, frozen=True, forbid_unknown_fields=True):
+    """The service that is meant; without one the whole router."""
+
+    service: str | None = None
 
 
 class NoOrder(Struct, frozen=True, forbid_unknown_fields=True):

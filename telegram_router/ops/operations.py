@@ -128,6 +128,22 @@ OPERATIONS = (
     ),
     Operation(
         "POST",
+        "/promote",
+        "promote",
+        "Takes a router that stands by, or one service of it, into use: ports are opened, links are dialled.",
+        answers.Promoted,
+        answers.StandbyOrder,
+    ),
+    Operation(
+        "POST",
+        "/demote",
+        "demote",
+        "Has the router, or one service of it, stand by: ports refuse, sessions and links end when what they have is answered.",
+        answers.Promoted,
+        answers.StandbyOrder,
+    ),
+    Operation(
+        "POST",
         "/reload",
         "reload",
         "Reads the configuration file anew and goes on by it; with a problem in it everything stays as it is.",
@@ -135,7 +151,7 @@ OPERATIONS = (
         answers.ReloadOrder,
     ),
     Operation("GET", "/livez", "livez", "200 while the router runs.", answers.Condition, public=True),
-    Operation("GET", "/readyz", "readyz", "200 while the router takes sessions; 503 before it has started, while it drains, and when every listener is drained.", answers.Condition, public=True),
+    Operation("GET", "/readyz", "readyz", "200 while the router takes sessions; 503 before it has started, while it stands by, while it drains, and when every listener is drained.", answers.Condition, public=True),
     Operation("GET", "/startupz", "startupz", "200 once the router has started.", answers.Condition, public=True),
     Operation("GET", "/openapi.json", "openapi", "This document.", None),
 )  # fmt: skip

@@ -70,10 +70,17 @@ class Subject:
     spec_file: Callable[[str], Path | None]  # the file of a spec, by its name
     errors: Callable[[], Sequence[Mapping[str, Any]]]  # lines of the log with a code, the newest last
     errors_told: Callable[[], int]  # how many there were in all
+    standing_by: Callable[[], tuple[str, list[str]]] = lambda: ("active", [])  # the whole router, and services on their own
+    promote: Callable[[str | None], Awaitable[bool]] | None = None
+    demote: Callable[[str | None], Awaitable[bool]] | None = None
     began: float = field(default_factory=time.time)
 
     @property
     def ready(self) -> bool:
+        return self.steerable and self.standing_by()[0] == "active"
+
+    @property
+    def steerable(self) -> bool:
         return self.started() and not (self.switch.draining or self.hub.leaving)
 
 
@@ -123,6 +130,8 @@ async def status(subject: Subject) -> answers.Status:
         services=services,
         routes=routes,
         halted=[halted(place, message) for place, message in switch.halted],
+        standby=subject.standing_by()[0],  # type: ignore[arg-type]
+        standing_by=subject.standing_by()[1],
     )
 
 

@@ -88,6 +88,10 @@ class BackendDoor(Door):
     def backends(self) -> list[str]:
         return self._terms.callers.backends
 
+    @property
+    def peers(self) -> list[Peer]:
+        return [each.peer for each in self._links]
+
     def adopt(self, terms: Terms) -> list[Peer]:
         """By these from now on. Returns the links of hosts that are now told otherwise; they are the caller's to end."""
         before, self._terms, self.proxies = self._terms, terms, terms.proxies

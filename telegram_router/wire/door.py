@@ -74,6 +74,7 @@ class Door:
         self.address: tuple[str, int] = (found[0], found[1])  # known when the door has been taken away, too
         self._log = log
         self.proxies = proxies
+        self.shut = False  # whoever comes is closed at once: where the socket is not ours to close, the kernel lets them in
         self.greeted = 0  # connections whose PROXY header is being read
         self.forged = 0  # connections that were refused for their PROXY header, or for the lack of one
         self._told_at = float("-inf")
@@ -91,6 +92,18 @@ class Door:
     def turn_away(self, sock: socket.socket) -> None:
         """There is no room for it."""
         raise NotImplementedError
+
+    @property
+    def rests(self) -> bool:
+        """It holds its address, and the kernel refuses whoever dials it."""
+        return self.accepting and not self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+
+    def wake(self) -> None:
+        """Listen at the address that was only held. Raises RouterError E-CFG-09 when somebody else has begun to."""
+        try:
+            self._sock.listen(BACKLOG)
+        except OSError as error:
+            raise _cannot_bind(*self.address, error) from None
 
     async def run(self) -> None:
         """Accept until the door is given away. A full table of files pauses accepting; it never ends it."""
@@ -146,6 +159,9 @@ class Door:
                 await trio.sleep(PAUSE_WHEN_OUT_OF_FILES)
 
     def _admit(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        if self.shut:
+            sock.close()
+            return
         if not self.has_room():
             self.turn_away(sock)
             return
