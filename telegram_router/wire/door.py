@@ -79,6 +79,7 @@ class Door:
         self.forged = 0  # connections that were refused for their PROXY header, or for the lack of one
         self._told_at = float("-inf")
         self._at_door = trio.CancelScope()
+        self._open = False  # somebody accepts
         self.tasks: trio.Nursery | None = None  # of this door, while it is open
 
     def welcome(self, sock: socket.socket, client: Host, told: dict[str, str]) -> None:
@@ -106,11 +107,23 @@ class Door:
             raise _cannot_bind(*self.address, error) from None
 
     async def run(self) -> None:
-        """Accept until the door is given away. A full table of files pauses accepting; it never ends it."""
-        async with trio.open_nursery() as self.tasks:
-            while self.accepting:
-                with trio.CancelScope() as self._at_door:
-                    await self._accept(self._sock)
+        """Accept until the door is given away or rests. A full table of files pauses accepting; it never ends it."""
+        if self._open:
+            return  # who accepts already goes on by himself, at another socket
+        self._open = True
+        tasks = None
+        try:
+            async with trio.open_nursery() as tasks:
+                self.tasks = tasks
+                try:
+                    while self.accepting and not self.rests:
+                        with trio.CancelScope() as self._at_door:
+                            await self._accept(self._sock)
+                finally:
+                    self._open = False
+        finally:
+            if self.tasks is tasks:
+                self.tasks = None
 
     def move(self, sock: socket.socket) -> socket.socket:
         """Accept at this socket from now on. Returns the one before, with nobody waiting at it."""

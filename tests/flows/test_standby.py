@@ -129,6 +129,7 @@ async def test_backends_that_dial_a_router_that_stands_by_are_refused_until_it_i
         await router.until(lambda: router.switch.services["core"].links)
         await router.router.demote()
         assert await host.receive_some(1) == b""
+        await host.aclose()
         await router.until(lambda: router.router.standing_by()[0] == "standby")
         await refuses(door.address)
         await router.router.promote()
