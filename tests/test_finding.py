@@ -174,7 +174,7 @@ def test_every_result_and_delivery_has_a_meaning():
     assert meaning({"result": "late_reply"}) and meaning({"result": "client_closed", "delivery": "not_sent"}) == DELIVERIES["not_sent"]
 
 
-def test_half_a_million_lines_take_a_second_or_so(tmp_path: Path):
+def test_two_hundred_thousand_lines_take_a_second_at_most(tmp_path: Path):
     path = tmp_path / "access.jsonl"
     block = "".join(record(number, trace="f" * 32, session="branches#12", service="core") + "\n" for number in range(100_000, 110_000))
     with path.open("w") as stream:
@@ -183,4 +183,4 @@ def test_half_a_million_lines_take_a_second_or_so(tmp_path: Path):
         stream.write(record(17) + "\n")
     began = time.process_time()
     assert len(list(search([path], Wanted("17", {}, None)))) == 1
-    assert time.process_time() - began < 1.5
+    assert time.process_time() - began < 1.0

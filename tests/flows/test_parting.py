@@ -54,6 +54,18 @@ async def test_idle_sessions_leave_and_nobody_comes_in_while_other_listeners_go_
         assert [line["reason"] for line in router.log.named("session_closed")] == ["drained"]
 
 
+async def test_a_router_of_which_every_listener_is_drained_is_not_ready_until_one_is_opened_again(tmp_path: Path):
+    async with Host() as core, steered(config(core), tmp_path) as (router, door):
+        await router.linked("core")
+        assert (await door.gets("/readyz")).status == 200
+        await drains(door)
+        await is_over(router)
+        assert (await door.gets("/readyz"))[:2] == (503, {"ok": False, "why": "every listener is drained"})
+        assert [(await door.gets(path)).status for path in ("/livez", "/startupz")] == [200, 200]
+        await door.posts("/listeners/companies/open", {})
+        assert (await door.gets("/readyz")).status == 200
+
+
 async def test_a_session_that_waits_for_an_answer_gets_it_before_it_leaves(tmp_path: Path):
     async with Host(keeps_silent) as core, steered(config(core, service='timeout = "2s"'), tmp_path) as (router, door):
         await router.linked("core")

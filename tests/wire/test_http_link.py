@@ -134,6 +134,20 @@ async def test_a_telegram_becomes_a_post_and_the_json_answer_a_telegram(rest: Re
         rest.world.assert_at_rest()
 
 
+async def test_the_service_is_told_the_trace_that_whoever_records_is_told(rest: Rest, autojump_clock: MockClock) -> None:
+    traces: list[bytes] = []
+    async with rest.serving():
+        rest.world.hub.read_ended(lambda ended, _: traces.extend(each[2].trace for each in ended if each[2] is not None))
+        await rest.ask(7)
+        [end] = rest.ends
+        [post] = posts(end.far.got())
+        end.far.push(done(7))
+        await settled()
+    [trace] = traces
+    _, told, span, flags = post.headers["traceparent"].split("-")
+    assert (told + span + flags).encode() == trace and post.headers["x-request-id"] == span and flags == "01"
+
+
 async def test_the_pool_grows_with_what_waits_up_to_its_bound_and_is_used_again(rest: Rest, autojump_clock: MockClock) -> None:
     async with rest.serving(connections=3):
         await rest.ask(*range(5))
