@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from telegram_router import plan as planning
@@ -28,6 +29,7 @@ from telegram_router.routing.limits import Limit as Counted
 from telegram_router.routing.quotas import Quota as CalendarQuota
 from telegram_router.routing.quotas import amounts_of, finest_digit, speller
 from telegram_router.routing.routes import BodyTest, Score, Test, place_of
+from telegram_router.routing.split import Split
 from telegram_router.routing.usage import whole_messages
 from telegram_router.telegrams import Spec
 from telegram_router.telegrams.succession import obstacle
@@ -263,23 +265,30 @@ def _tables(
             origin = parties[source]
             if origin not in scores:
                 scores[origin] = origin.scores if former.get(source) is origin else {}
-            for made in _rules(plan, place, route, name, parties):
+            for made in _rules(plan, place, route, name, parties, specs[origin]):
                 score = scores[origin].setdefault((name, place_of(made.target)), made.score)
                 routes.setdefault(origin, []).append(replace(made, score=score))
     return {origin: RouteTable(specs[origin], built) for origin, built in routes.items()}
 
 
 def _rules(
-    plan: Plan, place: int, route: RouteSettings, name: str, parties: Mapping[tuple[str, str], Service | Listener]
+    plan: Plan, place: int, route: RouteSettings, name: str, parties: Mapping[tuple[str, str], Service | Listener], spec: Spec
 ) -> Iterator[Route]:
-    """A route of the file as the rules that it stands for: one, or one for each value of the field that chooses the service."""
+    """A route of the file as the rules that it stands for: one, or one for each value or share by which the service is chosen."""
     tests, body = plan.tests.get(place, {}), plan.body_tests.get(place, ())
 
-    def rule(party: Service | Listener, more: tuple[BodyTest, ...] = (), *, closed: bool = False) -> Route:
+    def rule(party: Service | Listener, more: tuple[BodyTest, ...] = (), *, split: Split | None = None, closed: bool = False) -> Route:
         target = party.audience if isinstance(party, Listener) else party
         assert target is not None
         full = route.validation == "full" or (isinstance(target, Service) and target.kind is not Kind.TELEGRAM)
-        return Route(name, tests, target, full, body=(*body, *more), rank=CLASSES.index(route.urgency), closed=closed)
+        return Route(name, tests, target, full, body=(*body, *more), rank=CLASSES.index(route.urgency), split=split, closed=closed)
+
+    if route.split:
+        by = itemgetter(spec.header_slice(route.split_by)) if route.split_by is not None else spec.correlate
+        split = Split(by, tuple(route.split.values()))
+        for service in route.split:
+            yield rule(parties["service", service], split=split)
+        return
 
     if route.service_by is None:
         yield rule(parties[route.targets[0]])

@@ -733,9 +733,19 @@ class _Planner:
             tests = {key: self._test((*path, "match", key), key, rule, spec) for key, rule in route.header_match.items()}
             self.plan.tests[place] = {key: test for key, test in tests.items() if test is not None}
             sound = sound and None not in tests.values() and self._reaches((*path, "match"), route.match, spec)
+            self._split(path, route, spec)
             if sound and route.deep:
                 self._deep_rules(path, place, route, spec)
         return sound
+
+    def _split(self, path: tuple[str | int, ...], route: Route, spec: Spec) -> None:
+        known = list(spec.header_fields)
+        if route.split_by is not None and route.split_by not in known:
+            self.report(
+                "E-CFG-06", (*path, "split_by"), "no such header field", f"one of {', '.join(known)}" + _nearest(route.split_by, known)
+            )
+        if route.split and route.split_by is None and not spec.family.correlation:
+            self.report("E-CFG-07", (*path, "split"), "needs split_by: the spec has no correlation key", f"one of {', '.join(known)}")
 
     def _deep_rules(self, path: tuple[str | int, ...], place: int, route: Route, spec: Spec) -> None:
         """What a route asks of more than the header, as tests of values."""

@@ -101,10 +101,16 @@ def _routes(config: Config) -> Iterator[dict[str, str]]:
             "route": route.name or f"routes.{place}",
             "from": ", ".join(name if kind == "listener" else f"hosts of {name}" for kind, name in route.sources),
             "match": match_text(route),
-            "to": ", ".join(name if kind == "service" else f"sessions of {name}" for kind, name in route.targets)
+            "to": ", ".join(_target(route, kind, name) for kind, name in route.targets)
             + (f" by {route.service_by.field}" if route.service_by is not None else ""),
             "tried": _turn(route),
         }
+
+
+def _target(route: Route, kind: str, name: str) -> str:
+    if route.split:
+        return f"{name} ({route.split[name]} of {sum(route.split.values())})"
+    return name if kind == "service" else f"sessions of {name}"
 
 
 def _turn(route: Route) -> str:

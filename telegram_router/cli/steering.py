@@ -134,7 +134,7 @@ def _routes(status: answers.Status) -> Shown:
         [
             each.name,
             each.source,
-            each.target,
+            each.target if each.share == 1 else f"{each.target} ({each.share:.4g} of it)",
             f"{each.answered:,}",
             ", ".join(f"{code} {count:,}" for code, count in sorted(each.failed.items())),
         ]

@@ -196,6 +196,9 @@ class _Guide:
     # --- routes
 
     def routed(self, message: MessageLayout, route: Route) -> Way:
+        siblings = self.origin.routes.shares(route)
+        if route.split is not None:
+            route = siblings[route.split.place(self.frame)]
         tried = tuple(
             each
             for each in self.tried(message)
@@ -222,6 +225,9 @@ class _Guide:
         if not route.full and self.told.problems:
             yield "the problems above are therefore for its receiver to find"
         yield from self.owner_notes()
+        if route.split is not None:
+            part = self.origin.routes.share_of(route)
+            yield f"{_described(route.target)} has {part:.4g} of what {route.name} takes, told by a hash: a telegram with these values always goes there"
         target = route.target
         if isinstance(target, Audience):
             yield f"the session is one that has spoken for this {self.spec.family.owner}; when there is none, E-RTE-05"
@@ -256,7 +262,9 @@ class _Guide:
     def tried(self, message: MessageLayout | None) -> tuple[Tried, ...]:
         """Every route of the origin in the order in which the router tries them."""
         order = {"by body": 0, "exact": 1, "in order": 2, "default": 3}
-        routes = sorted(self.origin.routes.routes, key=lambda route: order[_kind(route)])
+        table = self.origin.routes
+        once = [each for each in table.routes if each.split is None or table.shares(each)[0] is each]
+        routes = sorted(once, key=lambda route: order[_kind(route)])
         return tuple(Tried(route.name, _kind(route), _described(route.target), tuple(self.checked(route, message))) for route in routes)
 
     def checked(self, route: Route, message: MessageLayout | None) -> Iterator[Checked]:

@@ -576,6 +576,13 @@ class Route(Settings):
     )
     to_listener: str | None = _key(None, "Instead of `service`: the listener whose session owns the telegram and answers it.")
     service_by: ServiceBy | None = _key(None, "Instead of `service`: the services among which a field of the telegram chooses.")
+    split: Table[Name, CountOrZero] = _key(
+        {},
+        "Instead of `service`: services and their shares, as in `{ old = 90, new = 10 }`. What decides is a hash of the correlation key.",
+    )
+    split_by: NonEmpty | None = _key(
+        None, "Of `split`: the header field whose hash decides instead, so that all telegrams of a customer go to the same service."
+    )
     validation: Literal["header", "full"] = _key(
         "header",
         "`header` checks framing, key and length; `full` every field, of the request and of its answer. HTTP services and handlers are always `full`.",
@@ -612,6 +619,8 @@ class Route(Settings):
     @property
     def targets(self) -> tuple[Party, ...]:
         """Where the telegrams may go to, each once."""
+        if self.split:
+            return tuple(("service", name) for name in self.split)
         if self.service_by is not None:
             return tuple(dict.fromkeys(("service", name) for name in self.service_by.services.values()))
         return (("service", self.service) if self.service is not None else ("listener", self.to_listener or ""),)

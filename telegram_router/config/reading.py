@@ -255,11 +255,16 @@ class _Reading:
 
     def _check_route_keys(self, path: Path, table: dict[str, Any]) -> None:
         given = {key for key, value in table.items() if value not in ({}, [], False)}
-        answering = [key for key in ("service", "to_listener", "service_by") if key in given]
+        answering = [key for key in ("service", "to_listener", "service_by", "split") if key in given]
         if len(answering) > 1:
             self.report("E-CFG-07", path, f"has {' and '.join(answering)}", do="keep one of them")
         elif not answering:
-            self.report("E-CFG-04", path, "has neither service nor to_listener nor service_by", "one of them")
+            self.report("E-CFG-04", path, "has neither service nor to_listener, service_by or split", "one of them")
+        shares = table.get("split")
+        if isinstance(shares, dict) and shares and all(share == 0 for share in shares.values()):
+            self.report("E-CFG-04", (*path, "split"), "gives nothing to anybody", "a share above 0 for one service at least")
+        if "split_by" in given and "split" not in given:
+            self.report("E-CFG-07", (*path, "split_by"), "belongs to split", do="add split, or remove it")
         for one, other in (("listener", "from_service"), ("match", "default")):
             if one in given and other in given:
                 self.report("E-CFG-07", path, f"has {one} and {other}", do="keep one of them")
@@ -284,6 +289,9 @@ class _Reading:
                 ("service", "services"),
             ):
                 self._check_name((*path, key), table.get(key), kind, names)
+            shares = table.get("split")
+            for name in shares if isinstance(shares, dict) else ():
+                self._check_name((*path, "split", name), name, "services", names)
             by = table.get("service_by")
             chosen = by.get("services") if isinstance(by, dict) else None
             for value, name in chosen.items() if isinstance(chosen, dict) else ():

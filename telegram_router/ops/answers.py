@@ -98,12 +98,16 @@ class ServiceSeen(Answer):
 
 
 class RouteSeen(Answer):
-    """`source` and `target` are `listener.NAME` or `service.NAME`; `failed` counts by how requests ended."""
+    """`source` and `target` are `listener.NAME` or `service.NAME`; `failed` counts by how requests ended.
+
+    Where a route shares its telegrams out, there is one of these for each service, with the part that it gets; else `share` is 1.
+    """
 
     name: str
     source: str
     target: str
     fields: list[str]
+    share: float
     answered: int
     failed: dict[str, int]
 

@@ -103,7 +103,7 @@ async def status(subject: Subject) -> answers.Status:
     for origin in origins:
         origin.add_up()
     sources = {id(origin): party(origin) for origin in origins}
-    rows = [(sources[id(origin)], route) for origin in origins for route in origin.routes.counted]
+    rows = [(sources[id(origin)], route, origin.routes.share_of(route)) for origin in origins for route in origin.routes.counted]
     routes = await in_steps(rows, _route)
     failed: dict[str, int] = {}
     for route in routes:
@@ -243,11 +243,11 @@ def _service(service: Service, backends: list[answers.BackendSeen], failed: int)
     )
 
 
-def _route(row: tuple[str, Route]) -> answers.RouteSeen:
-    source, route = row
+def _route(row: tuple[str, Route, float]) -> answers.RouteSeen:
+    source, route, share = row
     target = f"service.{route.target.name}" if isinstance(route.target, Service) else f"listener.{route.target.name}"
     return answers.RouteSeen(
-        route.name, source, target, [*route.tests, *(test.path for test in route.body)], route.score.ok, dict(route.score.failed)
+        route.name, source, target, [*route.tests, *(test.path for test in route.body)], share, route.score.ok, dict(route.score.failed)
     )
 
 

@@ -78,7 +78,7 @@ class HashRing:
         for link in links:
             loads[link.backend_name] = loads.get(link.backend_name, 0) + link.load
         most = math.ceil(BOUND * (sum(loads.values()) + 1) / len(loads))
-        start = bisect.bisect(self._points, _point(frame[self._place]))
+        start = bisect.bisect(self._points, point(frame[self._place]))
         tried: set[str] = set()
         for step in range(len(self._points)):
             owner = self._owners[(start + step) % len(self._points)]
@@ -98,7 +98,7 @@ class HashRing:
         for link in links:
             weights[link.backend_name] = weights.get(link.backend_name, 0.0) + link.weight
         ring = sorted(
-            (_point(f"{name}#{number}".encode()), name)
+            (point(f"{name}#{number}".encode()), name)
             for name, weight in weights.items()
             for number in range(max(1, round(POINTS * weight)))
         )
@@ -106,7 +106,7 @@ class HashRing:
         self._owners = [name for _, name in ring]
 
 
-def _point(value: bytes) -> int:
+def point(value: bytes) -> int:
     """A place on the ring, the same in every process."""
     return int.from_bytes(hashlib.blake2b(value, digest_size=8).digest(), "big")
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from telegram_router.routing.classes import NORMAL, Precedence
 from telegram_router.routing.limits import ByKey
+from telegram_router.routing.split import Split
 from telegram_router.telegrams.spec import fused
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class Route:
     score: Score = field(default_factory=Score, compare=False)
     body: tuple[BodyTest, ...] = ()
     rank: int = NORMAL  # the class of its requests
+    split: Split | None = None  # the same for all routes among which it shares telegrams out
     closed: bool = False  # whether a telegram that only the last test keeps away is refused rather than given to the next rule
 
     @property
@@ -140,7 +142,22 @@ class RouteTable:
                 shapes.setdefault(tuple(sorted(route.tests)), {}).update(dict.fromkeys(_exact_keys(route), route))
         self._exact = [(itemgetter(*(spec.header_slice(name) for name in names)), table) for names, table in shapes.items()]
         self.fields = sorted({name for route in routes for name in route.tests})
+        self._shares: dict[Split, list[Route]] = {}
+        for route in routes:
+            if route.split is not None:
+                self._shares.setdefault(route.split, []).append(route)
         self.targets: list[Target] = list(dict.fromkeys(route.target for route in routes))
+
+    def shares(self, route: Route) -> list[Route]:
+        """The routes among which this one shares its telegrams out, in the order of its split; none when it takes all of them."""
+        return self._shares.get(route.split, []) if route.split is not None else []
+
+    def share_of(self, route: Route) -> float:
+        """How much of what it takes goes to its own target."""
+        siblings = self.shares(route)
+        if route.split is None or not siblings:
+            return 1.0
+        return next(route.split.weights[place] for place, each in enumerate(siblings) if each is route) / route.split.whole
 
     @property
     def counted(self) -> list[Route]:
@@ -186,6 +203,7 @@ class Entry:
     whole      its requests are kept whole: of a plain one no more than the header is
     rank       the class of its requests, unless a rule of `precedence` fits one
     untracked  a one-way telegram to another telegram peer: no register knows it, nothing will answer it
+    shares     entries among which `split` chooses the one that a telegram really has
     deep       rules on bodies that come before its route: which entry it really has, its body says (`Origin.look_inside`)
     halted     an operator has switched the message off: its requests are refused
     formality  what a telegram about the line itself is for; "" for business
@@ -214,6 +232,8 @@ class Entry:
         "rank",
         "reply",
         "route",
+        "shares",
+        "split",
         "target",
         "untracked",
         "whole",
@@ -245,6 +265,8 @@ class Entry:
         single = message.reply is not None and message.reply.kind == "one" and not (self.full or formality) and self.keyed
         self.reply = message.reply.message if single else None
         self.limits: Sequence[ByKey] = ()
+        self.shares: Sequence[Entry] = ()
+        self.split: Split | None = None
         self.whole = False
         self.halt(off=False)
         self.untracked = message.kind == "oneway" and getattr(self.target, "pipes", True)
@@ -257,7 +279,7 @@ class Entry:
         """Whether the message is switched off; if it is, its requests take the general way, which refuses them."""
         asks = self.message.kind == "request" and not (self.deep or self.formality or off)
         self.halted = off
-        asks = asks and not any(each.delays for each in self.limits)
+        asks = asks and not self.shares and not any(each.delays for each in self.limits)
         headed = asks and not self.whole
         self.plain = headed and self.reply is not None and getattr(self.target, "pipes", False)
         self.calls = asks and self.full and self.keyed and getattr(self.target, "exclusive", False)
@@ -407,12 +429,18 @@ class Origin:
                 return None
         return self._entry(entry.message, entry.route)
 
-    def _entry(self, message: MessageLayout, route: Route | None, *, fails: bool = False, deep: tuple[Route, ...] = ()) -> Entry:
-        key = (message.name, id(route), fails, *map(id, deep))
+    def _entry(
+        self, message: MessageLayout, route: Route | None, *, fails: bool = False, deep: tuple[Route, ...] = (), chosen: bool = False
+    ) -> Entry:
+        """`chosen`: among the routes of its split."""
+        key = (message.name, id(route), fails, chosen, *map(id, deep))
         entry = self._entries.get(key)
         if entry is None:
             entry = Entry(message, route, self.routes.targets.index(route.target) if route else 0, fails=fails, deep=deep,
                           formality=self.formal.get(message.name, ""))  # fmt: skip
+            if route is not None and not chosen:
+                entry.split = route.split
+                entry.shares = tuple(self._entry(message, each, chosen=True) for each in self.routes.shares(route))
             if route is not None:
                 entry.limits = tuple(each for each in self.limits if not each.services or route.target.name in each.services)
                 entry.whole = message.name in self.whole or any(each.whole for each in entry.limits)

@@ -597,6 +597,8 @@ class Switch:
             if chosen is None:
                 return
             entry = chosen
+        if entry.shares:
+            entry = self._share(peer, frame, entry)
         target = entry.target
         group = peer.group
         spec = group.spec
@@ -665,6 +667,23 @@ class Switch:
                 slots.append(exchange)
         if self.journal is not None:
             self.journal.request(exchange)
+
+    @staticmethod
+    def _share(peer: Peer, frame: bytes, entry: Entry) -> Entry:
+        """The entry at the service whose share a telegram falls into.
+
+        Where its key is open or reserved at one of them it goes there, though the shares be others now: there it is known for a duplicate.
+        """
+        spec = peer.group.spec
+        if spec.correlation_fields:
+            key = spec.correlate(frame)
+            for each in entry.shares:
+                lane, register = peer.lanes[each.lane], each.target.register
+                known = key in lane.open or key in lane.reserved
+                if known or (not register.renumbers and (key in register.pending or key in register.tombstones)):
+                    return each
+        assert entry.split is not None
+        return entry.shares[entry.split.place(frame)]
 
     def _look_inside(self, peer: Peer, frame: bytes, entry: Entry) -> Entry | None:
         """What a telegram leads to where its body decides. None when it has been dealt with."""

@@ -291,3 +291,48 @@ def test_what_is_wrong_with_a_limit_is_told_with_its_key(tmp_path: Path, table: 
     with pytest.raises(ConfigError) as raised:
         planned(tmp_path, LISTENER, core(), f'[limits.x]\nkey = "session"\n{table}', ALL)
     assert [(each.key, what in each.what) for each in raised.value.problems] == [(f"limits.x{key}", True)]
+
+
+# --- shares -----------------------------------------------------------------------------------------------------------
+
+NEXT = '[services.next]\nbackends = ["127.0.0.1:8"]\n'
+
+
+def test_a_new_service_takes_over_by_reloads_and_clients_change_nothing(tmp_path: Path):
+    def route(old: int, new: int) -> str:
+        return f'[[routes]]\nlistener = "branches"\ndefault = true\nsplit = {{ core = {old}, next = {new} }}\nsplit_by = "company_number"\n'
+
+    companies = [f"C{number:03}" for number in range(40)]
+    plan = planned(tmp_path, LISTENER, core(in_flight="200"), NEXT, route(100, 0))
+    talk = Talk(build_switch(plan))
+    bank, host, new = talk.session(), talk.link("core", backend="127.0.0.1:9"), talk.link("next", backend="127.0.0.1:8")
+    bank.sends(*(transfer(1, company) for company in companies), at=0)
+    assert len(host.got()) == 40
+    moved: set[bytes] = set()
+    for number, share in enumerate((10, 50, 100), start=2):
+        after = planned(tmp_path, LISTENER, core(in_flight="200"), NEXT, route(100 - share, share), before=plan)
+        carry_out(talk.switch, prepare(after, talk.switch, plan), float(number))
+        plan = after
+        bank.sends(*(transfer(number, company) for company in companies), at=number)
+        there = {frame[13:25] for frame in new.got()}
+        assert moved <= there and len(there) + len(host.got()) == 40
+        moved = there
+    assert len(moved) == 40
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "what"),
+    [
+        ("split = { core = 0 }", "routes[0].split", "gives nothing to anybody"),
+        ('split = { core = 1 }\nsplit_by = "company"', "routes[0].split_by", "no such header field"),
+        ("split = { core = 1, cor = 1 }", "routes[0].split.cor", 'there is no service "cor"'),
+        ('split = { core = 1 }\nservice = "core"', "routes[0]", "has service and split"),
+        ('service = "core"\nsplit_by = "company_number"', "routes[0].split_by", "belongs to split"),
+        ("split = { core = -1 }", "routes[0].split.core", "is out of range"),
+    ],
+    ids=["nothing", "field", "service", "both", "alone", "negative"],
+)
+def test_what_is_wrong_with_shares_is_told_with_its_key(tmp_path: Path, keys: str, key: str, what: str):
+    with pytest.raises(ConfigError) as raised:
+        planned(tmp_path, LISTENER, core(), f'[[routes]]\nlistener = "branches"\ndefault = true\n{keys}\n')
+    assert (key, True) in [(each.key, what in each.what) for each in raised.value.problems]
