@@ -53,7 +53,6 @@ class Tally:
 
 
 Place = tuple[str, str]  # service and user
-Known = tuple[Tally, int, Amounts | None]  # size of the request, 0: look; what reads its amount
 
 
 class Terms(NamedTuple):
@@ -62,6 +61,13 @@ class Terms(NamedTuple):
     names: Sequence[tuple[Part, bool]]  # what tells a user, and whether it is a header field
     header: Callable[[bytes], Hashable]  # the bytes of those fields
     amounts: Mapping[str, Amounts]  # by message
+    length: slice  # of a frame: the bytes that say how long it is
+    sizes: dict[bytes, int]  # by those bytes
+    read: Callable[[bytes], int | None]  # the size by those bytes
+
+
+NO_TERMS = Terms((), lambda frame: None, {}, slice(0), {}, lambda length: None)
+Known = tuple[Tally, int, Amounts | None, Terms]  # size of the request, 0: look; what reads its amount
 
 
 class Day:
@@ -145,26 +151,35 @@ class Usage:
     def read(self, ended: Sequence[Ended], dropped: int) -> None:
         """What ended in one turn."""
         self.missed += dropped
-        known = self._known
+        of = self._of if self._by_header else None
+        # Answers come in the order of the requests more often than not, and many of one session one after the other.
+        last: tuple[object, object, object] = (None, None, None)
+        tally, size, amounts, header, terms = Tally(), 0, None, None, NO_TERMS
+        sizes, place = terms.sizes, terms.length
         for result, _, exchange, peer, entry, frame, code, delivery, _ in ended:
-            if not delivery:
-                continue
             if exchange is None:
-                self._refused(peer, entry, frame, code)
+                if delivery:
+                    self._refused(peer, entry, frame, code)
                 continue
-            asked = exchange.frame
-            key: Hashable = (peer, entry, self._of(peer.group.spec).header(asked)) if self._by_header else (peer, entry)
-            found = known.get(key)
-            if found is None:
-                found = self._meet(key, peer, asked, entry)
-            tally, size, amounts = found
-            tally.changed = True
-            tally.bytes_in += size or _size_of(asked, peer)
+            if of is not None:
+                header = of(peer.group.spec).header(exchange.frame)
+            if peer is not last[0] or entry is not last[1] or header != last[2]:
+                if not delivery:
+                    continue
+                last = peer, entry, header
+                found = self._known.get(last)
+                if found is None:
+                    found = self._meet(last, peer, exchange.frame, entry)
+                tally, size, amounts, terms = found
+                sizes, place = terms.sizes, terms.length
+                tally.changed = True
             if result == "ok" and delivery == "answered" and amounts is None:
                 tally.answered += 1
+                tally.bytes_in += size or sizes.get(exchange.frame[place]) or self._size_of(exchange.frame, terms)
                 tally.bytes_out += len(frame)
-                continue
-            _count(tally, code, delivery, frame, 0 if amounts is None else _amount(amounts, asked, exchange.entry))
+            elif delivery:
+                tally.bytes_in += size or self._size_of(exchange.frame, terms)
+                _count(tally, code, delivery, frame, 0 if amounts is None else _amount(amounts, exchange.frame, exchange.entry))
 
     def _refused(self, peer: Peer, entry: Entry | None, frame: bytes, code: str) -> None:
         tally = self._tally(peer, frame, entry)
@@ -177,9 +192,22 @@ class Usage:
         assert entry is not None  # an exchange has one
         if len(self._known) >= MET:
             self.forget()
-        amounts = self._of(peer.group.spec).amounts.get(entry.message.name)
-        found = self._known[key] = self._tally(peer, frame, entry), entry.message.frame_size or 0, amounts
+        terms = self._of(peer.group.spec)
+        size = entry.message.frame_size or 0
+        found = self._known[key] = self._tally(peer, frame, entry), size, terms.amounts.get(entry.message.name), terms
         return found
+
+    @staticmethod
+    def _size_of(frame: bytes, terms: Terms) -> int:
+        """Of a request of which perhaps no more than the header is left."""
+        length = frame[terms.length]
+        size = terms.read(length) if length else None
+        if size is None:
+            return len(frame)
+        if len(terms.sizes) >= MET:
+            terms.sizes.clear()
+        terms.sizes[length] = size
+        return size
 
     def _tally(self, peer: Peer, frame: bytes, entry: Entry | None) -> Tally:
         target = entry.target if entry is not None else None
@@ -204,12 +232,11 @@ class Usage:
             names = [(part(name, spec), name.startswith("header.")) for name in words]
             places = fused(spec.header_slice(name.removeprefix("header.")) for name in words if name.startswith("header."))
             amounts = dict.fromkeys(amount_fields(self.amount, spec), amounts_of(self.amount, spec)) if self.amount else {}
-            found = self._specs[spec] = Terms(names, itemgetter(*places) if places else _nothing, amounts)
+            length = spec.framing.length
+            place = slice(length.offset, length.offset + length.width) if isinstance(length, LengthField) else slice(0)
+            read = length.read if isinstance(length, LengthField) else NO_TERMS.read
+            found = self._specs[spec] = Terms(names, itemgetter(*places) if places else NO_TERMS.header, amounts, place, {}, read)
         return found
-
-
-def _nothing(frame: bytes) -> Hashable:
-    return None
 
 
 def _count(tally: Tally, code: str, delivery: str, frame: bytes, amount: int) -> None:
@@ -243,10 +270,3 @@ def whole_messages(spec: Spec, amount: str | None) -> frozenset[str]:
     if not isinstance(spec.framing.length, LengthField):
         found |= {message.name for message in spec.messages.values() if message.frame_size is None}
     return frozenset(found)
-
-
-def _size_of(frame: bytes, peer: Peer) -> int:
-    """Of a request of which perhaps no more than the header is left."""
-    length = peer.group.spec.framing.length
-    size = length.read(length.field_of(frame)) if isinstance(length, LengthField) else None
-    return len(frame) if size is None else size
