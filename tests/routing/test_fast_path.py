@@ -28,6 +28,7 @@ from telegram_router.routing.bulkheads import Bulkhead
 from telegram_router.routing.exchange import Exchange, Lane, Register
 from telegram_router.routing.halting import EVERYWHERE, halt
 from telegram_router.routing.limits import Limit, part
+from telegram_router.routing.quotas import Quota, Window, speller
 
 WIDTH = 2
 COMPANIES = ("AA", "BB", "CC")
@@ -60,6 +61,13 @@ steps = st.lists(
 )
 
 
+def quota_of_messages(spec: Any) -> Quota:
+    """Counts by company, in windows of ten seconds."""
+    quota = Quota("q", 4, [part("header.company", spec)], speller(["header.company"], spec))
+    quota.keep_time(Window(0, 10), Window(10, 20), 10.0, 0.0)
+    return quota
+
+
 class Played:
     """One switch under a script. Whatever it does depends on the script and on the frames that came out, on nothing else."""
 
@@ -74,7 +82,7 @@ class Played:
         listener = Listener("branches", spec, ListenerPolicy(open_exchanges=8, timeout=5.0, tombstone=20.0))
         users = Bulkhead("users", 5, [part("session", spec), part("header.company", spec)])
         delays = Limit("slow", 2.0, 3, [part("header.company", spec)], frozenset(["other"]), max_delay=2.0)
-        listener.limits = [users, Limit("l", 0.5, 6, [part("session", spec)]), delays] if refusal else []
+        listener.limits = [users, Limit("l", 0.5, 6, [part("session", spec)]), quota_of_messages(spec), delays] if refusal else []
         listener.set_routes(RouteTable(spec, [Route("b", exactly(company="BB"), other, rank=3), Route("rest", {}, first)]))
         for service in (first, other):
             service.arrange(refusal, 0.0)
@@ -162,6 +170,7 @@ class Played:
             "refused": [group.refused for group in groups],
             "limited": [(limit.refused, len(limit)) for limit in switch.listeners["branches"].limits],
             "held": [(service.waiting.held, service.shed, service.retries) for service in switch.services.values()],
+            "used": [limit.highest(9) for limit in switch.listeners["branches"].limits if isinstance(limit, Quota)],
             "counts": [(t.latency, t.late, t.unmatched, t.duplicates, t.unknown, t.undelivered) for t in targets],
             "seconds": [round(t.latency_sum, 6) for t in targets],
             "phases": [(t.phases.queue, t.phases.answer, t.phases.together, round(t.phases.queue_sum, 6)) for t in targets],

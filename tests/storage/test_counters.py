@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telegram_router.errors import RouterError
+from telegram_router.routing.limits import check
+from telegram_router.routing.quotas import Quota, Window
 from telegram_router.storage import counters as module
 from telegram_router.storage.counters import LOCK, NAME, NEW, Counters, Disk, StateFolder, read_counters
 from telegram_router.storage.lines import line_of, read_lines
@@ -238,3 +240,43 @@ def test_a_folder_that_cannot_be_used_is_told_with_its_path(tmp_path: Path):
         folder.counters()
     assert refused.value.code == "E-STO-01"
     folder.close()
+
+
+# --- quotas that are stored in it
+
+
+@given(
+    st.lists(st.one_of(st.sampled_from(["ask", "ask", "ask", "store", "kill", "stop"])), max_size=60),
+    st.integers(1, 5),
+    st.integers(0, 10**6),
+)
+@settings(max_examples=200, deadline=None)
+def test_over_any_number_of_kills_no_more_is_admitted_than_the_quota_and_what_was_not_stored(steps: list[str], most: int, cut: int):
+    """A kill cuts the file somewhere behind what was synced."""
+    window, synced, written = Window(0, 86_400), b"", b""
+    admitted = lost = unsynced = 0
+
+    def begun() -> Quota:
+        quota = Quota("q", most, [lambda peer, frame, entry: frame], lambda key: bytes(key).decode())  # type: ignore[call-overload]
+        stored = read_lines(written).stored
+        quota.restore({window: stored[DAY_ONE]} if DAY_ONE in stored else {})
+        quota.keep_time(window, Window(86_400, 172_800), 1e9, 0.0)
+        return quota
+
+    quota = begun()
+    for step in steps:
+        if step == "ask":
+            let = check([quota], None, b"k", None, 0.0) is None  # type: ignore[arg-type]
+            admitted, unsynced = admitted + let, unsynced + let
+        elif step == "kill":
+            pending = b"".join(line_of(DAY_ONE, counted.used) for counted in quota.take_changes())
+            written = synced + pending[: cut % (len(pending) + 1)]
+            whole = read_lines(written).sound
+            lost += unsynced if whole == len(synced) else 0
+            written = synced = written[:whole]
+            unsynced, quota = 0, begun()
+        else:
+            written += b"".join(line_of(DAY_ONE, counted.used) for counted in quota.take_changes())
+            synced, unsynced = written, 0
+            quota = begun() if step == "stop" else quota
+    assert admitted <= most + lost
