@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -184,7 +184,17 @@ class Conductor:
         standing, register, spec = peer.standing, peer.group.register, peer.group.spec
         if standing is None or spec.formalities is None:
             return False
-        ref = frame[spec.carrier] if register.carrier_width and spec.carrier is not None else spec.correlate(frame)
+        if _by_message(peer):
+            ref: Hashable = spec.formalities.answered(frame)
+            if ref is None:
+                return False
+            if ref not in standing.asked:  # late: it answers no request, so it says nothing of their order
+                stats = peer.group if isinstance(peer.group, Service) else peer.group.audience
+                if stats is not None:
+                    stats.late += 1
+                return True
+        else:
+            ref = frame[spec.carrier] if register.carrier_width and spec.carrier is not None else spec.correlate(frame)
         role = standing.asked.pop(ref, None)
         if role is None:
             return False
@@ -301,6 +311,10 @@ class Conductor:
         clock = office.terms.calendar.clock(now + self._ahead)
         for _ in range(NUMBERS_TRIED):
             frame = spec.formalities.telegram(role, office.terms.given, office.business.date, clock, self._number(peer, role))
+            if _by_message(peer):
+                standing.asked[role] = role
+                self._switch._put(peer, frame)
+                return
             ref = frame[spec.carrier] if register.carrier_width and spec.carrier is not None else spec.correlate(frame)
             taken = register.tombstones.get(ref)
             if ref not in register.pending and (taken is None or taken.lane is office.lane):
@@ -358,3 +372,8 @@ class Conductor:
     def _close(self, peer: Peer, code: str, event: str, **more: object) -> None:
         self._switch._tell(Event(event, {"code": code, "peer": peer.name, "origin": peer.group.name, "backend": peer.backend_name, **more}))
         self._switch.commands.append(Close(peer, code))
+
+
+def _by_message(peer: Peer) -> bool:
+    """Where no key can be counted on, an answer to the router's own telegram is known by its message: one of a kind is open at a time."""
+    return peer.turns is not None or not peer.group.spec.correlation_fields

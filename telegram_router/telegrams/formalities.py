@@ -53,6 +53,11 @@ class Formalities:
         answer = self._spec.message_of(frame)
         return answer is not None and self._forms[role].accepts(answer, frame)
 
+    def answered(self, frame: bytes) -> str | None:
+        """The formality whose answer a frame is by its message; None when it is that of none."""
+        answer = self._spec.message_of(frame)
+        return next((role for role, form in self._forms.items() if answer is not None and form.reply is answer), None)
+
     def yes(self, frame: bytes) -> bytes | None:
         """The router's own answer to somebody's formality; None when it wants none."""
         return self._assent.error_telegram(frame, "", Delivery.NOT_SENT)
@@ -66,7 +71,7 @@ class _Form:
         self._values = list(self._named({**conduct.set, **formality.set}))
         self._blank = blank_telegram(self.message)
         reply = self.message.reply.message
-        self._reply = reply
+        self.reply = reply
         planned = reply.field(conduct.response) if reply is not None else None
         prefix = spec.framing.prefix
         self._outcome = slice(prefix + planned.offset, prefix + planned.end) if planned is not None else slice(0)
@@ -88,7 +93,7 @@ class _Form:
         return bytes(made)
 
     def accepts(self, answer: MessageLayout, frame: bytes) -> bool:
-        good = answer is self._reply and answer.min_frame <= len(frame) <= answer.max_frame
+        good = answer is self.reply and answer.min_frame <= len(frame) <= answer.max_frame
         return good and frame[self._outcome] in self._accepted
 
 

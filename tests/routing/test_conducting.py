@@ -23,7 +23,7 @@ from conversation import (
 )
 
 from telegram_router.errors import Delivery
-from telegram_router.routing import Close, Listener, ListenerPolicy, Ready, Route, RouteTable, Switch
+from telegram_router.routing import Close, Listener, ListenerPolicy, Mode, Ready, Route, RouteTable, Switch
 from telegram_router.routing.calendar import Calendar
 from telegram_router.routing.changing import Change, ServiceTerms, carry_out
 from telegram_router.routing.conduct import Phase, Rules
@@ -532,3 +532,35 @@ def test_what_ends_by_the_close_is_not_sent_for_certain():
     talk.tick(at=3600.0)
     assert [(each["code"], each["delivery"]) for each in talk.events("failed")] == [("E-TXN-03", Delivery.NOT_SENT.value)]
     assert firmbanking().error_reply(transfer(8), "E-TXN-03", Delivery.NOT_SENT) == refused(transfer(8))
+
+
+# -- where no key pairs an answer
+
+
+def test_a_host_that_answers_in_order_and_echoes_no_number_is_signed_on_and_kept():
+    talk = bank(terms(sign_on=True, heartbeat=5.0, beat="echo"), mode=Mode.FIFO, timeout=60.0)
+    branch, host = talk.session(), talk.link()
+    [asked] = host.got()
+    host.sends(reply_to(line_telegram("100", 0)))
+    assert asked == sign_on() and talk.service().links == [host.peer]
+    branch.sends(transfer(1), transfer(2))
+    host.got()
+    talk.tick(at=5.0)
+    assert [frame[28:35] for frame in host.got()] == [b"1000500"]
+    host.sends(reply_to(transfer(0)), reply_to(line_telegram("500", 0)), reply_to(transfer(0)))
+    assert len(branch.got()) == 2 and talk.service().links == [host.peer]
+    assert talk.service().unmatched == 0 and talk.leftovers() == {}
+
+
+def test_an_echo_that_comes_late_says_nothing_of_the_order_of_replies():
+    talk = bank(terms(heartbeat=5.0, beat="echo"), mode=Mode.FIFO, timeout=60.0)
+    branch, host = talk.session(), talk.link()
+    talk.tick(at=5.0)
+    talk.tick(at=10.0)
+    assert len(host.got()) == 2
+    branch.sends(transfer(1))
+    host.got()
+    host.sends(*[reply_to(line_telegram("500", 0))] * 2)
+    assert talk.service().late == 1 and closed(talk) == []
+    host.sends(reply_to(transfer(0)))
+    assert branch.got() == [reply_to(transfer(0))]
