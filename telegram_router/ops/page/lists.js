@@ -41,7 +41,7 @@ export class Connections {
         { title: "name", cell: (row) => row.name, order: (row) => row.name },
         { title: "service", cell: (row) => row.service, order: (row) => row.service },
         { title: "backend", cell: (row) => row.backend, order: (row) => row.backend },
-        { title: "state", cell: (row) => stage(row.state), order: (row) => row.state },
+        { title: "state", cell: (row) => (row.line && row.line !== "open" ? `${stage(row.state)} · ${row.line}` : stage(row.state)), order: (row) => row.line || row.state },
         { title: "inuse", cell: (row) => (row.in_use ? t("yes") : t("no")), order: (row) => row.in_use },
         { title: "age", cell: (row) => lasting(row.age_s), number: true, order: (row) => row.age_s },
         { title: "inflight", cell: (row) => `${count(row.in_flight)} / ${count(row.limit)}`, number: true, order: (row) => row.in_flight },

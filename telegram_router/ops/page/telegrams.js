@@ -14,13 +14,13 @@ export class Tail {
     this.table = new Table($("tailtable"), "tail", [
       { title: "time", cell: (row) => row.time.slice(11, 23), class: "mono" },
       { title: "direction", cell: (row) => ({ in: "→", out: "←", none: "✕" })[row.direction] },
+      { title: "message", cell: (row) => row.message || "?" },
+      { title: "result", cell: (row) => [row.result, row.code, row.delivery === "answered" ? "" : row.delivery].filter(Boolean).join(" ") },
+      { title: "took", cell: (row) => (row.took_ms === null ? "" : `${row.took_ms.toFixed(1)} ms`), number: true },
       { title: "peer", cell: (row) => row.peer },
       { title: "listener", cell: (row) => row.listener || "" },
       { title: "service", cell: (row) => row.service || "" },
-      { title: "message", cell: (row) => row.message || "?" },
       { title: "telegram", cell: (row) => Object.entries(row.telegram).map(([name, value]) => `${name} ${value}`).join(", "), class: "long" },
-      { title: "result", cell: (row) => [row.result, row.code, row.delivery === "answered" ? "" : row.delivery].filter(Boolean).join(" ") },
-      { title: "took", cell: (row) => (row.took_ms === null ? "" : `${row.took_ms.toFixed(1)} ms`), number: true },
     ], { most: MOST, rowClass: (row) => (row.code ? "bad" : "") });
     $("tailform").addEventListener("submit", (event) => {
       event.preventDefault();

@@ -4,7 +4,8 @@ import { $, count, make, mark, put, rate, show, svg, within } from "./dom.js";
 import { orderBackend, orderListener, orderMessage } from "./orders.js";
 import { t, word } from "./words.js";
 
-const INKS = { up: "good", unreachable: "bad", down: "bad", ejected: "warn", drain: "calm", maint: "calm" };
+const INKS = { up: "good", standby: "calm", unreachable: "bad", down: "bad", ejected: "warn", drain: "calm", maint: "calm" };
+const WELL = new Set(["up", "standby"]);
 const UNFOLDED = 24; // backends that are shown without being asked for
 const WIRES = 80; // more would show nothing
 
@@ -181,11 +182,11 @@ export class Topology {
       const seen = this.looks.now.backends[backend.at];
       states.set(seen[0], (states.get(seen[0]) || 0) + 1);
       inUse += seen[3];
-      backend.well = seen[0] === "up";
+      backend.well = WELL.has(seen[0]);
       moved = moved || seen[1] !== "ready" || seen[4] !== backend.weight;
       if (one.details.open && backend.row) this.updateBackend(backend, seen);
     }
-    one.well = states.size === 0 || (states.size === 1 && states.has("up"));
+    one.well = one.backends.every((backend) => backend.well);
     one.colour = one.backends.length && !inUse ? "bad" : one.well ? "good" : "warn";
     mark(one.card, `card ${one.colour}${one.lit ? " hot" : ""}`);
     const tags = [...states].map(([state, number]) => [`${word(state)} ${number}`, INKS[state] || ""]);
