@@ -28,10 +28,11 @@ from telegram_router.telegrams.lengths import LengthField
 
 SLICE = 1_000  # records of one turn: about a millisecond
 WAITING = 65_536
-BATCH = 128  # records that are handed over at once
+BATCH = 1_024  # records that are handed over at once: each time costs a change of threads
 ORIGINS = 1_000
 WAYS = 16_384
 SIZES = 4_096
+FRESH = 256
 HASHED = "~"
 HASH_BYTES = 8
 _READABLE = re.compile(rb"[ -~]*")
@@ -140,13 +141,18 @@ class RecordMaker:
         self._telegrams: dict[Origin, _Telegrams] = {}  # at most ORIGINS, forgotten together
         self._ways: dict[tuple[Entry | None, Peer, Peer | None], tuple[str, str]] = {}  # at most WAYS, forgotten together
         self._encoder = msgspec.json.Encoder()
+        self._traces: list[str] = []  # at most FRESH, of which nobody knows yet
+
+    def _more_traces(self) -> list[str]:
+        self._traces = [next(self._digits)[:32].decode("ascii") for _ in range(FRESH)][::-1]
+        return self._traces
 
     def lines(self, ended: Sequence[Ended]) -> list[str]:
         """A line for each. What is usual is put together of texts that are ready, in a third of the time."""
         made = []
         asked_at = ended_at = -1.0
         stamp = took = ""
-        ways, known, digits = self._ways, self._telegrams, self._digits
+        ways, known, traces = self._ways, self._telegrams, self._traces
         for each in ended:
             result, at, exchange, peer, entry, frame, _, _, waited = each
             group = peer.group
@@ -167,10 +173,11 @@ class RecordMaker:
                 took = _took(at - asked_at)
             way = entry, peer, exchange.answerer
             path, size = ways.get(way) or self._way(each)
+            traces = traces or self._more_traces()
             if not size:
                 size = f'"bytes_in":{telegrams.size(header)},"bytes_out":'
             made.append(
-                f'{{"ts":"{stamp}"{path}{telegrams.front}{raw.decode()}{key}"}}{took}{size}{len(frame)},"trace":"{next(digits)[:32].decode()}"}}\n'
+                f'{{"ts":"{stamp}"{path}{telegrams.front}{raw.decode()}{key}"}}{took}{size}{len(frame)},"trace":"{traces.pop()}"}}\n'
             )
         return made
 
@@ -201,7 +208,7 @@ class RecordMaker:
         if answerer is None:
             waited = took
         session, link = (peer, answerer) if type(group) is Listener else (answerer, peer)
-        trace = exchange.trace.decode("ascii") or next(self._digits)[:32].decode("ascii")
+        trace = exchange.trace.decode("ascii") or (self._traces or self._more_traces()).pop()
         parent = parent_of(exchange.frame[group.spec.trace]) if group.spec.trace is not None else None
         return Record(
             self._stamp(at),

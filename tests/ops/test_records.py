@@ -215,8 +215,9 @@ def access(talk: Talk, file: Kept, **more: Any) -> AccessLog:
     return AccessLog(maker(talk), file, lambda: 0.5, **more)  # type: ignore[arg-type]
 
 
-def test_a_full_batch_is_handed_over_at_once_and_the_rest_when_it_is_asked_for():
+def test_a_full_batch_is_handed_over_at_once_and_the_rest_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch):
     talk, ended = answered(300)
+    monkeypatch.setattr(records, "BATCH", 128)
     file = Kept()
     log = access(talk, file)
     log.read(ended[:200], 0)
@@ -227,10 +228,11 @@ def test_a_full_batch_is_handed_over_at_once_and_the_rest_when_it_is_asked_for()
     assert (len(file.lines), log.written, log.dropped) == (300, 300, 0)
 
 
-def test_a_turn_makes_only_so_many_and_wakes_itself_for_the_rest():
+def test_a_turn_makes_only_so_many_and_wakes_itself_for_the_rest(monkeypatch: pytest.MonkeyPatch):
     talk, ended = answered(SLICE + 500)
     file, woken = Kept(), []
     log = access(talk, file, wake=lambda: woken.append(len(file.lines)))
+    monkeypatch.setattr(records, "BATCH", SLICE)
     log.read(ended, 0)
     assert woken == [SLICE]
     log.go_on()
