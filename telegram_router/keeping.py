@@ -195,12 +195,13 @@ class Keeper:
                 await self.store()
 
     async def store(self) -> None:
-        """Have all that has changed on the disk."""
+        """Have all that has changed on the disk. Who is cancelled waits for it: half a change taken would be lost."""
         async with self._storing:
-            if self._counters is not None:
-                closed = await self._store_counters(self._counters)
-                open_ = await self._store_usage()
-                self._tell(closed or open_, closed=bool(closed))
+            with trio.CancelScope(shield=True):
+                if self._counters is not None:
+                    closed = await self._store_counters(self._counters)
+                    open_ = await self._store_usage()
+                    self._tell(closed or open_, closed=bool(closed))
 
     async def _store_counters(self, counters: Counters) -> str:
         """Those of the quotas. Returns why it failed."""

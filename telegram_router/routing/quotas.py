@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from heapq import nlargest
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from telegram_router.errors import FieldError
@@ -221,17 +220,14 @@ class Quota(ByKey):
             self._known.setdefault(window, {})
 
     def take_changes(self) -> Iterator[Counted]:
-        """What has been counted since this was last asked, some keys at a time. Each is taken when it is asked for."""
+        """What has been counted since this was last asked, some keys at a time, as it is when each is asked for. To be read to its end."""
         for window in list(self._changed):
-            changed = self._changed[window]
-            while changed:
-                some = list(islice(changed, LINE))
-                for key in some:
-                    del changed[key]
+            changed = list(self._changed.pop(window))
+            if window == self._counted:
+                self._changed[window] = {}
+            for some in _some(changed):
                 known = self._known.get(window, {})
                 yield Counted(window, {self._spell(key): known.get(key, 0) for key in some})
-            if window != self._counted:
-                del self._changed[window]
 
     def everything(self) -> Iterator[Counted]:
         """All that is known, some keys at a time, the oldest window first."""

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+import trio
 from running_router import ROOT, Client, Host, Running, config, field, running, transfer
 
 from telegram_router import plan as planning
@@ -393,3 +394,16 @@ def _until_stored(folder: Path, count: int) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("nothing was stored")
+
+
+async def test_a_store_that_is_cancelled_is_finished_first(tmp_path: Path):
+    async with Host() as core, running(config(core, more=DAILY), tmp_path) as router:
+        await router.linked("core")
+        await asked(await router.connect(), 1, 2)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(router.router.keeper.store)
+            await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        await router.router.keeper.store()
+        [used] = read_counters(tmp_path / "state").stored.values()
+        assert list(used.values()) == [2]
