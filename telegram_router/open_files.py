@@ -19,7 +19,8 @@ def files_needed(config: Config) -> int:
         if isinstance(service, TelegramService):
             probes = len(service.backends) if service.health is not None else 0
             calling = sum(each.address is None for each in service.backends)
-            count += service.links * (len(service.backends) - calling) + probes
+            pairs = sum(each.replies is not None for each in service.backends)  # of two connections
+            count += service.links * (len(service.backends) - calling + pairs) + probes
             count += most_connections(service.links, calling) + 1 if service.listen is not None else 0
         elif isinstance(service, HttpService):
             count += service.connections + (service.health is not None)

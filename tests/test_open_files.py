@@ -13,6 +13,7 @@ from telegram_router import open_files
 from telegram_router.config import parse_config
 from telegram_router.errors import RouterError
 from telegram_router.open_files import RESERVE, ROOMY, allow_files, files_needed
+from telegram_router.wire.backend_door import most_connections
 
 CONFIG = """
     [listeners.branches]
@@ -48,6 +49,16 @@ class Limits:
 
 def test_every_connection_that_there_can_be_is_counted() -> None:
     assert files_needed(parse_config(CONFIG.format(sessions=500), "router.toml")) == RESERVE + 500 + 1 + 3 * 2 + 2 + 20
+
+
+def test_pairs_are_two_connections_and_hosts_that_dial_us_are_counted_with_those_they_replace() -> None:
+    pair = '[{ address = "10.0.0.1:9100", replies = "10.0.0.1:9101" }, "10.0.0.2:9100"]'
+    called = '[{ name = "seoul", from = ["10.0.0.1"] }]\nlisten = "0.0.0.0:9201"'
+    usual = CONFIG.format(sessions=500)
+    plain, backends = files_needed(parse_config(usual, "router.toml")), '["10.0.0.1:9100", "10.0.0.2:9100"]'
+    assert files_needed(parse_config(usual.replace(backends, pair), "router.toml")) == plain + 3
+    text = usual.replace(backends, called).replace("    health = {}\n", "")
+    assert files_needed(parse_config(text, "router.toml")) == plain - 3 * 2 - 2 + most_connections(3, 1) + 1
 
 
 @pytest.mark.parametrize(
