@@ -20,13 +20,14 @@ from telegram_router.routing.conducting import Terms
 from telegram_router.routing.exchange import Lane
 from telegram_router.routing.halting import spread
 from telegram_router.routing.limits import ByKey, Limit
-from telegram_router.routing.peers import Listener, ListenerPolicy, Peer, Service, ServicePolicy
+from telegram_router.routing.peers import Audience, Listener, ListenerPolicy, Peer, Service, ServicePolicy
 from telegram_router.routing.quotas import Quota
 from telegram_router.routing.routes import Entry, RouteTable, place_of
 from telegram_router.routing.switch import Switch
 from telegram_router.telegrams import Spec
 
 Party = Service | Listener
+Target = Service | Audience
 
 
 @dataclass(frozen=True)
@@ -111,15 +112,28 @@ def carry_out(switch: Switch, change: Change, now: float) -> Parted:
 
 def reroute(party: Party, table: RouteTable, referred: set[Entry]) -> None:
     """Route by this table from now on, though peers are connected and have requests open."""
-    before = [place_of(target) for target in party.routes.targets]
+    former, places = list(party.routes.targets), _Places()
+    table.order_as([places[target] for target in former])
     party.set_routes(table, referred)
     limits = party.lane_limits()
-    for peer in party.peers:
-        if [lane.room for lane in peer.lanes] != limits or before != [place_of(target) for target in table.targets]:
-            peer.lanes = lanes(peer, table, limits)
-        for lane, target in zip(peer.lanes, table.targets, strict=False):
-            lane.target = target
-        peer.bar(barred=peer.barred)
+    same = [places[target] for target in former] == [places[target] for target in table.targets]
+    replaced = any(one is not other for one, other in zip(former, table.targets, strict=False))
+    for peer in party.peers:  # there may be thousands, and the step that this is part of is felt by all of them
+        if not same or len(peer.lanes) != len(limits) or peer.lanes[0].room != limits[0]:
+            peer.lanes = lanes(peer, table, limits, places)
+        if replaced or not same:
+            for lane, target in zip(peer.lanes, table.targets, strict=False):
+                lane.target = target
+        if peer.barred:
+            peer.bar(barred=True)
+
+
+class _Places(dict[Target, tuple[str, str]]):
+    """What targets are called, worked out once for each."""
+
+    def __missing__(self, target: Target) -> tuple[str, str]:
+        self[target] = place_of(target)
+        return self[target]
 
 
 def _arranges(party: Party, service: Service) -> bool:
@@ -130,13 +144,13 @@ def _arranges(party: Party, service: Service) -> bool:
     return any(route.rank != NORMAL for route in routes) or bool(routes and (rules or delaying))
 
 
-def lanes(peer: Peer, table: RouteTable, limits: Sequence[int]) -> list[Lane]:
+def lanes(peer: Peer, table: RouteTable, limits: Sequence[int], places: Mapping[Target, tuple[str, str]]) -> list[Lane]:
     """The peer's lanes by this table's targets, and behind them those of other targets as long as something is open there."""
-    known = {place_of(lane.target): lane for lane in peer.lanes if lane.target is not None}
+    known = {places[lane.target]: lane for lane in peer.lanes if lane.target is not None}
     out = []
     for index, limit in enumerate(limits):
         target = table.targets[index] if table.targets else None
-        lane = known.pop(place_of(target), None) if target is not None else None
+        lane = known.pop(places[target], None) if target is not None else None
         if lane is None:
             lane = Lane(limit, target)
         lane.limit = lane.room = limit
