@@ -27,7 +27,8 @@ from telegram_router.routing.routes import Entry
 if TYPE_CHECKING:
     from telegram_router.routing.switch import Switch
 
-NUMBERS_TRIED = 1000  # before it is given up: the wait for its answer ends as if none had come
+SWEEP_AT = 1024  # entries
+NUMBERS_TRIED = 100  # before it is given up: the wait for its answer ends as if none had come
 JUMP = 2.0  # seconds by which the wall clock may be corrected without a word
 BEAT_FORM = "%m%d%H%M%S"  # what a poll echoes: MMDDhhmmss
 
@@ -86,7 +87,8 @@ class Conductor:
         self._ahead = 0.0  # of the wall clock before the switch's
         self._told = False  # whether anybody ever said so
         self._kept: list[Party] | None = None  # who has an office; None: to be looked up again
-        self._watched: list[tuple[float, int, Peer]] = []  # a heap; at most a few entries for each connection
+        self._watched: list[tuple[float, int, Peer]] = []  # a heap; entries of those that are gone are swept out
+        self._sweep_at = SWEEP_AT
         self._order = itertools.count()
         self._acts: dict[Act, Callable[[Peer, float], None]] = {
             Act.SIGN_ON: lambda peer, now: self._ask(peer, "sign_on", now),
@@ -300,6 +302,14 @@ class Conductor:
         if at < standing.scheduled:
             standing.scheduled = at
             heapq.heappush(self._watched, (at, next(self._order), peer))
+            if len(self._watched) >= self._sweep_at:
+                self._sweep()
+
+    def _sweep(self) -> None:
+        """Who has gone is not kept until its time would have come. Half of the room is free after it."""
+        left = [each for each in self._watched if not each[2].closed and each[2].standing and each[2].standing.scheduled == each[0]]
+        heapq.heapify(left)
+        self._watched, self._sweep_at = left, max(SWEEP_AT, 2 * len(left))
 
     def _ask(self, peer: Peer, role: str, now: float) -> None:
         """Send a formality of ours."""
@@ -309,7 +319,7 @@ class Conductor:
         for ref in [ref for ref, open_ in standing.asked.items() if open_ == role]:
             del standing.asked[ref]  # its number stays reserved
         clock = office.terms.calendar.clock(now + self._ahead)
-        for _ in range(NUMBERS_TRIED):
+        for _ in range(NUMBERS_TRIED if register.carrier_width or spec.formalities.most(role) else 1):
             frame = spec.formalities.telegram(role, office.terms.given, office.business.date, clock, self._number(peer, role))
             if _by_message(peer):
                 standing.asked[role] = role
@@ -322,6 +332,7 @@ class Conductor:
                 register.reserve(ref, office.lane, now)
                 self._switch._put(peer, frame)
                 return
+        self._switch._tell(Event("no_free_number", {"peer": peer.name, "origin": peer.group.name, "asks": role}))
 
     def _number(self, peer: Peer, role: str) -> int:
         office, formalities, register = peer.group.office, peer.group.spec.formalities, peer.group.register

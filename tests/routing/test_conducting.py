@@ -11,19 +11,22 @@ from conversation import (
     Speaker,
     Talk,
     answer_to,
+    ask,
     credit,
     firm,
     firmbanking,
     notice,
+    one_service,
     opening,
     reply_to,
     service_of,
+    small,
     telegram,
     transfer,
 )
 
 from telegram_router.errors import Delivery
-from telegram_router.routing import Close, Listener, ListenerPolicy, Mode, Ready, Route, RouteTable, Switch
+from telegram_router.routing import Call, Close, Kind, Listener, ListenerPolicy, Mode, Ready, Route, RouteTable, Switch
 from telegram_router.routing.calendar import Calendar
 from telegram_router.routing.changing import Change, ServiceTerms, carry_out
 from telegram_router.routing.conduct import Phase, Rules
@@ -149,6 +152,15 @@ def test_the_router_steps_over_numbers_that_clients_have_open():
     branch.sends(telegram("2000", "100", 2, "WE", day="20260302"))
     assert len(host.got()) == 1
     assert talk.link().got() == [sign_on(3)]
+
+
+def test_where_clients_hold_every_number_nothing_is_asked_and_that_is_told():
+    talk = bank(terms(sign_on=True, first=999_999))
+    branch, host = talk.session(), signed_on(talk, talk.link())
+    branch.sends(telegram("2000", "100", 999_999, "WE", day="20260302"))
+    assert len(host.got()) == 1
+    assert talk.link().got() == []
+    assert [each["asks"] for each in talk.events("no_free_number")] == ["sign_on"]
 
 
 def test_numbers_begin_anew_with_the_business_date():
@@ -445,6 +457,38 @@ def test_a_small_correction_of_the_clock_is_not_told():
     assert talk.events("clock_jumped") == []
 
 
+def test_an_http_service_that_is_closed_gets_no_call_and_goes_on_at_the_opening():
+    talk = one_service(small(), kind=Kind.HTTP, full=True)
+    talk.switch.conductor.adopt(talk.service(), terms(calendar=OFFICE), 0.0)
+    wall(talk, 17.0)
+    branch = talk.session()
+    talk.link()
+    branch.sends(ask(1), at=3599.5)
+    [call] = talk.switch.commands
+    talk.tick(at=3600.0)
+    branch.sends(ask(2))
+    assert branch.got() == [answer_to(ask(2), code=b"NO  ")]
+    assert isinstance(call, Call)
+    talk.switch.answer(call.exchange, answer_to(ask(1)), 3601.0)
+    assert branch.got() == [answer_to(ask(1))]
+    branch.sends(ask(3))
+    assert branch.got() == [answer_to(ask(3), code=b"NO  ")]
+    talk.tick(at=16.0 * HOUR)
+    branch.sends(ask(4))
+    assert [type(each) for each in talk.switch.commands] == [Call, Call] and talk.open == 1
+
+
+def test_connections_that_are_gone_are_not_remembered():
+    talk = bank(None, terms(idle=86_400.0))
+    for number in range(5_000):
+        talk.session(f"bank{number}").dies()
+    held = len(talk.switch.conductor._watched)
+    assert held <= 1024
+    stays = talk.session("stays")
+    talk.tick(at=86_400.0)
+    assert closed(talk) == [("stays", "E-LIM-09")] and stays.peer.standing is not None
+
+
 # -- other terms while it runs
 
 
@@ -497,8 +541,6 @@ def test_a_bar_outlives_other_routes():
 
 def carried() -> Spec:
     from dataclasses import replace
-
-    from conversation import small
 
     return compile_family(
         replace(
