@@ -19,13 +19,11 @@ if TYPE_CHECKING:
     from telegram_router.routing.peers import Peer
     from telegram_router.routing.routes import Entry
 
-SWEEP = 4096  # requests let in before ended ones are looked for in all keys
+SWEEP = 16_384  # requests let in before ended ones are looked for in all keys
 
 
 class Bulkhead(ByKey):
     """At most so many open requests of each key."""
-
-    special = True
 
     def __init__(
         self,
@@ -67,25 +65,26 @@ class Bulkhead(ByKey):
         self._held.clear()
 
     def judge(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> Admission | Refusal | None:
-        key = self._key_of(peer, frame, entry)
+        only = self._only
+        key = only(peer, frame, entry) if only is not None else self._key_of(peer, frame, entry)
         if key is None:
             return None if self._passes else self._refuse(None)
         held = self._held.get(key)
-        if held is not None and len(held) >= self.most:
-            while held and held[0].settled:  # most end in the order in which they began
+        if held:
+            while held and held[0].settled:  # most end in the order in which they began, and are let go of while they are still at hand
                 held.popleft()
             if len(held) >= self.most and _pruned(held) >= self.most:
                 return self._refuse(None, "E-LIM-02")
         return key, 0.0
 
-    def admit(self, admission: Admission, now: float) -> None:
+    def admit(self, admission: Admission, now: float) -> Slots:
         self._admitted += 1
         if self._admitted >= self._sweep_at:
             self._sweep()
-        self._held.setdefault(admission[0], deque())
-
-    def slots(self, admission: Admission) -> Slots:
-        return self._held[admission[0]]
+        held = self._held.get(admission[0])
+        if held is None:
+            held = self._held[admission[0]] = deque()
+        return held
 
     def _sweep(self) -> None:
         for key in [key for key, held in self._held.items() if not _pruned(held)]:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Hashable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections import deque
 
@@ -28,9 +30,12 @@ Part = Callable[["Peer", bytes, "Entry"], Hashable]  # None when the telegram do
 
 Admission = tuple[Hashable, float]  # the key, and what counting the request leaves behind or adds
 Slots: TypeAlias = "deque[Exchange]"  # where a bulkhead wants to see the exchange that it let in
+Wish: TypeAlias = (
+    "float | Slots | None"  # what a limit wants of a request that it has counted: that it goes not before a time, or is put there
+)
 
 
-class Grant(NamedTuple):
+class Grant(msgspec.Struct, frozen=True, gc=False):
     """A request was counted against all its limits. It must not go before a time, and its exchange belongs into these slots."""
 
     until: float  # 0.0: it may go at once
@@ -55,10 +60,9 @@ class ByKey:
     services   names of the services it counts requests to; empty: all
     whole      it looks at more of a telegram than its header
     delays     it may have a request wait for its time
-    special    it wants more of a request than to count it
     """
 
-    whole = delays = special = False
+    whole = delays = False
     result = "throttled"
 
     def __init__(self, name: str, parts: Sequence[Part], services: frozenset[str], pass_without_key: bool) -> None:
@@ -76,17 +80,9 @@ class ByKey:
         """What it says of a request, without counting it. None: it does not count it. Raises FieldError."""
         raise NotImplementedError
 
-    def admit(self, admission: Admission, now: float) -> None:
+    def admit(self, admission: Admission, now: float) -> Wish:
         """Count a request."""
         raise NotImplementedError
-
-    def until(self, admission: Admission, now: float) -> float:
-        """When a request that was counted may go; 0.0: at once."""
-        return 0.0
-
-    def slots(self, admission: Admission) -> Slots | None:
-        """Where the exchange of a request that was counted is to be put; None where it need not be."""
-        return None
 
     def give_back(self, peer: Peer, frame: bytes, entry: Entry, at: float) -> None:
         """A request that was counted at that time has never left."""
@@ -128,7 +124,7 @@ class Limit(ByKey):
         self.rate = rate
         self.burst = burst
         self.max_delay = max_delay
-        self.delays = self.special = max_delay > 0.0
+        self.delays = max_delay > 0.0
         self.delayed = 0
         self._step = 1.0 / rate
         self._room = burst / rate + 1e-9  # adding up fractions leaves a little
@@ -142,7 +138,7 @@ class Limit(ByKey):
         self.rate, self.burst, self.services = other.rate, other.burst, other.services
         self._parts, self._only, self._passes = other._parts, other._only, other._passes
         self._step, self._room = other._step, other._room
-        self.max_delay, self.delays, self.special = other.max_delay, other.delays, other.special
+        self.max_delay, self.delays = other.max_delay, other.delays
 
     def judge(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> Admission | Refusal | None:
         only = self._only
@@ -156,20 +152,17 @@ class Limit(ByKey):
             return self._refuse(wait if wait <= self.max_delay else wait - self.max_delay)
         return key, arrival
 
-    def until(self, admission: Admission, now: float) -> float:
-        until = admission[1] - self._room
-        if until <= now:
-            return 0.0
-        self.delayed += 1
-        return until
-
-    def admit(self, admission: Admission, now: float) -> None:
+    def admit(self, admission: Admission, now: float) -> float | None:
         key, arrival = admission
         arrivals = self._arrivals
         arrivals.pop(key, None)  # to the young end
         if len(arrivals) >= KEYS:
             self._forget(now)
         arrivals[key] = arrival
+        if not self.delays or arrival - self._room <= now:
+            return None
+        self.delayed += 1
+        return arrival - self._room
 
     def _forget(self, now: float) -> None:
         """Those whose time is up, or else the oldest tenth: many at a time, so that it is rare."""
@@ -190,12 +183,11 @@ def check(limits: Sequence[ByKey], peer: Peer, frame: bytes, entry: Entry, now: 
     until = 0.0
     places: tuple[Slots, ...] = ()
     for limit, admission in admissions:
-        limit.admit(admission, now)
-        if limit.special:
-            until = max(until, limit.until(admission, now))
-            slots = limit.slots(admission)
-            if slots is not None:
-                places = (*places, slots)
+        wish = limit.admit(admission, now)
+        if isinstance(wish, float):
+            until = max(until, wish)
+        elif wish is not None:
+            places = (*places, wish)
     return Grant(until, places) if until or places else AT_ONCE
 
 
