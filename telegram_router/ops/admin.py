@@ -4,7 +4,8 @@
 #
 # 1. Every answer is JSON; a refusal has `code`, `what` and `do`, and has changed nothing.
 # 2. Orders are carried out inside a turn of the hub, and each leaves one line in the log: who, what, before, after.
-# 3. A page in an operator's browser cannot give orders: it would have to send JSON, and to the address by its number.
+# 3. Another site's page in an operator's browser cannot give orders, nor ask anything: it would have to send JSON, to the address by its
+#    number, and without the browser saying where it comes from.
 
 from __future__ import annotations
 
@@ -140,8 +141,8 @@ class Api:
             return
         if not caller.local and not caller.tls and not _names_this_host(request.headers.get("host", ""), self._host):
             raise Refusal("E-ADM-04", "the request names another host, as that of a web page would")
-        if row.order and not _same_origin(request):
-            raise Refusal("E-ADM-04", "the order comes from the page of another site")
+        if not _same_origin(request):
+            raise Refusal("E-ADM-04", "the request comes from the page of another site")
         known = self._known(request)
         if known is None:
             raise Refusal("E-ADM-03", "the token is missing or wrong")
@@ -311,7 +312,7 @@ class Api:
     async def open_listener(self, request: Request, _order: answers.NoOrder) -> answers.ListenerOpened:
         name, door = self._door(request)
         if not self._subject.ready:
-            raise Refusal("E-ADM-05", "the router is starting or stopping", do="send it again when GET /readyz says so")
+            raise Refusal("E-ADM-05", "the router is starting, stopping or stands by", do="send it again when GET /readyz says so")
         if door.accepting:
             raise Refusal("E-ADM-05", "the listener accepts sessions already", do="see its address in the status")
         try:
@@ -514,7 +515,12 @@ def _order(row: Operation, request: Request, body: bytes | None) -> Any:
 
 
 def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    own = {"connection": "close", "cache-control": "no-store"}  # one request a connection: who is slow with the next one holds no place
+    own = {
+        "connection": "close",
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        "cross-origin-resource-policy": "same-origin",
+    }
     return Response(msgspec.json.encode(value), status, {**own, **(headers or {})}, media_type="application/json")
 
 

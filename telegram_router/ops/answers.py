@@ -417,6 +417,8 @@ class Overview(Answer):
     backends: list[list[str | int | float]]
     routes: list[list[int]]
     halted: list[MessageHalted]
+    standby: Literal["active", "parting", "standby"]
+    standing_by: list[str]
     names: Names | None
 
 

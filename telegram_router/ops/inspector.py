@@ -26,7 +26,8 @@ _turn = trio.Lock()
 
 async def explain(data: bytes, spec: Path | None) -> list[Any] | None:
     """What is known of each telegram; None when it took too long. Without a spec it is guessed."""
-    command = [sys.executable, "-m", "telegram_router", "explain", "--json", "--show-values"]
+    # -P: what lies in the folder that the router was started in is not taken for a module.
+    command = [sys.executable, "-P", "-m", "telegram_router", "explain", "--json", "--show-values"]
     if spec is not None:
         command += ["--spec", str(spec)]
     async with _turn:

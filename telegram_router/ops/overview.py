@@ -94,6 +94,8 @@ class Overviews:
             backends=await in_steps(backends, _backend),
             routes=await in_steps(routes, lambda row: [row[1].score.ok, sum(row[1].score.failed.values())]),
             halted=[halted(place, message) for place, message in switch.halted],
+            standby=subject.standing_by()[0],  # type: ignore[arg-type]
+            standing_by=subject.standing_by()[1],
             names=None,
         )  # fmt: skip
 

@@ -88,6 +88,8 @@ async def test_an_order_from_the_page_of_another_site_is_refused(tmp_path: Path)
         for header in ("Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"):
             refused = await door.asks(*order, header, body={"weight": 2})
             assert (refused[0], refused[1]["code"]) == (403, "E-ADM-04"), header
+            assert (await door.asks("GET", "/tail", header))[0] == 403
+            assert (await door.asks("GET", "/livez", header))[0] == 200
         own = ("Origin: http://localhost", "Sec-Fetch-Site: same-origin")
         assert (await door.asks(*order, *own, body={"weight": 2}))[0] == 200
 

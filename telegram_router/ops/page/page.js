@@ -68,7 +68,7 @@ function lose(error) {
 function draw() {
   const { now, names, latest } = looks;
   put($("version"), names.version);
-  put($("state"), `${t(now.draining ? "draining" : now.ready ? "ready" : "starting")} · ${t("uptime", lasting(now.uptime_s))}`);
+  put($("state"), `${t(now.draining ? "draining" : now.ready ? "ready" : now.standby === "active" ? "starting" : now.standby)} · ${t("uptime", lasting(now.uptime_s))}`);
   put($("role"), t(now.role));
   show($("signout"), hasToken());
   put($("errorcount"), now.errors ? count(now.errors) : "");

@@ -186,11 +186,13 @@ export class Topology {
       moved = moved || seen[1] !== "ready" || seen[4] !== backend.weight;
       if (one.details.open && backend.row) this.updateBackend(backend, seen);
     }
-    one.well = one.backends.every((backend) => backend.well);
-    one.colour = one.backends.length && !inUse ? "bad" : one.well ? "good" : "warn";
+    const standsBy = this.looks.now.standing_by.includes(one.name);
+    one.well = standsBy || one.backends.every((backend) => backend.well);
+    one.colour = standsBy ? "calm" : one.backends.length && !inUse ? "bad" : one.well ? "good" : "warn";
     mark(one.card, `card ${one.colour}${one.lit ? " hot" : ""}`);
     const tags = [...states].map(([state, number]) => [`${word(state)} ${number}`, INKS[state] || ""]);
     if (moved) tags.push([t("differs"), "calm"]);
+    if (standsBy) tags.push([t("standsby"), "calm"]);
     while (one.tags.children.length > tags.length) one.tags.lastChild.remove();
     tags.forEach(([text, ink], place) => {
       const tag = one.tags.children[place] || one.tags.appendChild(make("span"));

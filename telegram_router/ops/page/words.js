@@ -19,6 +19,8 @@ const WORDS = {
   ready: ["준비됨", "ready"],
   starting: ["시작 중", "starting"],
   draining: ["종료 중", "draining"],
+  parting: ["예비로 전환 중", "parting to stand by"],
+  standsby: ["예비 서비스", "stands by"],
   uptime: ["가동 {0}", "up {0}"],
   lost: ["라우터가 응답하지 않습니다: {0}. 다시 시도합니다.", "The router does not answer: {0}. Trying again."],
   frozen: ["아래 값은 {0} 기준입니다.", "What is below is of {0}."],
