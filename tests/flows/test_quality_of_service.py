@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from telegram_router.assembly import build_switch, prepare
+from telegram_router.cli.why import way_of
 from telegram_router.errors import ConfigError
 from telegram_router.plan import Plan, read_plan
 from telegram_router.routing import Grow
 from telegram_router.routing.changing import carry_out
 from telegram_router.routing.waiting import Arranged, FirstCome
+from telegram_router.telegrams.explain import explain
 from tests.routing.conversation import Talk, credit, reply_to, telegram, transfer
 
 LISTENER = '[listeners.branches]\naddress = "127.0.0.1:0"\nspec = "firmbanking"\n'
@@ -336,3 +338,25 @@ def test_what_is_wrong_with_shares_is_told_with_its_key(tmp_path: Path, keys: st
     with pytest.raises(ConfigError) as raised:
         planned(tmp_path, LISTENER, core(), f'[[routes]]\nlistener = "branches"\ndefault = true\n{keys}\n')
     assert (key, True) in [(each.key, what in each.what) for each in raised.value.problems]
+
+
+def test_explain_and_status_say_which_share_a_telegram_falls_into(tmp_path: Path):
+    shares = '[[routes]]\nname = "all"\nlistener = "branches"\ndefault = true\nsplit = { core = 75, next = 25 }\n'
+    plan = planned(tmp_path, LISTENER, core(), NEXT, shares)
+    switch = build_switch(plan)
+    listener = switch.listeners["branches"]
+    ways = set()
+    for number in range(20):
+        frame = transfer(number)
+        way = way_of(plan, listener, listener.spec, frame, explain(listener.spec, frame), show=False)
+        service = "core" if "service core" in way.target else "next"
+        part = {"core": "0.75", "next": "0.25"}[service]
+        assert any(f"has {part} of what all takes" in note for note in way.notes)
+        assert [each.name for each in way.tried] == ["all"]
+        talk = Talk(build_switch(plan))
+        links = {name: talk.link(name) for name in ("core", "next")}
+        talk.session().sends(frame, at=0)
+        assert links[service].got() == [frame]
+        ways.add(service)
+    assert ways == {"core", "next"}
+    assert [listener.routes.share_of(route) for route in listener.routes.routes] == [0.75, 0.25]
