@@ -294,7 +294,7 @@ def _rows() -> dict[str, Code]:
         ("E-ADM-01", "there is no such thing", "order", None, "see what `telegram-router status` shows"),
         ("E-ADM-02", "request is not one that the admin API takes", "order", None, "compare with GET /openapi.json"),
         ("E-ADM-03", "token is missing or wrong", "order", None, "send the token of token_file as `Authorization: Bearer TOKEN`"),
-        ("E-ADM-04", "request was meant for another host", "order", None, "use the address itself, or localhost"),
+        ("E-ADM-04", "request was meant for another host, or another site's page has sent it", "order", None, "use the address itself, or localhost"),
         ("E-ADM-05", "order cannot be carried out now", "order", None, "see the message"),
         ("E-ADM-06", "no router answers", "order", None, "start it, or check address, socket and permissions"),
         ("E-ADM-07", "answer is not one of this router's admin API", "order", None, "check the address, and that both are of one version"),
