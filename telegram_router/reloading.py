@@ -113,10 +113,10 @@ class Reloader:
             report = await self._try(source, dry_run)
             if not dry_run:
                 self.outcomes["ok" if report.sound else "refused"] += 1
-            if report.applied:
-                self.taken_at = self._wall()
                 standing = self._router.standing()
                 self._router.notifier.ready(standing if report.sound else f"{standing}; the last reload was refused, see the log")
+            if report.applied:
+                self.taken_at = self._wall()
             report = Report(**{**vars(report), "dry_run": dry_run, "seconds": self._router.hub.clock() - began})
         self._tell(report)
         return report

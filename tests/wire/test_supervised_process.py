@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,10 +33,12 @@ def manager(folder: Path) -> Iterator[socket.socket]:
 
 def heard(sock: socket.socket) -> dict[str, str]:
     """The next state that is told; the watchdog's food is none."""
-    while True:
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
         found = dict(line.split("=", 1) for line in sock.recv(4096).decode().split("\n"))
         if "WATCHDOG" not in found:
             return found
+    raise AssertionError("nothing but that it is alive")
 
 
 @contextmanager
