@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,13 +83,27 @@ def subject() -> Subject:
 @pytest.mark.parametrize(
     "read", [survey.status, survey.sessions, survey.links, survey.exchanges, survey.limits], ids=lambda read: read.__name__
 )
-async def test_reading_a_large_router_takes_less_than_20_ms(read: Callable[[Subject], Awaitable[Any]], subject: Subject):
-    took = []
-    for _ in range(5):
-        began = time.perf_counter()
-        msgspec.json.encode(await read(subject))
-        took.append(time.perf_counter() - began)
-    assert min(took) < 0.02, took
+async def test_reading_a_large_router_takes_less_than_20_ms_and_no_step_of_it_5(
+    read: Callable[[Subject], Awaitable[Any]], subject: Subject, monkeypatch: pytest.MonkeyPatch
+):
+    """Of this thread's own CPU time: what a machine does beside it says nothing of the survey."""
+    marks: list[float] = []
+
+    async def end_of_step() -> None:
+        marks.append(time.thread_time())
+
+    monkeypatch.setattr("telegram_router.ops.survey.trio.lowlevel.checkpoint", end_of_step)
+    tries: list[tuple[float, float]] = []
+    for _ in range(20):
+        marks[:] = [time.thread_time()]
+        seen = await read(subject)
+        marks.append(time.thread_time())
+        msgspec.json.encode(seen)
+        steps = [after - before for before, after in pairwise(marks)]
+        tries.append((time.thread_time() - marks[0], max(steps)))
+        if tries[-1][0] < 0.02 and tries[-1][1] < 0.005:
+            return
+    raise AssertionError(tries)
 
 
 async def test_lists_are_bounded_and_say_how_many_there_are(subject: Subject, monkeypatch: pytest.MonkeyPatch):
