@@ -344,6 +344,93 @@ def _origin(config: Path | None, listener: str | None, from_service: str | None)
     return plan, parties[name]
 
 
+@main.command(
+    epilog=_example(
+        "telegram-router load --to localhost:9001 --spec firmbanking --message transfer.request --clients 10 --window 8 --duration 30s",
+        "telegram-router load --to localhost:9001 --spec firmbanking --capture day.tgcap.jsonl --rate 200/s --duration 5m",
+    )
+)
+@click.option("--to", "target", metavar="HOST:PORT", required=True, help="The listener.")
+@_options(SPEC, SPEC_FOLDER)
+@click.option(
+    "--message", "messages", metavar="MESSAGE", multiple=True, help="The requests to send, in turn. Default: all that are answered."
+)
+@click.option(
+    "--capture",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Send the requests of a capture in turn, instead of made up ones.",
+)
+@click.option(
+    "--sequence",
+    metavar="FIELD",
+    help="The field that gets a number of its own in each request. Default: the widest number that pairs replies.",
+)
+@click.option("--first", metavar="N", type=click.IntRange(0), default=1, show_default=True, help="The first of these numbers.")
+@click.option("--clients", metavar="N", type=click.IntRange(1, 10_000), default=10, show_default=True, help="Connections.")
+@click.option(
+    "--window", metavar="N", type=click.IntRange(1, 100_000), help="Unanswered requests of one connection. Default: 1; 64 with --rate."
+)
+@click.option(
+    "--rate",
+    metavar="N/s",
+    help="Requests a second in all, sent when they are due, however long answers take. Default: as fast as windows allow.",
+)
+@click.option("--poisson", is_flag=True, help="With --rate: at random times of that rate.")
+@click.option("--count", metavar="N", type=click.IntRange(1), help="Stop after so many.")
+@click.option("--duration", metavar="TIME", help="Stop after so long. Default: 10s, where no --count is given.")
+@click.option("--timeout", metavar="TIME", default="30s", show_default=True, help="How long an answer may take before it is missing.")
+@click.option(
+    "--seed", metavar="N", type=int, default=0, show_default=True, help="The same seed makes the same requests at the same planned times."
+)
+@click.option("--tls", is_flag=True, help="Speak TLS; the server is verified.")
+@click.option(
+    "--ca", type=CONFIG, help="With --tls: PEM file with the CA that the server's certificate must come from. Default: the system's."
+)
+@click.option("--certificate", type=CONFIG, help="With --tls: PEM file with a client certificate.")
+@click.option("--key", type=CONFIG, help="With --certificate: PEM file with its key.")
+@click.option("--server-name", metavar="NAME", help="With --tls: the name that the server's certificate must hold. Default: the host.")
+@click.option(
+    "--hgrm",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the distribution of latencies as HdrHistogram's plotters read it.",
+)
+@click.option("--quiet", is_flag=True, help="No live chart.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def load(
+    target: str,
+    spec_name: str | None,
+    folders: tuple[Path, ...],
+    messages: tuple[str, ...],
+    capture: Path | None,
+    sequence: str | None,
+    first: int,
+    rate: str | None,
+    window: int | None,
+    duration: str | None,
+    timeout: str,
+    quiet: bool,
+    as_json: bool,
+    hgrm: Path | None,
+    tls: bool,
+    ca: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    **plan: Any,
+) -> int:
+    """Drive a listener with requests, and hold every answer against what was asked.
+
+    With --rate latency counts from when a request was due: a target that stalls cannot hide it. Exit code 1 if an answer is missing, came
+    twice or was not asked for, 4 if the target cannot be reached or a connection was lost, 130 after Ctrl-C, with the report so far.
+    """
+    from telegram_router.cli.loading import Wanted, load_plan, run_load
+
+    asked = load_plan(target, rate, window, duration, timeout, (tls, ca, certificate, key), plan)
+    wanted = Wanted(messages, capture, sequence, first, as_json, quiet, hgrm)
+    return run_load(spec_named(spec_name, folders), asked, wanted)
+
+
 # --- specs ------------------------------------------------------------------------------------------------------
 
 

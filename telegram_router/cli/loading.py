@@ -1,0 +1,218 @@
+"""`load`: how it is asked for, how it goes on in a terminal, and what is said of it at the end."""
+
+from __future__ import annotations
+
+import re
+import signal
+import ssl
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from telegram_router.cli.capture_inputs import reading
+from telegram_router.cli.shown import say, say_json, table
+from telegram_router.telegrams import Spec
+from telegram_router.tools.load import Load, Plan, Tally
+from telegram_router.tools.load_telegrams import Requests, captured, made_up
+
+EXIT_DIFFERS, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 4, 130
+BLOCKS: Final = " ▁▂▃▄▅▆▇█"
+KEPT: Final = 60  # points of the live chart
+EVERY: Final = 0.5  # seconds between two of them
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line asks for beyond the plan."""
+
+    messages: tuple[str, ...] = ()
+    capture: Path | None = None
+    sequence: str | None = None
+    first: int = 1
+    as_json: bool = False
+    quiet: bool = False
+    hgrm: Path | None = None
+
+
+def run_load(spec: Spec, plan: Plan, wanted: Wanted) -> int:
+    """Returns the exit code: 0, 1 where an answer is missing, doubled or unasked, 4 where the target is gone, 130 after Ctrl-C."""
+    requests = Requests(spec, _frames(spec, wanted, str(plan.seed)), wanted.sequence, wanted.first)
+    live = _Live(wanted.quiet)
+    load = Load(plan, requests, live.step)
+    interrupted = False
+
+    def stop(_signal: int, _frame: object) -> None:
+        nonlocal interrupted
+        if interrupted:
+            raise KeyboardInterrupt
+        interrupted, load.stopping = True, True
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        tally = load.run()
+    except OSError as error:
+        click.echo(f"{plan.host}:{plan.port}: {_why(error)}", err=True)
+        return EXIT_UNREACHABLE
+    finally:
+        signal.signal(signal.SIGINT, before)
+        live.end()
+    if wanted.hgrm is not None:
+        wanted.hgrm.write_text(tally.latency.hgrm(), "utf-8")
+    if wanted.as_json:
+        say_json({"target": f"{plan.host}:{plan.port}", "sequence": requests.sequence, "interrupted": interrupted} | tally.as_object())
+    else:
+        _tell(plan, tally)
+    return EXIT_INTERRUPTED if interrupted else _exit_code(tally)
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the server's certificate is refused: {error.verify_message}"
+    return error.strerror or "cannot be reached"
+
+
+def _exit_code(tally: Tally) -> int:
+    if tally.refused or tally.lost:
+        return EXIT_UNREACHABLE
+    return 0 if tally.good else EXIT_DIFFERS
+
+
+def _frames(spec: Spec, wanted: Wanted, seed: str) -> list[bytes]:
+    if wanted.capture is None:
+        return made_up(spec, wanted.messages, seed)
+    with reading(wanted.capture) as reader:
+        return captured(spec, reader.telegrams(), wanted.messages)
+
+
+def load_plan(
+    target: str,
+    rate: str | None,
+    window: int | None,
+    duration: str | None,
+    timeout: str,
+    tls: tuple[bool, Path | None, Path | None, Path | None],
+    more: dict[str, Any],
+) -> Plan:
+    """The plan that the command line asks for. Raises click.UsageError with what is wrong with it."""
+    host, _, port = target.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+        raise click.UsageError("--to: expected HOST:PORT.")
+    secure, ca, certificate, key = tls
+    if not secure and (ca or certificate or more["server_name"]):
+        raise click.UsageError("--ca, --certificate and --server-name belong to --tls.")
+    try:
+        context = tls_context(ca, certificate, key) if secure else None
+    except (OSError, ssl.SSLError) as error:
+        raise click.UsageError(f"--ca or --certificate cannot be loaded: {error.strerror or 'no PEM file'}") from None
+    per_second = _per_second(rate) if rate is not None else None
+    seconds = _seconds("--duration", duration) if duration is not None else (None if more["count"] else 10.0)
+    room = window if window is not None else (1 if per_second is None else 64)
+    if more["poisson"] and per_second is None:
+        raise click.UsageError("--poisson belongs to --rate.")
+    return Plan(
+        host.strip("[]"),
+        int(port),
+        window=room,
+        rate=per_second,
+        seconds=seconds,
+        timeout=_seconds("--timeout", timeout),
+        tls=context,
+        **more,
+    )
+
+
+def _per_second(text: str) -> float:
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)/([smh])", text, re.ASCII)
+    if found is None or not float(found[1]):
+        raise click.UsageError("--rate: expected a rate such as 200/s or 12000/m.")
+    return float(found[1]) / {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def _seconds(option: str, text: str) -> float:
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)", text, re.ASCII)
+    if found is None or not float(found[1]):
+        raise click.UsageError(f"{option}: expected a time such as 500ms, 10s or 5m.")
+    return float(found[1]) * {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
+
+
+def tls_context(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
+    """A client's context: the server is always verified."""
+    context = ssl.create_default_context(cafile=str(ca) if ca is not None else None)
+    if certificate is not None:
+        context.load_cert_chain(str(certificate), str(key) if key is not None else None)
+    return context
+
+
+def _tell(plan: Plan, tally: Tally) -> None:
+    asked = "" if plan.rate is None else f" of {plan.rate:,.0f}/s asked"
+    rate = tally.answered / tally.seconds if tally.seconds else 0.0
+    say(f"{tally.planned:,} planned  {tally.sent:,} sent  {tally.answered:,} answered in {tally.seconds:,.2f} s: {rate:,.1f}/s{asked}")
+    odd = {
+        "missing": tally.missing, "lost": tally.lost, "not sent": tally.not_sent, "late": tally.late, "twice": tally.duplicates,
+        "unasked": tally.unexpected, "unreadable": tally.unreadable, "connections lost": tally.refused,
+    }  # fmt: skip
+    if any(odd.values()):
+        say("  ".join(f"{name} {count:,}" for name, count in odd.items() if count), fg="red")
+    rows = [_row("latency from planned" if plan.rate is not None else "latency", tally.latency.as_object())]
+    if plan.rate is not None:
+        rows += [_row("from sent", tally.service.as_object()), _row("own lag", tally.lag.as_object())]
+    table(("", "p50", "p90", "p99", "p99.9", "max"), rows)
+    if tally.codes:
+        say("answers by code: " + "  ".join(f"{code.strip() or 'blank'} {count:,}" for code, count in sorted(tally.codes.items())))
+    if tally.held:
+        say(
+            f"{tally.held:,} times a request was due and every window was full: it was sent later, and its latency counts from when it was due"
+        )
+    say("every request was answered once" if tally.good else "NOT every request was answered once", fg="green" if tally.good else "red")
+
+
+def _row(name: str, found: dict[str, Any]) -> list[str]:
+    return [
+        name,
+        *("n/a" if found[each] is None else f"{found[each]:,.3f} ms" for each in ("p50_ms", "p90_ms", "p99_ms", "p99.9_ms", "max_ms")),
+    ]
+
+
+class _Live:
+    """Two lines that redraw themselves in a terminal: how many a second, and how long the last of them took."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._on = sys.stderr.isatty() and not quiet
+        self._rates: deque[float] = deque(maxlen=KEPT)
+        self._times: deque[float] = deque(maxlen=KEPT)
+        self._seen = (time.perf_counter(), 0, 0)
+        self._drawn = False
+
+    def step(self, load: Load) -> None:
+        now = time.perf_counter()
+        before, answered, total = self._seen
+        if not self._on or now - before < EVERY:
+            return
+        tally = load.tally
+        count = tally.answered - answered
+        self._rates.append(count / (now - before))
+        self._times.append((tally.latency.total - total) / count / 1e6 if count else 0.0)
+        self._seen = (now, tally.answered, tally.latency.total)
+        missing = tally.missing + tally.lost + tally.duplicates + tally.unexpected
+        lines = [
+            f"{self._rates[-1]:>12,.0f}/s   {spark(self._rates)}",
+            f"{self._times[-1]:>12,.3f} ms  {spark(self._times)}   {load.in_flight:,} open  {missing:,} wrong",
+        ]
+        sys.stderr.write(("\x1b[2A" if self._drawn else "") + "".join(f"\r\x1b[2K{line}\n" for line in lines))
+        sys.stderr.flush()
+        self._drawn = True
+
+    def end(self) -> None:
+        self._on = False
+
+
+def spark(values: Sequence[float] | deque[float]) -> str:
+    """A row of blocks, the largest value as the highest."""
+    most = max(values, default=0.0)
+    return "".join(BLOCKS[round(value / most * (len(BLOCKS) - 1))] if most else BLOCKS[0] for value in values)
