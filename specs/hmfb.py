@@ -77,7 +77,8 @@ spec = Family(
             "E-BCK-01": "H106",
         },
     ),
-    # Business is opened as in firm banking. How it is closed is not published.
+    # Business is opened as in firm banking. How it is closed is not published, nor what an answer that says yes holds:
+    # 0000 is synthetic, in the manner of the other lines.
     conduct=Conduct(
         response="header.response_code",
         accepted=("0000",),

@@ -19,7 +19,7 @@ from telegram_router import plan as planning
 from telegram_router.assembly import build_switch
 from telegram_router.backend_doors import BackendDoors, Sockets
 from telegram_router.config import Address, Config, TelegramService
-from telegram_router.counts import About, families
+from telegram_router.counts import About, families, measured
 from telegram_router.doors import Doors
 from telegram_router.endpoints import Endpoints, Place
 from telegram_router.keeping import Keeper
@@ -248,7 +248,7 @@ class Router:
     async def _serve_metrics(self, place: Address, *, task_status: trio.TaskStatus[Place]) -> None:
         from telegram_router.ops.endpoint import serve_metrics  # a web server, 15 MiB: not for those who want none
 
-        await serve_metrics(place, self.collect, self.log.bug, task_status=task_status)
+        await serve_metrics(place, self.collect, self.log.bug, partial(measured, self.switch), task_status=task_status)
 
     async def _serve_admin(self, place: Place, *, task_status: trio.TaskStatus[Place]) -> None:
         from telegram_router.ops.admin import serve_admin  # as above

@@ -34,7 +34,6 @@ from telegram_router.storage.lines import Bucket, Stored, all_lines, line_of
 from telegram_router.wire.hub import Hub
 
 EVERY = 1.0  # seconds between two stores
-LEAP = 2.0  # seconds by which the time of day may differ from the clock that only goes on
 MOMENT = 0.001
 LINES = 50  # of a new file in one second
 QUOTA = "quota"
@@ -65,7 +64,6 @@ class Keeper:
         self._counters: Counters | None = None
         self._unowned: Stored = {}  # what was stored of quotas that are not configured
         self._quotas: dict[Quota, tuple[str, ZoneInfo]] = {}  # and the period and zone of each
-        self._ahead: float | None = None  # the time of day less the clock
         self._pending: list[bytes] = []  # what had changed of quotas that are gone
         self._meter: Meter | None = None
         self._former: list[Meter] = []  # those that have something left to be stored
@@ -160,9 +158,6 @@ class Keeper:
         """Tell every quota which window it is, and usage which day."""
         wall, now = self._wall(), self._clock()
         ahead = wall - now
-        if self._ahead is not None and abs(ahead - self._ahead) > LEAP:
-            self._log.warning("clock_stepped", seconds=round(ahead - self._ahead, 3))
-        self._ahead = ahead
         if self._meter is not None:
             self._meter.keep_time(wall)
         for quota, (period, zone) in self._quotas.items():

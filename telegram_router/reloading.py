@@ -110,11 +110,15 @@ class Reloader:
             began = self._router.hub.clock()
             if not dry_run:
                 self._router.notifier.reloading()
-            report = await self._try(source, dry_run)
+            ended = "was broken off"
+            try:
+                report = await self._try(source, dry_run)
+                ended = "" if report.sound else "was refused, see the log"
+            finally:  # systemd waits for it, whatever came of the reload
+                if not dry_run:
+                    self._router.notifier.ready("; the last reload ".join(filter(None, [self._router.standing(), ended])))
             if not dry_run:
                 self.outcomes["ok" if report.sound else "refused"] += 1
-                standing = self._router.standing()
-                self._router.notifier.ready(standing if report.sound else f"{standing}; the last reload was refused, see the log")
             if report.applied:
                 self.taken_at = self._wall()
             report = Report(**{**vars(report), "dry_run": dry_run, "seconds": self._router.hub.clock() - began})

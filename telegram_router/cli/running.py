@@ -11,6 +11,7 @@ import trio
 
 from telegram_router import app, plan
 from telegram_router.cli import EXIT_BUG, EXIT_CANNOT_BIND, EXIT_CONFIG, EXIT_NO_STATE, tell
+from telegram_router.config import Address, Config, TelegramService
 from telegram_router.errors import RouterError
 from telegram_router.ops import logs
 from telegram_router.wire.inherited import inherited, sockets_of
@@ -22,7 +23,7 @@ def run_router(config: Path) -> int:
     passed = inherited(os.environ, os.getpid())
     notifier = Notifier.from_environment(os.environ)
     made = plan.read_plan(config)
-    sockets = sockets_of(passed, {name: each.address for name, each in made.config.listeners.items()}, str(config))
+    sockets = sockets_of(passed, {name: each.address for name, each in made.config.listeners.items()}, str(config), _others(made.config))
     log = logs.open_log(made.config.log.level, sys.stderr)
     logs.adopt_library_lines(log)
     try:
@@ -44,3 +45,16 @@ def run_router(config: Path) -> int:
         return EXIT_BUG
     finally:
         log.close()
+
+
+def _others(config: Config) -> dict[str, Address | None]:
+    """Ports that are not listeners', by key."""
+    others: dict[str, Address | None] = {}
+    if config.admin is not None:
+        others["admin"] = config.admin.address
+    if config.metrics is not None:
+        others["metrics"] = config.metrics.address
+    for name, each in config.services.items():
+        if isinstance(each, TelegramService) and each.listen is not None:
+            others[f"services.{name}.listen"] = each.listen.address
+    return others

@@ -32,12 +32,13 @@ async def serve_metrics(
     address: Address,
     collect: Collect,
     on_bug: Callable[[BaseException], None],
+    measure: Callable[[], Iterable[None]] = tuple,
     *,
     task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve GET /metrics for ever; started with the address that is really bound. Raises RouterError E-CFG-09.
 
-    A failing scrape is answered 500 and told to `on_bug`; so is a fault of the server, which is then started anew.
+    `measure` makes, in steps, what would take too long while the counters are read. A failing scrape is answered 500 and told to `on_bug`; so is a fault of the server, which is then started anew.
     """
     with await listening(address, "the metrics address", WRITE_TIMEOUT_MS) as sock:
         task_status.started(Address(*sock.getsockname()[:2]))
@@ -45,17 +46,19 @@ async def serve_metrics(
             try:
                 config = settings(on_bug)
                 config.bind = [f"fd://{sock.dup().detach()}"]
-                await serve(application(collect), config)  # type: ignore[arg-type]
+                await serve(application(collect, measure), config)  # type: ignore[arg-type]
             except Exception as error:  # a fault of the server must not end the router
                 on_bug(error)
             await trio.sleep(1)
 
 
-def application(collect: Collect) -> Starlette:
+def application(collect: Collect, measure: Callable[[], Iterable[None]] = tuple) -> Starlette:
     """The ASGI application behind the endpoint."""
     router, process = RouterCollector(collect), ProcessCollector(registry=None)
 
     async def metrics(_request: Request) -> Response:
+        for _ in measure():
+            await trio.lowlevel.checkpoint()
         text = await _text([*router.collect(), *process.collect()])
         headers = {"connection": "close"}  # a scraper that pipelines and does not read would fill our buffers
         return Response(text, media_type=CONTENT_TYPE_LATEST, headers=headers)

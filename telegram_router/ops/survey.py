@@ -381,12 +381,16 @@ async def quotas(subject: Subject) -> answers.Quotas:
     seen = []
     for quota, names in shared.items():
         if quota.name in settings:
-            seen.append(_quota(quota, names, settings[quota.name]))
+            highest: list[tuple[str, int]] = []
+            for found in quota.find_highest(MOST_USED):
+                highest = found
+                await trio.lowlevel.checkpoint()
+            seen.append(_quota(quota, names, settings[quota.name], highest))
             await trio.lowlevel.checkpoint()
     return answers.Quotas(subject.store(), seen)
 
 
-def _quota(quota: Quota, listeners: list[str], settings: QuotaSettings) -> answers.QuotaSeen:
+def _quota(quota: Quota, listeners: list[str], settings: QuotaSettings, highest: list[tuple[str, int]]) -> answers.QuotaSeen:
     zone = ZoneInfo(settings.timezone)
     return answers.QuotaSeen(
         name=quota.name,
@@ -402,7 +406,7 @@ def _quota(quota: Quota, listeners: list[str], settings: QuotaSettings) -> answe
         keys=len(quota),
         used_ratio=round(quota.used_ratio, 6),
         refused=quota.refused,
-        highest=[answers.QuotaKey(key, used) for key, used in quota.highest(MOST_USED)],
+        highest=[answers.QuotaKey(key, used) for key, used in highest],
     )
 
 

@@ -40,15 +40,20 @@ def inherited(environment: MutableMapping[str, str], pid: int) -> list[Inherited
     return [Inherited(name, FIRST + place) for place, name in enumerate(names[:count])]
 
 
-def sockets_of(passed: list[Inherited], listeners: Mapping[str, Address], file: str) -> dict[str, socket.socket]:
-    """The sockets by listener, ready to accept at. Raises ConfigError with every one that does not fit; `file` is the configuration."""
+def sockets_of(
+    passed: list[Inherited], listeners: Mapping[str, Address], file: str, others: Mapping[str, Address | None] | None = None
+) -> dict[str, socket.socket]:
+    """The sockets by listener, ready to accept at. Raises ConfigError with every one that does not fit; `file` is the configuration.
+
+    `others`: what else has a port, by its key in the file.
+    """
     fitting: dict[str, socket.socket] = {}
     problems: list[ConfigProblem] = []
     for each in passed:
         try:
             with contextlib.ExitStack() as unless_it_fits:
                 sock = unless_it_fits.enter_context(_socket(each))
-                fitting[_owner(each, sock, listeners, fitting)] = sock
+                fitting[_owner(each, sock, listeners, others or {}, fitting)] = sock
                 unless_it_fits.pop_all()
         except ConfigError as error:
             problems += error.problems
@@ -69,7 +74,13 @@ def _socket(passed: Inherited) -> socket.socket:
     return sock
 
 
-def _owner(passed: Inherited, sock: socket.socket, listeners: Mapping[str, Address], taken: Mapping[str, socket.socket]) -> str:
+def _owner(
+    passed: Inherited,
+    sock: socket.socket,
+    listeners: Mapping[str, Address],
+    others: Mapping[str, Address | None],
+    taken: Mapping[str, socket.socket],
+) -> str:
     stream = sock.type == socket.SOCK_STREAM and sock.family in (socket.AF_INET, socket.AF_INET6)
     if not stream or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         raise _not_listening(passed)
@@ -83,6 +94,9 @@ def _owner(passed: Inherited, sock: socket.socket, listeners: Mapping[str, Addre
         fits = [passed.name]
     else:
         fits = [name for name, address in listeners.items() if takes(address, place)]
+    if not fits and (other := _other(passed, place, others)):
+        what = f"{_called(passed)}, listening on {at}, is for {other}, which always opens its port itself"
+        raise _wrong("E-CFG-07", what, "pass sockets of listeners only", other)
     if not fits:
         known = ", ".join(f"{name} ({address})" for name, address in listeners.items())
         do = "set FileDescriptorName= of the socket unit to the name of a listener, or ListenStream= to its address"
@@ -91,6 +105,12 @@ def _owner(passed: Inherited, sock: socket.socket, listeners: Mapping[str, Addre
         what = f"{_called(passed)}, listening on {at}, is not the only one for the listener {fits[0]}"
         raise _wrong("E-CFG-07", what, "pass one socket for each listener", f"listeners.{fits[0]}.address")
     return fits[0]
+
+
+def _other(passed: Inherited, place: tuple[str, int], others: Mapping[str, Address | None]) -> str:
+    """Whose socket it is, if not a listener's: of the admin or metrics port, or of a service that backends dial."""
+    named = next((key for key in others if passed.name in (key, key.partition(".")[2])), "") if passed.name else ""
+    return named or next((key for key, address in others.items() if address is not None and takes(address, place)), "")
 
 
 def _not_listening(passed: Inherited) -> ConfigError:

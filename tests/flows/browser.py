@@ -6,10 +6,12 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -17,6 +19,10 @@ import trio
 _numbers = itertools.count(0, 1_000_000)  # where each test's requests begin to be numbered
 COMMANDS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 20.0
+LOOK_OFTEN = """
+    const patient = setTimeout;
+    window.setTimeout = (work, pause, ...more) => patient(work, pause / 10, ...more);
+"""  # the page looks once a second: ten times of that are enough of a wait for a test
 KEYS = {
     "Tab": (9, ""),
     "Enter": (13, "\r"),
@@ -36,7 +42,7 @@ class Browser:
         self._to = to
         self._came = came
         self._number = next(_numbers)
-        self._contexts: list[str] = []
+        self._targets: list[str] = []
         self._waiting: dict[int, tuple[trio.Event, list[Any]]] = {}
         self.pages: dict[str, Page] = {}
 
@@ -54,8 +60,8 @@ class Browser:
         return answer[0]["result"]
 
     async def close_pages(self) -> None:
-        for context in self._contexts:
-            await self.asks("Target.disposeBrowserContext", browserContextId=context)
+        for target in self._targets:
+            await self.asks("Target.closeTarget", targetId=target)
 
     async def listen(self) -> None:
         buffer = b""
@@ -73,9 +79,8 @@ class Browser:
             self.pages[message["sessionId"]].told(message["method"], message["params"])
 
     async def open(self, url: str, *, width: int = 1280, height: int = 900, language: str = "en-US", dark: bool = False) -> Page:
-        context = (await self.asks("Target.createBrowserContext"))["browserContextId"]
-        self._contexts.append(context)
-        target = (await self.asks("Target.createTarget", url="about:blank", browserContextId=context))["targetId"]
+        target = (await self.asks("Target.createTarget", url="about:blank"))["targetId"]
+        self._targets.append(target)
         session = (await self.asks("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]
         page = self.pages[session] = Page(self, session)
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -84,12 +89,13 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         await page.asks("Emulation.setEmulatedMedia", features=features)
         await page.asks("Emulation.setUserAgentOverride", userAgent="test", acceptLanguage=language)
+        await page.asks("Page.addScriptToEvaluateOnNewDocument", source=LOOK_OFTEN)
         await page.asks("Page.navigate", url=url)
         return page
 
 
 class Page:
-    """One tab, in a profile of its own."""
+    """One tab. What it keeps belongs to its router's port, which no other test's has."""
 
     def __init__(self, browser: Browser, session: str) -> None:
         self._browser = browser
@@ -142,16 +148,23 @@ class Page:
 
 
 class Process:
-    """A Chromium without a window, and the two ends of its pipe. One serves many tests: each page has a profile of its own."""
+    """A Chromium without a window, and the two ends of its pipe. One serves many tests."""
 
     def __init__(self, profile: str) -> None:
+        self._profile = profile
         command = chromium()
         assert command is not None, "Chromium is not installed"
         to_child, self.to = os.pipe()
         self.came, from_child = os.pipe()
         flags = (
             *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe"),
+            *(
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--remote-debugging-pipe",
+                "--process-per-site",
+            ),
             *(f"--user-data-dir={profile}", "--lang=en-US", "--hide-scrollbars", "--disable-features=Translate"),
         )
         # The browser reads its orders from descriptor 3 and answers on 4.
@@ -163,15 +176,25 @@ class Process:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "HOME": profile},
+            start_new_session=True,
         )
         os.close(to_child)
         os.close(from_child)
 
     def end(self) -> None:
-        self._process.kill()
+        os.killpg(self._process.pid, signal.SIGKILL)  # and whatever it has started
         self._process.wait()
         os.close(self.to)
         os.close(self.came)
+        left = [each for each in Path("/proc").glob("[0-9]*") if self._is_of(each)]
+        for each in left:  # those that have made themselves another group
+            with suppress(ProcessLookupError):
+                os.kill(int(each.name), signal.SIGKILL)
+
+    def _is_of(self, process: Path) -> bool:
+        with suppress(OSError):
+            return self._profile.encode() in (process / "cmdline").read_bytes()
+        return False
 
 
 @contextmanager

@@ -430,15 +430,36 @@ async def test_whatever_else_comes_and_goes_is_no_fault_and_frees_its_place(tmp_
 
 
 async def test_more_requests_at_a_time_than_there_are_places_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(server, "PATIENCE", 0.3)
+    most, served, highest = 3, 0, 0
+    monkeypatch.setattr(server, "AT_ONCE", most)
+    monkeypatch.setattr(server, "SILENCE", 10)
+    original = server._serve
+
+    async def counted(*arguments: Any) -> None:
+        nonlocal served, highest
+        served += 1
+        highest = max(highest, served)
+        try:
+            await original(*arguments)
+        finally:
+            served -= 1
+
+    monkeypatch.setattr(server, "_serve", counted)
     async with Host() as core, steered(config(core), tmp_path) as (router, door):
         await router.linked("core")
-        idle = [await door.connect() for _ in range(server.AT_ONCE)]
-        began = time.monotonic()
-        assert (await door.gets("/livez")).status == 200
-        assert time.monotonic() - began > 0.2
+        idle = [await door.connect() for _ in range(most)]
+        await until(lambda: served == most)
+        waiting = [await door.connect() for _ in range(most)]
+        for each in waiting:
+            await each.send_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for _ in range(20):  # of the router's turns: who is not held back has come in by then
+            await trio.lowlevel.checkpoint()
         for each in idle:
             await each.aclose()
+        for each in waiting:
+            assert b" 200 " in await each.receive_some(100)
+            await each.aclose()
+    assert highest == most
 
 
 async def test_who_does_not_read_the_answer_does_not_hold_up_the_end(tmp_path: Path):

@@ -6,8 +6,9 @@ import itertools
 import socket
 import ssl
 from collections.abc import Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -135,6 +136,30 @@ async def test_a_bad_file_changes_nothing_and_all_its_problems_are_told():
         assert {line["key"] for line in lines} >= {"listeners.companies.timeout", "services.core.in_flight"}
         assert all(line["code"].startswith("E-CFG-") and line["line"] for line in lines)
         assert await client.asks(transfer()) == answer_to(transfer())
+
+
+@pytest.mark.parametrize(("how", "told"), [("cancelled", "was broken off"), ("fails", "was refused"), ("lost", "was broken off")])
+async def test_the_service_manager_hears_of_the_end_of_a_reload_whatever_came_of_it(how: str, told: str, monkeypatch: pytest.MonkeyPatch):
+    async with Host() as core, running(text(listener(), service("core", core), route("core"))) as router:
+        heard: list[str] = []
+        monkeypatch.setattr(router.router.notifier, "ready", heard.append)
+        monkeypatch.setattr(router.router.notifier, "reloading", lambda: heard.append("reloading"))
+
+        async def prepare(plan: Any) -> None:
+            if how == "fails":
+                raise OSError("no more of anything")
+            if how == "lost":
+                raise KeyboardInterrupt
+            scope.cancel()
+            await trio.sleep_forever()
+
+        monkeypatch.setattr(router.router.endpoints, "prepare", prepare)
+        with trio.CancelScope() as scope, suppress(KeyboardInterrupt):
+            await router.router.reload(router.router.plan)
+        assert heard[0] == "reloading" and told in heard[1] and len(heard) == 2
+        assert heard[1].startswith("serving: ")
+        router.log.stream.truncate(0)  # the bug that was told
+        router.log.stream.seek(0)
 
 
 async def test_a_dry_run_tells_the_same_and_does_nothing():

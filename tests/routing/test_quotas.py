@@ -15,7 +15,7 @@ from telegram_router.errors import Delivery
 from telegram_router.routing import Kind
 from telegram_router.routing import quotas as module
 from telegram_router.routing.limits import AT_ONCE, Limit, check, part
-from telegram_router.routing.quotas import Quota, Window, amounts_of, finest_digit, speller
+from telegram_router.routing.quotas import SLICE, Quota, Window, amounts_of, finest_digit, speller
 from telegram_router.telegrams import (
     Amount,
     Code,
@@ -205,6 +205,22 @@ def test_the_highest_part_used_is_known_with_what_was_restored_and_given_back():
     assert quota.used_ratio == 0.5
     assert asks(quota, "old")
     assert quota.highest(1) == [("old", 6)]
+
+
+def test_the_highest_of_very_many_keys_are_found_some_at_a_time():
+    quota = quota_of(10**9)
+    quota.restore({day(0): {f"old-{number}": number * 7_919 % 10_007 for number in range(12_000)}})
+    tell(quota, 0.0, 0.0)
+    used = {f"key-{number}".encode(): number * 104_729 % 10_007 for number in range(12_000)}
+    quota._used.update(used)
+    steps = list(quota.find_highest(20))
+    assert len(steps) == 1 + 2 * -(-12_000 // SLICE)
+    everything = {
+        **{key.decode(): value for key, value in used.items()},
+        **{f"old-{number}": number * 7_919 % 10_007 for number in range(12_000)},
+    }
+    assert [value for _, value in steps[-1]] == sorted(everything.values(), reverse=True)[:20]
+    assert all(everything[key] == value for key, value in steps[-1])
 
 
 def test_keys_are_spelled_without_a_value_that_may_not_be_shown():

@@ -89,6 +89,17 @@ def test_a_socket_that_is_no_listeners_is_told_with_its_address_and_nothing_is_k
     assert "FileDescriptorName=" in problem.do
 
 
+@pytest.mark.parametrize("name", ["admin", "core", "services.core.listen", "router.socket"])
+def test_a_socket_for_a_port_that_the_router_always_opens_itself_is_refused_and_says_so(name: str):
+    with passed(name=name) as (given, address), pytest.raises(ConfigError) as error:
+        others = {"services.core.listen": address if "core" in name else None, "admin": address, "metrics": None}
+        sockets_of([given], {"branches": Address("127.0.0.1", 1)}, "bank.toml", others)
+    problem = told(error)
+    assert problem.code == "E-CFG-07"
+    assert problem.key == ("services.core.listen" if "core" in name else "admin")
+    assert "opens its port itself" in problem.what and "listeners only" in problem.do
+
+
 def test_a_name_that_says_one_address_and_a_file_that_says_another_are_a_contradiction():
     with passed(name="branches") as (given, address), pytest.raises(ConfigError) as error:
         sockets_of([given], {"branches": Address("127.0.0.1", address.port + 1)}, "bank.toml")
