@@ -80,6 +80,7 @@ def prepare(plan: Plan, switch: Switch, before: Plan | None = None) -> Change:
         limits=counted,
         precedence=precedence,
         offices=_offices(plan, specs),
+        answers={each: listeners[to] for name, each in listeners.items() if (to := plan.config.listeners[name].answers_to) is not None},
         limit_terms=limit_terms,
         bulkhead_terms=bulkhead_terms,
         quota_terms=quota_terms,
@@ -239,7 +240,7 @@ def _listener_policy(listener: ListenerSettings, spec: Spec) -> ListenerPolicy:
     if spec.owner is not None:
         width = spec.owner.stop - spec.owner.start
         owners = {owner.encode(spec.encoding).ljust(width): frozenset(names) for owner, names in listener.owners.items()}
-    return ListenerPolicy(listener.open_exchanges, listener.timeout, owners=owners or None)
+    return ListenerPolicy(listener.open_exchanges, listener.timeout, listener.unread, owners=owners or None)
 
 
 # --- routes -------------------------------------------------------------------------------------------------------------

@@ -288,6 +288,7 @@ class _Planner:
         """What a listener may be without, but is so by a slip most of the time."""
         config = self.plan.config
         led = {listener for route in config.routes if ("listener", listener) in route.sources or route.to_listener == listener}
+        led |= {listener for each in config.listeners.values() if each.answers_to == listener}
         if self._all_routes and not led:
             what = "no route begins at this listener, and none leads to it: every request is refused (E-RTE-01)"
             self._warn(("listeners", listener), what, "add a route, or remove the listener")
@@ -392,6 +393,7 @@ class _Planner:
         spec = self.plan.specs.get(listener.spec)
         if spec is not None:
             self._owners(("listeners", name, "owners"), listener.owners, spec)
+            self._answers_to(("listeners", name, "answers_to"), listener, spec)
             self._conduct(("listeners", name), listener, spec)
             self._room(("listeners", name, "max_frame"), listener.max_frame, spec)
         if tls is None:
@@ -465,6 +467,21 @@ class _Planner:
             clients=table.clients if isinstance(table, ClientPolicy) else (),
             where=where,
         )
+
+    def _answers_to(self, path: tuple[str, ...], listener: Listener, spec: Spec) -> None:
+        """Who takes answers must be known for whom, and read them by the spec of the questions."""
+        other = self.plan.config.listeners.get(listener.answers_to or "")
+        if other is None:
+            return
+        if spec.owner is None:
+            do = "set `owner` in the spec, or leave it out"
+            self.report("E-CFG-07", path, "the spec names no owner field, so nothing tells whose answer goes where", do=do)
+        if other.spec != listener.spec:
+            what = f"{listener.answers_to} speaks another spec ({other.spec})"
+            self.report("E-CFG-07", path, what, f"a listener with spec {listener.spec}", "name another one, or use one spec")
+        if not other.owners and (other.conduct is None or other.conduct.sign_on == "none"):
+            what = f"nothing tells for whom a session of {listener.answers_to} takes answers"
+            self.report("E-CFG-07", path, what, do="bind `owners` to certificates there, or demand a sign-on (`sign_on` in `conduct`)")
 
     def _owners(self, path: tuple[str, ...], owners: Iterable[str], spec: Spec) -> None:
         """An owner that the field cannot hold would never be met: all of its clients would be turned away."""

@@ -283,6 +283,11 @@ class Listener(Settings):
     max_session_age: Duration | None = _key(
         None, "Sessions older than this, give or take a tenth, are parted with between two telegrams, as when the router stops."
     )
+    answers_to: NonEmpty | None = _key(
+        None,
+        "For clients with one-way pairs: the listener, this one or another, whose sessions get the answers to what is asked here. See "
+        "[One-way pairs of clients](#one-way-pairs-of-clients).",
+    )
     owners: Table[NonEmpty, Listed[NonEmpty]] = _key(
         {},
         "Who may speak for an owner value of the spec, such as a company number: the names (SAN) of their client certificates. "

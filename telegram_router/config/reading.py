@@ -281,6 +281,7 @@ class _Reading:
         for key in ("listeners", "services"):
             for path, table in _tables(self._raw, key):
                 self._check_name((*path, "calendar"), table.get("calendar"), "calendars", names)
+                self._check_name((*path, "answers_to"), table.get("answers_to"), "listeners", names)
         for path, table in _tables(self._raw, "routes"):
             for key, kind in (
                 ("listener", "listeners"),

@@ -17,6 +17,7 @@ from telegram_router.routing.balance import Balance
 from telegram_router.routing.bulkheads import Bulkhead
 from telegram_router.routing.classes import NORMAL, Precedence
 from telegram_router.routing.conducting import Terms
+from telegram_router.routing.elsewhere import introduce
 from telegram_router.routing.exchange import Lane
 from telegram_router.routing.halting import spread
 from telegram_router.routing.limits import ByKey, Limit
@@ -50,6 +51,7 @@ class Change:
     tables: Mapping[Party, RouteTable] = field(default_factory=dict)  # parties without one route nothing
     limits: Mapping[Listener, Sequence[ByKey]] = field(default_factory=dict)
     precedence: Mapping[Listener, Sequence[Precedence]] = field(default_factory=dict)
+    answers: Mapping[Listener, Listener] = field(default_factory=dict)  # where what is asked at the first is answered, if not there
     offices: Mapping[Party, Terms] = field(default_factory=dict)  # parties without one want nothing of their connections
     limit_terms: Sequence[tuple[Limit, Limit]] = ()  # a limit that stays, and the one whose numbers it takes over
     bulkhead_terms: Sequence[tuple[Bulkhead, Bulkhead]] = ()
@@ -94,6 +96,11 @@ def carry_out(switch: Switch, change: Change, now: float) -> Parted:
     for listener in switch.listeners.values():
         listener.limits = change.limits.get(listener, ())
         listener.precedence = change.precedence.get(listener, ())
+        listener.answers_to = change.answers.get(listener)
+        listener.aside = listener.answers_to is not None
+        listener.gives = listener in change.answers.values()
+        for session in listener.sessions if listener.gives else ():
+            introduce(listener, session)
     for party, spec in change.specs.items():
         party.follow(spec)
     for party in parties:

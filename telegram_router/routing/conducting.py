@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 from telegram_router.errors import Delivery
 from telegram_router.routing.calendar import Business, Calendar
 from telegram_router.routing.conduct import Act, Phase, Rules, Standing
+from telegram_router.routing.elsewhere import introduce
 from telegram_router.routing.exchange import Exchange, Lane
 from telegram_router.routing.orders import Close, Event, Ready
 from telegram_router.routing.peers import Listener, Peer, Service
@@ -180,6 +181,9 @@ class Conductor:
         formalities = peer.group.spec.formalities
         if formalities is not None and formalities.accepts(role, frame) and peer.standing is not None and not peer.closed:
             self._do(peer, peer.standing.signed(role), now)
+            place = peer.group.spec.owner
+            if place is not None and not peer.barred:
+                self._switch._bind(peer, exchange.frame[place])
 
     def answered(self, peer: Peer, frame: bytes) -> bool:
         """Whether an answer that pairs with no request is one to us; then it has been dealt with."""
@@ -379,6 +383,8 @@ class Conductor:
         if isinstance(listener, Listener):
             signed_on = peer.standing is None or peer.standing.phase is Phase.OPEN
             peer.bar(barred=listener.shut or not signed_on)
+            if listener.gives:
+                introduce(listener, peer)
 
     def _close(self, peer: Peer, code: str, event: str, **more: object) -> None:
         self._switch._tell(Event(event, {"code": code, "peer": peer.name, "origin": peer.group.name, "backend": peer.backend_name, **more}))

@@ -71,6 +71,7 @@ class ListenerPolicy:
 
     open_exchanges: int = 256
     timeout: float = 30.0  # for answers that sessions owe to a host's own telegrams
+    unread: int = 262_144  # bytes of answers that a session has not taken yet
     tombstone: float = 300.0
     tombstones: int = 100_000
     owners: Mapping[bytes, frozenset[str]] | None = None
@@ -85,7 +86,7 @@ class Peer:
     """
 
     __slots__ = (
-        "accepted", "address", "backend", "barred", "closed", "credit", "group", "had", "identity", "lanes", "limit", "load", "name", "oneway",
+        "accepted", "address", "asks", "awaits", "backend", "barred", "closed", "credit", "group", "had", "identity", "lanes", "limit", "load", "name", "oneway",
         "outbox", "owners", "pair", "paused", "polls", "polls_since", "queued", "register", "retired", "standing", "turns", "used", "weight",
     )  # fmt: skip
 
@@ -112,6 +113,8 @@ class Peer:
         self.closed = False
         self.retired = False  # is given nothing more
         self.barred = False  # a session whose line is not open
+        self.asks = False  # a session that has asked and takes its answers elsewhere
+        self.awaits: Peer | None = None  # the session that must take answers to its requests before more are read
         self.standing: Standing | None = None  # where the telegrams about the line are the router's business
         self.polls, self.polls_since = 0, 0.0  # that it sent lately
         self.backend: Backend | None = None  # of a link
@@ -125,7 +128,8 @@ class Peer:
     def bar(self, *, barred: bool) -> None:
         """What it asks is refused from now on, or no more; what is open goes on."""
         group = self.group
-        if barred and not self.barred and isinstance(group, Listener):
+        if barred and not self.barred and isinstance(group, Listener) and not (group.gives and group.shut):
+            # At the close of business, answers that are still to come are taken where they would have been.
             group.part_with(self)
             self.owners.clear()  # whoever signs on again says for whom
         self.barred = barred
@@ -319,6 +323,14 @@ class Listener(Origin):
         self.sessions: dict[Peer, None] = {}
         self.bytes_in = self.bytes_out = self.frames_out = 0
         self.by_owner: dict[bytes, dict[Peer, None]] = {}
+        self.answers_to: Listener | None = None  # at which the answers to what is asked here are given
+        self.gives = False  # sessions here take the answers to what is asked elsewhere
+
+    def bind(self, session: Peer, owner: bytes) -> None:
+        """This session carries telegrams of this owner."""
+        if owner not in session.owners and len(session.owners) < OWNERS_PER_SESSION:
+            session.owners.add(owner)
+            self.by_owner.setdefault(owner, {})[session] = None
 
     @property
     def peers(self) -> list[Peer]:
@@ -362,5 +374,5 @@ class Audience(Target):
 
     def choose(self, owner: bytes) -> Peer | None:
         """Of the sessions that carry this owner's telegrams the one with the fewest open requests."""
-        sessions = self.listener.by_owner.get(owner)
+        sessions = [each for each in self.listener.by_owner.get(owner, ()) if not each.barred]
         return min(sessions, key=lambda session: session.load) if sessions else None

@@ -196,12 +196,13 @@ class Entry:
     """What the header bytes of a telegram lead to: a message, and for a request its route.
 
     low, high  the sizes its frame may have
-    reply      what a single reply must be; None where the rule is not "one", where its fields are checked or where no key pairs it:
-               the slow path looks closer
+    reply      what a single reply must be; None where the rule is not "one", where its fields are checked, where no key pairs it or
+               where it goes aside: the slow path looks closer
     lane       index of the target among its origin's targets
     keyed      a reply to it is paired by its correlation key
     plain      a request that only needs to be passed to a telegram link and answered once
     calls      a request to a service whose links carry one at a time, of which every field is checked
+    aside      its answers go to another session than the one that asked
     answer     the message, for an answer that needs no closer look
     fails      an answer that says that the system behind it is in trouble
     limits     what its requests are counted against
@@ -218,6 +219,7 @@ class Entry:
     __slots__ = (
         "answer",
         "answers",
+        "aside",
         "calls",
         "count",
         "deep",
@@ -253,8 +255,10 @@ class Entry:
         fails: bool = False,
         deep: tuple[Route, ...] = (),
         formality: str = "",
+        aside: bool = False,
     ) -> None:
         self.message = message
+        self.aside = aside and not formality and message.kind == "request"
         self.formality = formality
         self.fails = fails
         self.deep = deep
@@ -267,7 +271,7 @@ class Entry:
         self.target: Any = route.target if route else None
         self.full = bool(route and route.full)
         self.keyed = bool(message.spec.correlation_fields) and not getattr(self.target, "ordered", False)
-        single = message.reply is not None and message.reply.kind == "one" and not (self.full or formality) and self.keyed
+        single = message.reply is not None and message.reply.kind == "one" and not (self.full or formality or self.aside) and self.keyed
         self.reply = message.reply.message if single else None
         self.limits: Sequence[ByKey] = ()
         self.shares: Sequence[Entry] = ()
@@ -282,7 +286,7 @@ class Entry:
 
     def halt(self, *, off: bool) -> None:
         """Whether the message is switched off; if it is, its requests take the general way, which refuses them."""
-        asks = self.message.kind == "request" and not (self.deep or self.formality or off)
+        asks = self.message.kind == "request" and not (self.deep or self.formality or self.aside or off)
         self.halted = off
         asks = asks and not self.shares and not any(each.delays for each in self.limits)
         headed = asks and not self.whole
@@ -315,6 +319,7 @@ class Origin:
         self.precedence: Sequence[Precedence] = ()  # set before the routes
         self.formal: Mapping[str, str] = {}  # messages that are the router's own business, and what they are for; set before the routes
         self.shut = False  # outside business hours
+        self.aside = False  # answers to what is asked here are given elsewhere; set before the routes
         self.trouble = trouble or {}  # header fields of answers whose values count against a backend
         self.header_end = spec.framing.prefix + spec.header_size  # a shorter frame has no whole header
         self.routes = routes
@@ -442,7 +447,7 @@ class Origin:
         entry = self._entries.get(key)
         if entry is None:
             entry = Entry(message, route, self.routes.targets.index(route.target) if route else 0, fails=fails, deep=deep,
-                          formality=self.formal.get(message.name, ""))  # fmt: skip
+                          formality=self.formal.get(message.name, ""), aside=self.aside)  # fmt: skip
             if route is not None and not chosen:
                 entry.split = route.split
                 entry.shares = tuple(self._entry(message, each, chosen=True) for each in self.routes.shares(route))

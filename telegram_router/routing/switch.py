@@ -20,6 +20,7 @@ from telegram_router.routing.backends import Admin, Backend, Health
 from telegram_router.routing.classes import CLASSES, rank_of, sheds
 from telegram_router.routing.conduct import Phase
 from telegram_router.routing.conducting import Conductor
+from telegram_router.routing.elsewhere import introduce, taker
 from telegram_router.routing.ended import ENDED_PER_FLUSH, Ended, result_of
 from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
 from telegram_router.routing.limits import AT_ONCE, Grant, check, give_back
@@ -69,6 +70,7 @@ class Switch:
         self._until: dict[Exchange, float] = {}  # of requests that wait for their time, from their release on the queue's business
         self._doubted: dict[Service, None] = {}  # services one of whose backends was ejected or returned in this step
         self._oneway: dict[Peer, None] = {}  # peers whose `oneway` is not empty
+        self.awaited: dict[Peer, dict[Peer, None]] = {}  # sessions that have answers to take, and who asked for them and is not read
 
     # --- peers come and go -------------------------------------------------------------------------------------
 
@@ -81,6 +83,8 @@ class Switch:
         listener.sessions[session] = None
         if listener.office is not None:
             self.conductor.greet(session, now)
+        if listener.gives:
+            introduce(listener, session)
         return session
 
     def add_link(self, service: Service, name: str, backend: str = "", now: float = 0.0, pair: Pair | None = None) -> Peer:
@@ -244,6 +248,8 @@ class Switch:
         listener.sessions.pop(session, None)
         listener.resume(session, now)
         listener.part_with(session)
+        if session.awaits is not None:
+            self.awaited.get(session.awaits, {}).pop(session, None)
         self._orphan_requests(session)
         if session.register is None:
             return
@@ -257,7 +263,7 @@ class Switch:
         asker.closed = True
         for lane in asker.lanes:
             for exchange in list(lane.open.values()):
-                if exchange.unsent and not exchange.settled:
+                if exchange.unsent and not exchange.settled and self._taker_of(exchange) is None:
                     give_back(exchange.entry.limits, asker, exchange.frame, exchange.entry, exchange.at)
                     self._withdraw(exchange)
                     self._end(exchange, None, self._register_of(exchange), result="withdrawn", delivery=Delivery.NOT_SENT)
@@ -612,8 +618,10 @@ class Switch:
         if owner is not None and not self._speaks_for(peer, owner):
             self._refuse(peer, frame, "E-RTE-04", entry.message.name, **group.claim(frame), certificate=sorted(peer.identity))
             return
-        if owner is not None:
+        if owner is not None and not peer.barred:  # a sign-on that is forwarded says nothing until it is accepted
             self._bind(peer, owner)
+        if entry.aside and self._nobody_takes(peer, frame, entry, owner):
+            return
         answerer: Peer | None = None
         register: Register
         if type(target) is Audience:
@@ -777,7 +785,7 @@ class Switch:
             elif peer.backend is not None:
                 self._credit(peer, 1, now)
         else:
-            self._put(exchange.asker, shown)
+            self._pass_on(exchange, shown)
             # Each part starts the timeout anew: back to the young end of the queue.
             del register.pending[exchange.ref]
             exchange.at = now
@@ -890,11 +898,16 @@ class Switch:
     def _deliver(self, exchange: Exchange) -> None:
         exchange.lane.open.pop(exchange.key, None)
         asker = exchange.asker
+        frame = exchange.reply
+        assert frame is not None
+        if exchange.entry.aside:
+            self._pass_on(exchange, frame)
+            if asker.paused:
+                self.resumed.append(asker)
+            return
         if asker.closed:
             exchange.entry.target.undelivered += 1
             return
-        frame = exchange.reply
-        assert frame is not None
         if not asker.outbox:
             self.dirty.append(asker)
         asker.outbox.append(frame)
@@ -910,6 +923,61 @@ class Switch:
             self.dirty.append(peer)
         peer.outbox.append(frame)
         peer.queued += len(frame)
+
+    # --- answers that are taken on another connection -----------------------------------------------------------
+
+    @staticmethod
+    def _taker_of(exchange: Exchange) -> Peer | None:
+        """Who gets the answer to this request; None when nobody is there for it."""
+        asker, place = exchange.asker, exchange.asker.group.spec.owner
+        to = asker.group.answers_to if exchange.entry.aside and isinstance(asker.group, Listener) else None
+        if to is None or place is None:  # that was taken out of the configuration since
+            return None if asker.closed else asker
+        return taker(asker, to, exchange.frame[place])
+
+    def _pass_on(self, exchange: Exchange, frame: bytes) -> None:
+        """An answer, or a part of one, to whoever takes it."""
+        to = self._taker_of(exchange)
+        if to is None:
+            exchange.entry.target.undelivered += 1
+        else:
+            self._put(to, frame)
+            self._hold_back(exchange.asker, to)
+
+    def _hold_back(self, asker: Peer, to: Peer) -> None:
+        """Read an asker no more while the session that gets its answers does not take them."""
+        if to is not asker and isinstance(to.group, Listener) and to.unwritten > to.group.policy.unread and not asker.closed:
+            if asker.awaits is not None and asker.awaits is not to:
+                self.awaited.get(asker.awaits, {}).pop(asker, None)
+            asker.awaits = to
+            self.awaited.setdefault(to, {})[asker] = None
+
+    def relieve(self) -> None:
+        """Read those again whose answers have been taken, or will never be."""
+        for to in [each for each in self.awaited if each.closed or not each.unwritten]:
+            for asker in self.awaited.pop(to):
+                asker.awaits = None
+                if asker.paused:
+                    self.resumed.append(asker)
+
+    def _nobody_takes(self, peer: Peer, frame: bytes, entry: Entry, owner: bytes | None) -> bool:
+        """True when nobody is there for the answer to a request, which its sender has been told then."""
+        peer.asks = True
+        listener = peer.group
+        to = listener.answers_to if isinstance(listener, Listener) else None
+        if to is None or owner is None or taker(peer, to, owner) is not None:
+            return False
+        self._refuse(peer, frame, "E-RTE-05", entry.message.name, why=f"nobody takes its answer at {to.name}")
+        return True
+
+    def _refusal_to(self, peer: Peer, frame: bytes) -> Peer:
+        """Who is told that a telegram is refused."""
+        listener = peer.group
+        place, to = listener.spec.owner, listener.answers_to if isinstance(listener, Listener) else None
+        known = peer.standing is None or peer.standing.phase is Phase.OPEN
+        if to is None or place is None or not known or len(frame) < listener.header_end or not self._speaks_for(peer, frame[place]):
+            return peer
+        return taker(peer, to, frame[place]) or peer
 
     def _feed(self, service: Service) -> None:
         """Give waiting requests to links with room, in their turns."""
@@ -1034,6 +1102,7 @@ class Switch:
             self.release_answer(exchange)
         elif told:
             lane.answers.enter(exchange)
+        gone = exchange.asker.closed if not entry.aside else self._taker_of(exchange) is None
         # Its answer is on its way, or nothing has happened at all: what follows calls nothing of ours and cannot fail.
         if not told and lane.open.get(exchange.key) is exchange:
             del lane.open[exchange.key]
@@ -1071,7 +1140,7 @@ class Switch:
             given = register.delayed.pop(exchange)
             waited = self._count_wait(target, exchange, given, self.now) if took is not None else given - exchange.at
         if self.ended is not None:
-            word = "backend_error" if trouble else "client_closed" if not result and exchange.asker.closed else result_of(result)
+            word = "backend_error" if trouble else "client_closed" if not result and gone else result_of(result)
             self._record(word, exchange, "" if result == "withdrawn" else result, delivery.value, frame or b"", waited)
         if type(target) is Service and target.waiting:
             self._feed(target)
@@ -1258,8 +1327,12 @@ class Switch:
     def _refuse(self, peer: Peer, frame: bytes, code: str, message: str, result: str = "", **more: object) -> None:
         group = peer.group
         answer = group.spec.error_reply(frame, code, Delivery.NOT_SENT)
-        if answer is not None:
+        if answer is not None and not group.aside:
             self._put(peer, answer)
+        elif answer is not None:
+            to = self._refusal_to(peer, frame)
+            self._put(to, answer)
+            self._hold_back(peer, to)
         group.refused[code] = group.refused.get(code, 0) + 1
         self._record_frame(peer, frame, code, "not_sent", result, known=bool(message))
         # Who floods is refused thousands of times a second: told once a turn, and how often.
@@ -1372,9 +1445,8 @@ class Switch:
     def _bind(peer: Peer, owner: bytes) -> None:
         """This session carries telegrams of this owner: a host's telegrams for it may come here."""
         listener = peer.group
-        if owner not in peer.owners and isinstance(listener, Listener):
-            peer.owners.add(owner)
-            listener.by_owner.setdefault(owner, {})[peer] = None
+        if isinstance(listener, Listener):
+            listener.bind(peer, owner)
 
     # --- for whoever listens ------------------------------------------------------------------------------------
 

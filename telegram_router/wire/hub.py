@@ -304,7 +304,11 @@ class Hub:
     def flush(self, now: float) -> None:
         """Carry out the switch's commands and write every outbox that was filled, once."""
         switch = self.switch
-        while switch.commands or switch.dirty or switch.resumed:
+        while switch.commands or switch.dirty or switch.resumed or switch.awaited:
+            if switch.awaited and not (switch.commands or switch.dirty or switch.resumed):
+                switch.relieve()  # the outboxes of those whom others wait for have been tried by now
+                if not switch.resumed:
+                    break
             commands, switch.commands = switch.commands, []
             for command in commands:
                 try:

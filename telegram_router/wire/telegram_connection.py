@@ -107,7 +107,7 @@ class TelegramConnection(Connection):
                 room -= len(lane.open)
             if room < limit:
                 limit = room
-            if limit <= 0 or peer.queued - peer.accepted > self.limits.unread:
+            if limit <= 0 or peer.queued - peer.accepted > self.limits.unread or peer.awaits is not None:
                 self.pause(now)
                 return
         elif peer.queued - peer.accepted > self.limits.unread and self.is_deaf(peer):
