@@ -112,6 +112,11 @@ def written() -> list[Path]:
     return [path for path in files if path != Path(__file__)]
 
 
+def test_no_two_test_files_have_one_name():
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names)), "pytest takes the second for the first"
+
+
 def test_nothing_is_left_to_be_done_later():
     left = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
     assert not [name_of(path) for path in written() if left.search(path.read_text(encoding="utf-8"))]

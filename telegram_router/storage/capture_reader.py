@@ -45,7 +45,11 @@ class CaptureReader:
         self._digest = hashlib.sha256()
         self._line = 0
         self._lines = self._split()
-        self.head = self._read_head()
+        try:
+            self.head = self._read_head()
+        except BaseException:
+            self.close()
+            raise
         self._payload = self.head.get("payload", "base64")
 
     def __iter__(self) -> Iterator[Record]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from telegram_router.telegrams import fields, groups
-from telegram_router.telegrams.declare import OUR_CODE, ErrorReply, Plus, Reply, Table
+from telegram_router.telegrams.declare import OUR_CODE, Conduct, ErrorReply, Filled, Formality, Plus, Reply, Table
 from telegram_router.telegrams.fields import Kind
 from telegram_router.telegrams.framing import FixedSize, Framing, LengthField, Poll, Terminated
 
@@ -23,9 +23,13 @@ _KINDS: Final[dict[str, Callable[..., Any]]] = {
 }
 _NAMES: Final[dict[str, Callable[..., Any]]] = {
     **_KINDS,
-    **{each.__name__: each for each in (Framing, LengthField, FixedSize, Terminated, Poll, Plus, Table, ErrorReply, groups.between)},
+    **{
+        each.__name__: each
+        for each in (Framing, LengthField, FixedSize, Terminated, Poll, Plus, Table, ErrorReply, Conduct, Formality, groups.between)
+    },
 }
 _REPLIES: Final[dict[str, Callable[..., Any]]] = {"one": Reply.one, "none": Reply.none, "until": Reply.until}
+_MARKS: Final[dict[str, Any]] = {"OUR_CODE": OUR_CODE, **Filled.__members__}
 _LONGEST: Final = 30_000  # characters: a cell of a spreadsheet holds no more
 
 
@@ -107,6 +111,8 @@ def _spelled_reply(reply: Reply) -> str:
 def _literal(value: Any) -> str:
     if value is OUR_CODE:
         return "OUR_CODE"
+    if isinstance(value, Filled):
+        return value.name
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, bytes):
@@ -172,8 +178,8 @@ def _value(node: ast.expr) -> Any:
         return [*map(_value, node.elts)]
     if isinstance(node, ast.Dict) and all(node.keys):
         return _table(node)
-    if isinstance(node, ast.Name) and node.id == "OUR_CODE":
-        return OUR_CODE
+    if isinstance(node, ast.Name) and node.id in _MARKS:
+        return _MARKS[node.id]
     if isinstance(node, ast.Call):
         return _called(node)
     raise NotADeclaration(f"{ast.unparse(node)[:40]!r} is neither a literal nor a declaration")

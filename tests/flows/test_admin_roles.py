@@ -175,12 +175,12 @@ async def calls(*arguments: str | Path) -> Result:
 
 
 async def test_commands_reach_an_admin_address_with_tls(tmp_path: Path, ca: Authority):
-    with socket.create_server(("127.0.0.1", 0)) as holder:
-        port = holder.getsockname()[1]
     own = ca.issue("ops.bank")
-    admin = tls_keys(ca, "optional").replace("127.0.0.1:0", f"127.0.0.1:{port}")
     pair = ("--certificate", own.certificate, "--key", own.key)
-    async with steered(tmp_path, admin):
+    async with steered(tmp_path, tls_keys(ca, "optional")) as (router, _):
+        port = router.router.admin_place[1]  # type: ignore[index]
+        before, mark, admin = (tmp_path / "router.toml").read_text().partition("[admin]")
+        (tmp_path / "router.toml").write_text(before + mark + admin.replace("127.0.0.1:0", f"127.0.0.1:{port}"))
         pinned = await calls("status", "--config", tmp_path / "router.toml")
         named = await calls("status", "--address", f"localhost:{port}", "--ca", ca.file, *pair)
         other_name = await calls("status", "--address", f"127.0.0.1:{port}", "--ca", ca.file, *pair)

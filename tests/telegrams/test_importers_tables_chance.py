@@ -117,6 +117,7 @@ CELLS: st.SearchStrategy[Any] = st.one_of(
 
 @settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 37), st.integers(0, 8), CELLS), max_size=25))
+@example([(19, 4, "GROUP")])
 def test_no_change_to_a_sheet_breaks_the_importer_and_what_it_lets_pass_loads(changes: list[tuple[int, int, Any]]):
     rows = [[*row, *[None] * (9 - len(row))] for row in telegram_rows("지급이체", "2000", "100", TRANSFER)]
     rows[3][7:9] = ["반복", "선언"]

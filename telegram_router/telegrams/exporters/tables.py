@@ -133,6 +133,8 @@ class _Exporting:
                 yield each.name, ", ".join(value)
             elif isinstance(value, str | int):
                 yield each.name, str(value)
+            elif each.name == "conduct" and self.only is not None:
+                self.lost.append("conduct: its telegrams are not on these sheets")
             else:
                 yield from self._spelled_fact(each.name, value)
 

@@ -145,6 +145,9 @@ class Items:
             item.length = self._declared_length(item, item.declared)
         else:
             item.length = self._length(item)
+            if item.type.form == "group" and item.length:
+                self._say_memberless(item)
+                item.type = CellType("text")
             if item.row.is_date:
                 what = f"the spreadsheet has made a date of the number of {shown(item.row)}; taken as {item.row.number}"
                 self.told.say("warning", "E-IMP-08", item.row.row, what, "make the column a text column")
@@ -258,10 +261,14 @@ class Items:
         if first is not None and last is not None and last >= first:
             return last - first + 1
         if item.type.form == "group":
-            self.told.say("error", "E-IMP-05", row.row, f"{shown(row)} is a group without members", "give its members numbers like 3-1")
+            self._say_memberless(item)
         else:
             self.told.say("error", "E-IMP-05", row.row, f"{shown(row)} has no length", "give its length in bytes")
         return None
+
+    def _say_memberless(self, item: Item) -> None:
+        what = f"{shown(item.row)} is a group without members"
+        self.told.say("error", "E-IMP-05", item.row.row, what, "give its members numbers like 3-1")
 
     def _odd_length(self, item: Item) -> int | None:
         row = item.row

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from telegram_router.telegrams.declare import ErrorReply, Plus, Reply, Table
+from telegram_router.telegrams.declare import Conduct, ErrorReply, Plus, Reply, Table
 from telegram_router.telegrams.framing import Framing
 from telegram_router.telegrams.importers.model import Finding, Imported, ImportedMessage, ImportedSpec
 from telegram_router.telegrams.importers.source import quoted
@@ -15,8 +15,10 @@ from telegram_router.telegrams.importers.workbook import Sheet
 from telegram_router.telegrams.sheet_words import BODY, HEADER, KEY, KIND, MARK, MESSAGE, NOT_CARRIED, REPLY, SYNTHETIC, TITLE
 from telegram_router.telegrams.spelling import NotADeclaration, read_declaration, spelled
 
-_DECLARED: Final[Mapping[str, tuple[type, ...]]] = {"framing": (Framing,), "reply_rule": (Plus, Table), "errors": (ErrorReply,)}
-_TEXTS: Final = ("carrier", "owner")
+_DECLARED: Final[Mapping[str, tuple[type, ...]]] = {
+    "framing": (Framing,), "reply_rule": (Plus, Table), "errors": (ErrorReply,), "conduct": (Conduct,),
+}  # fmt: skip
+_TEXTS: Final = ("carrier", "owner", "trace", "strict")
 _KINDS: Final[tuple[Literal["request", "reply", "oneway"], ...]] = ("request", "reply", "oneway")
 
 
