@@ -19,7 +19,8 @@ from night import BACK, DETECTED, HOURS, Night, Sums
 
 
 def main() -> int:
-    count, first = (int(each) for each in (sys.argv[1:] + ["20", "1"][len(sys.argv) - 1 :]))
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    first = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     sums: list[Sums] = []
     broken: list[int] = []
     began = time.perf_counter()
