@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -14,12 +15,15 @@ import trio
 from browser import Browser, Page, Process, browsing, chromium, chromium_process
 from running_router import Host, Running, answer_to, answers, betrayed, config, running, transfer
 
+from telegram_router.errors import CODES
 from telegram_router.ops.page_files import POLICY, page_files
+from telegram_router.routing.backends import Admin
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="needs chromium")
 
 ADMIN = '[admin]\naddress = "127.0.0.1:0"\n'
 OPERATOR, VIEWER = "operator-token-1234", "viewer-token-123456"
+COMMANDS_ONLY = ("IMP", "CAP", "RPL", "SIM")  # families of codes that only commands print
 HOSTILE = "<img src=x>"  # as long as the company number allows
 
 
@@ -116,6 +120,91 @@ async def test_messages_and_listeners_are_ordered_and_what_differs_from_the_file
     assert actions == ["switch_message", "switch_message", "drain_listener", "open_listener"]
 
 
+ORDER = "document.querySelector('#order')"
+SUBMIT = f"{ORDER}.querySelector('[type=submit]')"
+
+
+async def test_a_reload_is_shown_before_it_is_applied_by_keyboard_and_a_broken_file_is_not(tmp_path: Path, process: Process):
+    async with Host() as core, shown(config(core) + ADMIN, tmp_path, process) as (router, _, page):
+        path = router.router.plan.path
+        sound = path.read_text("utf-8")
+        path.write_text(sound.replace("[services.core]", '[services.core]\nlinks = "many"', 1), "utf-8")
+        await page.tabs_to("e.id === 'reload'")
+        await page.press("Enter")
+        await page.until(f"{ORDER}.innerText.includes('services.core.links') && {ORDER}.innerText.includes('E-CFG-04')")
+        assert await page.says(f"{SUBMIT}.disabled")
+        await page.press("Escape")
+        assert await page.says("document.activeElement.id") == "reload"
+        path.write_text(sound.replace("[services.core]", "[services.core]\nmax_frame = \"32KiB\"", 1), "utf-8")
+        await page.press("Enter")
+        await page.until(f"{ORDER}.innerText.includes('services.core') && !{SUBMIT}.disabled")
+        assert not router.log.named("reloaded"), "it is shown first"
+        await page.tabs_to("e.type === 'submit'", most=4)
+        await page.press("Enter")
+        await page.until(f"!{ORDER}.open")
+        (line,) = router.log.named("reloaded")
+    assert line["changed"] == ["services.core"] or line["changed"] == ["services.core.max_frame"]
+
+
+async def test_services_and_the_router_are_taken_out_of_use_and_into_it_and_returned_to_their_best_backend(tmp_path: Path, process: Process):
+    async with Host() as first, Host() as second:
+        backends = f'backends = [{{ address = "{first.address}" }}, {{ address = "{second.address}", priority = 1 }}]'
+        text = config(first).replace(f'backends = ["{first.address}"]', f'{backends}\nfailover = {{ failback = "manual" }}') + ADMIN
+        async with shown(text, tmp_path, process, language="ko-KR") as (router, _, page):
+            await router.linked("core")
+            service = router.switch.services["core"]
+
+            async def orders(value: str) -> None:
+                await page.says("document.querySelector('#services [aria-label=\"core 조치\"]').click()")
+                await page.says(f"{ORDER}.querySelector('[value={value}]').click(); {ORDER}.querySelector('form').requestSubmit()")
+                await page.until(f"!{ORDER}.open")
+
+            best = service.pool.backends[first.address]
+            await page.says("document.querySelector('#services [aria-label=\"core 조치\"]').click()")
+            assert await page.says(f"{ORDER}.querySelector('[value=failback]').disabled")
+            assert await page.says(f"{SUBMIT}.disabled"), "nothing is chosen yet"
+            await page.press("Escape")
+            for state in (Admin.MAINT, Admin.READY):
+                router.router.hub.enter(lambda now, state=state: router.switch.order(service, best.name, state, now))
+                await router.until(lambda: service.pool.priority == 1)
+            await page.until("document.querySelector('#services .facts').innerText.includes('우선순위 1')")
+            await orders("failback")
+            assert service.pool.priority == 0
+            await orders("demote")
+            await page.until("document.querySelector('#services').innerText.includes('예비 서비스')")
+            await orders("promote")
+            await page.until("!document.querySelector('#services').innerText.includes('예비 서비스')")
+            for standby, word in (("standby", "예비"), ("active", "준비됨")):
+                await page.says(f"document.querySelector('#standing').click(); {ORDER}.querySelector('form').requestSubmit()")
+                await router.until(lambda standby=standby: router.router.standing_by()[0] == standby)
+                await page.until(f"!{ORDER}.open && document.querySelector('#state').innerText.startsWith('{word} ·')")
+            actions = [line["action"] for line in router.log.named("operator_action")]
+    assert actions == ["failback", "demote", "promote", "demote", "promote"]
+
+
+def test_every_code_that_a_running_router_tells_of_has_its_korean_meaning():
+    text = page_files()["/codes.js"][1].decode()
+    found = dict(re.findall(r'^  "(E-[A-Z]+-\d\d)": (\[".+", ".+"\]),$', text, re.MULTILINE))
+    assert len(found) == text.count("\n  ")
+    told = {code for code in CODES if code.split("-")[1] not in COMMANDS_ONLY}
+    assert set(found) == told
+    for code, row in found.items():
+        title, todo = json.loads(row)
+        assert re.search("[가-힣]", title) and re.search("[가-힣]", todo), code
+
+
+async def test_errors_are_explained_in_korean_too(tmp_path: Path, process: Process):
+    async with Host() as core, shown(config(core) + ADMIN, tmp_path, process, language="ko-KR") as (router, _, page):
+        client = await router.connect()
+        await client.sends(transfer(1).replace(b"2000100", b"2000999"))
+        await client.got()
+        await page.says("[...document.querySelectorAll('nav button')][2].click()")
+        await page.until("document.querySelector('#errortable button.small')")
+        await page.says("document.querySelector('#errortable button.small').click()")
+        detail = "document.querySelector('#errordetail').innerText"
+        await page.until(f"{detail}.includes('이 전문에 맞는 경로가 없음') && {detail}.includes('조치 방법: 전문구분')")
+
+
 async def test_whatever_names_and_telegrams_hold_stays_text_and_the_policy_holds(tmp_path: Path, process: Process):
     async def silent_at_first(line: Any, frame: bytes) -> None:
         if hostile not in frame:
@@ -181,8 +270,9 @@ async def test_a_token_is_asked_for_and_a_viewer_gets_no_buttons(tmp_path: Path,
             await page.types(token)
             await page.press("Enter")
             await page.until(f"document.querySelector('#role').innerText === '{role}' && document.querySelector('#services .card')")
-            buttons = await page.says("[...document.querySelectorAll('#topology button')].filter(b => b.offsetParent).length")
-            assert (buttons > 0) is (role == "operator")
+            for place, most in (("#topology", 5), ("#routeracts", 2)):
+                buttons = await page.says(f"[...document.querySelectorAll('{place} button')].filter(b => b.offsetParent).length")
+                assert buttons == (most if role == "operator" else 0)
             assert await page.says("document.cookie + Object.values(localStorage).join()") == ""
             await page.says("document.querySelector('#signout').click()")
         assert OPERATOR not in router.log.text and VIEWER not in router.log.text

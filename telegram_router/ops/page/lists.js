@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { $, Table, count, lasting, make, put } from "./dom.js";
-import { t, word } from "./words.js";
+import { advice, meaning, t, word } from "./words.js";
 
 const stage = (name) => t(`stage_${name}`);
 
@@ -83,7 +83,7 @@ export class Errors {
       { title: "time", cell: (row) => row.time.slice(11, 23), class: "mono" },
       { title: "code", cell: (row) => this.button(row), order: (row) => row.code },
       { title: "event", cell: (row) => row.event, order: (row) => row.event },
-      { title: "meaning", cell: (row) => row.title, class: "long" },
+      { title: "meaning", cell: (row) => meaning(row.code, row.title), class: "long" },
       { title: "message", cell: (row) => row.fields.message || "", order: (row) => row.fields.message || "" },
       { title: "from", cell: (row) => row.fields.asker || row.fields.peer || row.fields.connection || row.fields.who || "" },
       { title: "to", cell: (row) => row.fields.answerer || row.fields.service || row.fields.origin || "" },
@@ -113,7 +113,7 @@ export class Errors {
 
   draw() {
     const fits = sieve("errorfilter");
-    this.table.fill(this.seen.filter((row) => fits(`${row.code} ${row.event} ${row.title} ${JSON.stringify(row.fields)}`)));
+    this.table.fill(this.seen.filter((row) => fits(`${row.code} ${row.event} ${row.title} ${meaning(row.code, "")} ${JSON.stringify(row.fields)}`)));
   }
 
   choose(row) {
@@ -129,10 +129,10 @@ export class Errors {
     const { code, delivery, telegram, problems, ...rest } = row.fields;
     const facts = { ...(telegram || {}), ...rest };
     $("errordetail").replaceChildren(
-      make("h2", {}, `${row.code} · ${row.title}`),
+      make("h2", {}, `${row.code} · ${meaning(row.code, row.title)}`),
       make("p", { class: "soft" }, `${row.time} · ${row.event}`),
       delivery ? make("p", { class: delivery === "not_sent" ? "good-ink" : "bad-ink" }, `${t("delivery")}: ${word(delivery)}`) : "",
-      row.do ? make("p", {}, `${t("todo")}: ${row.do}`) : "",
+      row.do ? make("p", {}, `${t("todo")}: ${advice(row.code, row.do)}`) : "",
       problems?.length ? make("ul", {}, ...problems.map((each) => make("li", {}, each))) : "",
       make("h3", {}, t("fields")),
       make("dl", {}, ...Object.entries(facts).filter(([, value]) => value !== null && value !== "").flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, typeof value === "object" ? JSON.stringify(value) : value)])),

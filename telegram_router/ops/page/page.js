@@ -5,7 +5,7 @@ import { Bars, Lines } from "./charts.js";
 import { $, count, lasting, make, put, rate, show, within } from "./dom.js";
 import { Connections, Errors } from "./lists.js";
 import { Looks } from "./looks.js";
-import { switchOn, whenDone } from "./orders.js";
+import { orderReload, orderStanding, switchOn, whenDone } from "./orders.js";
 import { Inspector, Tail } from "./telegrams.js";
 import { Topology } from "./topology.js";
 import { choose, languages, locale, t, translate } from "./words.js";
@@ -94,6 +94,7 @@ function drawOverview(now, latest) {
   latency.draw(t("chartlatency"), [t("half"), t("most")], [looks.latencies(0.5), looks.latencies(0.99)]);
   results.draw(looks.results().map(([code, value]) => [code, value, code !== "ok"]));
   halted(now.halted);
+  acts(now.standby);
   topology.update();
 }
 
@@ -104,6 +105,22 @@ function figures(rows) {
     put(one.children[0], t(key));
     put(one.children[1], value);
   });
+}
+
+let actsShown = "";
+
+// Orders about the whole router.
+function acts(standby) {
+  const wanted = JSON.stringify([standby, locale(), topology.operator]);
+  if (wanted === actsShown) return;
+  actsShown = wanted;
+  const order = { standby: "promote", active: "demote" }[standby];
+  const held = $("routeracts").contains(document.activeElement) ? document.activeElement.id : "";
+  $("routeracts").replaceChildren(
+    ...(topology.operator ? [make("button", { type: "button", id: "reload", click: orderReload }, t("reloadact"))] : []),
+    ...(topology.operator && order ? [make("button", { type: "button", id: "standing", click: () => orderStanding(order) }, `${t(`${order}router`)}…`)] : []),
+  );
+  if (held && $(held)) $(held).focus();
 }
 
 let haltedShown = "";

@@ -1,7 +1,7 @@
 // Listeners, routes, services and backends with their live numbers, and the wires between them.
 
 import { $, count, make, mark, put, rate, show, svg, within } from "./dom.js";
-import { orderBackend, orderListener, orderMessage } from "./orders.js";
+import { orderBackend, orderListener, orderMessage, orderService } from "./orders.js";
 import { t, word } from "./words.js";
 
 const INKS = { up: "good", standby: "calm", unreachable: "bad", down: "bad", ejected: "warn", drain: "calm", maint: "calm" };
@@ -110,9 +110,17 @@ export class Topology {
       this.wire();
     });
     const messages = this.operator ? this.messages({ service: name }, spec) : null;
-    one.card = make("article", { class: "card" }, make("div", { class: "top" }, make("span", { class: "name" }, name, make("span", { class: "soft" }, ` ${kind} · ${spec}`)), one.tags, messages), one.facts, one.halted, one.details);
+    const act = kind === "telegram" ? this.act(name, () => orderService(this.standing(one))) : null;
+    one.card = make("article", { class: "card" }, make("div", { class: "top" }, make("span", { class: "name" }, name, make("span", { class: "soft" }, ` ${kind} · ${spec}`)), one.tags, act, messages), one.facts, one.halted, one.details);
     this.lead(one.card, one.key);
     return one;
+  }
+
+  // What there is to be ordered of a service.
+  standing(service) {
+    const inUse = this.looks.now.services[service.at][6];
+    const best = Math.min(...service.backends.map((backend) => backend.priority));
+    return { name: service.name, telegram: true, standsBy: this.looks.now.standing_by.includes(service.name), best: inUse !== null && inUse > best };
   }
 
   // Rows of a service's backends, once they are to be seen.

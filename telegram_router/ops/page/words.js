@@ -1,5 +1,7 @@
 // Every word that the page shows, in Korean and in English. Names, codes and values are shown as they are.
 
+import { MEANINGS } from "./codes.js";
+
 const WORDS = {
   skip: ["본문으로 건너뛰기", "Skip to content"],
   language: ["언어", "Language"],
@@ -165,7 +167,31 @@ const WORDS = {
   off: ["끄기: 요청을 E-RTE-06으로 거절합니다", "off: its requests are refused with E-RTE-06"],
   on: ["켜기", "on"],
   switchon: ["켜기", "Switch on"],
-  failback: ["최선 우선순위로 되돌리기", "Return to the best priority now"],
+  failback: ["최선 우선순위로 지금 되돌리기 (failback)", "failback: return to the best priority now"],
+  order: ["지시", "order"],
+  promote: ["사용으로 전환 (promote): 포트를 열고 링크를 맺습니다", "promote: take it into use; ports open, links are dialled"],
+  demote: ["예비로 전환 (demote): 진행 중인 것을 마치고 링크를 닫습니다", "demote: stand by; what is open ends, then its links"],
+  promoterouter: ["라우터를 사용으로 전환", "Take the router into use"],
+  demoterouter: ["라우터를 예비로 전환", "Have the router stand by"],
+  promotehint: ["포트를 열고 링크를 맺습니다. 다른 라우터가 예비인지 먼저 확인하십시오.", "Ports are opened and links dialled. See first that the other router stands by."],
+  demotehint: [
+    "모든 포트가 접속을 거절하고, 진행 중인 거래를 마친 뒤 세션과 링크를 닫습니다.",
+    "All ports refuse, and sessions and links end once what they have open is answered.",
+  ],
+  demotewarning: ["이 서비스로 가는 요청은 다시 사용할 때까지 보내지 않고 거절됩니다(not_sent).", "Requests to this service are refused as not sent until it is in use again."],
+  reload: ["설정 다시 읽기", "Reload the configuration"],
+  reloadact: ["설정 다시 읽기…", "Reload…"],
+  checking: ["설정 파일을 확인하는 중…", "Looking at the file…"],
+  wouldchange: ["적용하면 이렇게 바뀝니다. 세션은 끊기지 않습니다.", "This is what applying it changes. No session is dropped."],
+  nochange: ["파일이 지금 설정과 같습니다.", "The file says what the router does already."],
+  notsound: ["문제가 있어 적용할 수 없습니다. 라우터는 지금 설정으로 계속 동작합니다.", "With these problems it is not applied. The router goes on as it is."],
+  expected: ["기대: {0}", "expected {0}"],
+  added: ["추가", "added"],
+  removed: ["삭제", "removed"],
+  changed: ["변경", "changed"],
+  restart: ["다시 시작해야 적용됨", "takes effect at a restart only"],
+  warnings: ["주의", "warnings"],
+  apply: ["적용", "Apply"],
 };
 
 let language = "en";
@@ -196,6 +222,10 @@ export function t(key, ...values) {
   const pair = Object.hasOwn(WORDS, key) ? WORDS[key] : [key, key];
   return (language === "ko" ? pair[0] : pair[1]).replace(/\{(\d)\}/g, (_, place) => String(values[Number(place)]));
 }
+
+// What a code means, and what is to be done, in the language of the page.
+export const meaning = (code, title) => (language === "ko" && MEANINGS[code]?.[0]) || title;
+export const advice = (code, todo) => (language === "ko" && MEANINGS[code]?.[1]) || todo;
 
 // A word of the router itself, such as a state: translated where it is known, else as it is.
 export const word = (text) => (Object.hasOwn(WORDS, text) ? t(text) : text);
