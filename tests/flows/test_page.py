@@ -135,7 +135,7 @@ async def test_a_reload_is_shown_before_it_is_applied_by_keyboard_and_a_broken_f
         assert await page.says(f"{SUBMIT}.disabled")
         await page.press("Escape")
         assert await page.says("document.activeElement.id") == "reload"
-        path.write_text(sound.replace("[services.core]", "[services.core]\nmax_frame = \"32KiB\"", 1), "utf-8")
+        path.write_text(sound.replace("[services.core]", '[services.core]\nmax_frame = "32KiB"', 1), "utf-8")
         await page.press("Enter")
         await page.until(f"{ORDER}.innerText.includes('services.core') && !{SUBMIT}.disabled")
         assert not router.log.named("reloaded"), "it is shown first"
@@ -146,7 +146,9 @@ async def test_a_reload_is_shown_before_it_is_applied_by_keyboard_and_a_broken_f
     assert line["changed"] == ["services.core"] or line["changed"] == ["services.core.max_frame"]
 
 
-async def test_services_and_the_router_are_taken_out_of_use_and_into_it_and_returned_to_their_best_backend(tmp_path: Path, process: Process):
+async def test_services_and_the_router_are_taken_out_of_use_and_into_it_and_returned_to_their_best_backend(
+    tmp_path: Path, process: Process
+):
     async with Host() as first, Host() as second:
         backends = f'backends = [{{ address = "{first.address}" }}, {{ address = "{second.address}", priority = 1 }}]'
         text = config(first).replace(f'backends = ["{first.address}"]', f'{backends}\nfailover = {{ failback = "manual" }}') + ADMIN
