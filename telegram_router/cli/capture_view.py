@@ -13,7 +13,7 @@ import click
 from telegram_router.cli.capture_inputs import exit_code, reading, spec_for, tell_findings
 from telegram_router.cli.shown import aligned, on_terminal, say, say_json
 from telegram_router.storage.capture_reader import CaptureReader
-from telegram_router.storage.capture_records import Record, as_written, zone_of
+from telegram_router.storage.capture_records import Record, zone_of
 from telegram_router.telegrams import Spec
 from telegram_router.telegrams.explain import display_width, printable
 from telegram_router.tools.capture_work import Pairs
@@ -127,7 +127,7 @@ class _View:
         if record["k"] != "m":
             return {key: value for key, value in record.items() if key != "raw"}
         seen = Recorded(record, self.spec)
-        found: dict[str, Any] = as_written(record, "base64") | {"msg": seen.message}
+        found: dict[str, Any] = record | {"msg": seen.message}
         if not self.wanted.values:
             found.pop("raw")
         if self.wanted.fields:

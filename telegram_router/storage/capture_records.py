@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime
 import re
 from typing import Any, Final, Literal, TypeAlias
@@ -93,11 +92,11 @@ def note(t: int, text: str, **more: Any) -> Record:
 
 
 def as_written(record: Record, payload: Payload) -> Record:
-    """A record whose bytes are text."""
+    """A record whose bytes are as the payload's form has them."""
     raw = record.get("raw")
-    if not isinstance(raw, bytes):
-        return record
-    return record | {"raw": raw.hex() if payload == "hex" else binascii.b2a_base64(raw, newline=False).decode("ascii")}
+    if payload == "base64" or not isinstance(raw, bytes):
+        return record  # the encoder writes bytes in base64 by itself
+    return record | {"raw": raw.hex()}
 
 
 def as_read(record: Record, payload: Payload) -> Record:

@@ -51,7 +51,7 @@ class CaptureWriter:
         self._begin(0)
 
     def write(self, record: Record) -> int:
-        """Append a record; a telegram gets its number, which is returned, as 0 is for anything else."""
+        """Append a record, which is given away: a telegram gets its number, which is returned, as 0 is for anything else."""
         kind = record["k"]
         if self._is_full(record.get("t", 0)):
             self._end()
@@ -59,7 +59,7 @@ class CaptureWriter:
         number = 0
         if kind == "m":
             self._number = number = self._number + 1
-            record = record | {"n": number}
+            record["n"] = number
         elif kind == "open":
             self._open[record["c"]] = record
         elif kind == "close":
