@@ -30,13 +30,13 @@ RESERVED = Struct(Filler(200) * "예비 reserved")
 def withdrawal(plus, blank):
     """The first 83 bytes of a transfer and of a collection. A reply signs its balance with `+`, a request leaves the sign blank."""
     return [
-        "withdrawal_account" / Code(15) * "출금계좌번호 withdrawal account",
-        "passbook_password" / Code(8) * "통장비밀번호 passbook password",
-        "recovery_code" / Code(6) * "복기부호 recovery code",
+        "withdrawal_account" / Code(15, pii="account") * "출금계좌번호 withdrawal account",
+        "passbook_password" / Code(8, pii="pin") * "통장비밀번호 passbook password",
+        "recovery_code" / Code(6, pii="pin") * "복기부호 recovery code",
         "amount" / Digits(13, blank=blank, log="clear") * "출금금액 withdrawal amount",
         "balance_after" / Amount(13, plus=plus, log="clear") * "출금후잔액 balance after withdrawal, with its sign",
         "deposit_bank_code" / Code(3, digits=True, log="clear") * "입금은행코드 bank paid into",
-        "deposit_account" / Code(15) * "입금계좌번호 account paid into",
+        "deposit_account" / Code(15, pii="account") * "입금계좌번호 account paid into",
         "fee" / Digits(9, log="clear") * "수수료 fee",
     ]
 
@@ -44,10 +44,10 @@ def withdrawal(plus, blank):
 def transfer(plus, blank):
     return Struct(
         *withdrawal(plus, blank),
-        "cms_code" / Code(16) * "CMS코드 CMS code",
-        "memo" / Text(14) * "적요 text in the passbook",
-        "deposit_id_number" / Code(13) * "입금계좌실명번호 payee's registration number",
-        "deposit_holder" / Text(12) * "입금계좌예금주명 payee's name",
+        "cms_code" / Code(16, pii="account") * "CMS코드 CMS code",
+        "memo" / Text(14, pii="free") * "적요 text in the passbook",
+        "deposit_id_number" / Code(13, pii="rrn") * "입금계좌실명번호 payee's registration number",
+        "deposit_holder" / Text(12, pii="name") * "입금계좌예금주명 payee's name",
         "original_number" / Code(6, log="clear") * "원거래전문번호 message number of the original",
         "fee_waiver" / Code(1, log="clear") * "수수료면제구분 fee waiver",
         "fund_kind" / Code(2, log="clear") * "자금성격구분 kind of funds",
@@ -58,23 +58,23 @@ def transfer(plus, blank):
 def collection(plus, blank):
     return Struct(
         *withdrawal(plus, blank),
-        "memo" / Text(14) * "적요 text in the passbook",
-        "withdrawal_id_number" / Code(13) * "출금계좌실명번호 payer's registration number",
-        "withdrawal_holder" / Text(12) * "출금계좌예금주명 payer's name",
-        "cms_code" / Code(16) * "CMS코드 CMS code",
+        "memo" / Text(14, pii="free") * "적요 text in the passbook",
+        "withdrawal_id_number" / Code(13, pii="rrn") * "출금계좌실명번호 payer's registration number",
+        "withdrawal_holder" / Text(12, pii="name") * "출금계좌예금주명 payer's name",
+        "cms_code" / Code(16, pii="account") * "CMS코드 CMS code",
         "check_amount" / Digits(13, log="clear") * "자기앞수표출금액 cashier's check amount",
-        "payer_number" / Code(20) * "납부자번호 payer number",
+        "payer_number" / Code(20, pii="account") * "납부자번호 payer number",
         "institution_code" / Code(10, log="clear") * "펌뱅킹기관코드 firm banking institution",
-        "reseller_area" / Text(18) * "재판매기관영역 reseller's area",
+        "reseller_area" / Text(18, pii="free") * "재판매기관영역 reseller's area",
         Filler(1) * "예비 reserved",
     )
 
 
 FAILURE_NOTICE = Struct(
     "original_number" / Code(6, digits=True, log="clear") * "원거래전문번호 message number of the original",
-    "withdrawal_account" / Code(15) * "출금계좌번호 withdrawal account",
+    "withdrawal_account" / Code(15, pii="account") * "출금계좌번호 withdrawal account",
     "deposit_bank_code" / Code(3, digits=True, log="clear") * "입금은행코드 bank paid into",
-    "deposit_account" / Code(15) * "입금계좌번호 account paid into",
+    "deposit_account" / Code(15, pii="account") * "입금계좌번호 account paid into",
     "requested_amount" / Digits(13, log="clear") * "의뢰금액 amount asked for",
     "processed_amount" / Digits(13, log="clear") * "정상처리금액 amount processed",
     "failed_amount" / Digits(13, log="clear") * "처리불능금액 amount not processed",
@@ -88,7 +88,7 @@ FAILURE_NOTICE = Struct(
 )
 
 DEPOSIT_NOTICE = Struct(
-    "account" / Code(15) * "거래계좌번호 account",
+    "account" / Code(15, pii="account") * "거래계좌번호 account",
     "giro_number" / Code(7, log="clear") * "GIRO번호 giro number",
     "direction"
     / Code(
@@ -109,30 +109,30 @@ DEPOSIT_NOTICE = Struct(
     "cash_amount" / Digits(13, log="clear") * "현금성금액 cash part",
     "other_bank_amount" / Digits(13, log="clear") * "타점권금액 other banks' checks",
     "balance_after" / Amount(13, log="clear") * "거래후잔액 balance after it, with its sign",
-    "depositor" / Text(12) * "입출금자성명 depositor",
+    "depositor" / Text(12, pii="name") * "입출금자성명 depositor",
     "check_number" / Code(10) * "수표번호 check number",
     "deal_date" / Date(8, log="clear") * "거래일자 date of the deal",
     "deal_time" / Time(6, log="clear") * "거래시간 time of the deal",
     "deal_number" / Code(6, digits=True, log="clear") * "거래일련번호 number of the deal",
     "original_deal_number" / Code(6, digits=True, log="clear") * "취소시원거래일련번호 number of the cancelled deal",
     "original_date" / Date(8, blank="zeros", log="clear") * "원거래일자 date of the cancelled deal",
-    "cms_or_id_number" / Code(16) * "CMS/실명번호 CMS code or registration number",
+    "cms_or_id_number" / Code(16, pii="account") * "CMS/실명번호 CMS code or registration number",
     "cashier_check_amount" / Digits(13, log="clear") * "자기앞수표금액 cashier's checks",
     "personal_check_amount" / Digits(13, log="clear") * "가계수표금액 personal checks",
-    "holder" / Text(20) * "성명 name",
+    "holder" / Text(20, pii="name") * "성명 name",
     "amount_kind" / Code(2, log="clear") * "금액구분 kind of amount",
     Filler(1) * "예비 reserved",
 )
 
 PAYEE_NAME = Struct(
-    "account" / Code(15) * "계좌번호 account",
-    "id_number" / Code(13) * "실명번호 registration number",
-    "holder" / Text(12) * "예금주명1 holder",
+    "account" / Code(15, pii="account") * "계좌번호 account",
+    "id_number" / Code(13, pii="rrn") * "실명번호 registration number",
+    "holder" / Text(12, pii="name") * "예금주명1 holder",
     "account_bank_code" / Code(3, log="clear") * "은행코드 bank of the account",
     "amount" / Digits(13, log="clear") * "금액 amount",
-    "parent_account" / Code(15) * "모계좌번호 parent account",
+    "parent_account" / Code(15, pii="account") * "모계좌번호 parent account",
     "check_kind" / Code(2, log="clear") * "체크구분 kind of check",
-    "holder_full" / Text(20) * "예금주명2 holder, longer",
+    "holder_full" / Text(20, pii="name") * "예금주명2 holder, longer",
     "is_fixed" / Code(1, log="clear") * "고정여부 fixed or not",
     "state" / Code(1, log="clear") * "상태 state",
     "state_date" / Date(8, log="clear") * "상태일자 date of the state",
@@ -143,9 +143,9 @@ PAYEE_NAME = Struct(
 
 RESULT = Struct(
     "original_number" / Code(6, digits=True, log="clear") * "원거래전문번호 message number of the original",
-    "withdrawal_account" / Code(15) * "출금계좌번호 withdrawal account",
+    "withdrawal_account" / Code(15, pii="account") * "출금계좌번호 withdrawal account",
     "deposit_bank_code" / Code(3, digits=True, log="clear") * "입금은행코드 bank paid into",
-    "deposit_account" / Code(15) * "입금계좌번호 account paid into",
+    "deposit_account" / Code(15, pii="account") * "입금계좌번호 account paid into",
     "requested_amount" / Digits(13, log="clear") * "의뢰금액 amount asked for",
     "processed_amount" / Digits(13, log="clear") * "정상처리금액 amount processed",
     "failed_amount" / Digits(13, log="clear") * "처리불능금액 amount not processed",
@@ -157,7 +157,7 @@ RESULT = Struct(
 )
 
 BALANCE = Struct(
-    "account" / Code(15) * "계좌번호 account",
+    "account" / Code(15, pii="account") * "계좌번호 account",
     "credit_limit" / Digits(13, log="clear") * "대월한도 overdraft limit",
     "ledger_balance" / Amount(13, log="clear") * "원장잔액 ledger balance, with its sign",
     "cash" / Digits(13, log="clear") * "현금 cash",
@@ -168,17 +168,17 @@ BALANCE = Struct(
 )
 
 CREDIT = Struct(
-    "loan_account" / Code(15) * "여신계좌번호 loan account",
-    "borrower" / Text(20) * "차주성명 borrower",
-    "borrower_id_number" / Code(13) * "실명번호 registration number",
+    "loan_account" / Code(15, pii="account") * "여신계좌번호 loan account",
+    "borrower" / Text(20, pii="name") * "차주성명 borrower",
+    "borrower_id_number" / Code(13, pii="rrn") * "실명번호 registration number",
     "product_code" / Code(8, log="clear") * "상품코드 product",
     "action" / Code(2, {"01": "실행 drawdown", "02": "상환 repayment", "03": "조회 inquiry"}, required=True, log="clear") * "업무 action",
     "amount" / Digits(13, blank="error", log="clear") * "금액 amount",
     "interest_rate" / Digits(7, scale=5, log="clear") * "이자율 interest rate in percent",
     "loan_balance" / Amount(13, log="clear") * "대출잔액 loan balance, with its sign",
     "due_date" / Date(8, log="clear") * "만기일자 due date",
-    "payout_account" / Code(15) * "입금계좌번호 account paid into",
-    "memo" / Text(20) * "적요 text in the passbook",
+    "payout_account" / Code(15, pii="account") * "입금계좌번호 account paid into",
+    "memo" / Text(20, pii="free") * "적요 text in the passbook",
     Filler(65) * "예비 reserved",
 )
 

@@ -37,16 +37,16 @@ RESERVED = Struct(Filler(200) * "예비 reserved")
 def transfer(plus, blank):
     """A reply signs its balance with `+`, a request leaves the sign blank."""
     return Struct(
-        "withdrawal_account" / Code(15) * "출금계좌번호 withdrawal account",
-        "passbook_password" / Code(8) * "통장비밀번호 passbook password",
-        "recovery_code" / Code(6) * "복기부호 recovery code",
+        "withdrawal_account" / Code(15, pii="account") * "출금계좌번호 withdrawal account",
+        "passbook_password" / Code(8, pii="pin") * "통장비밀번호 passbook password",
+        "recovery_code" / Code(6, pii="pin") * "복기부호 recovery code",
         "amount" / Digits(13, blank=blank, log="clear") * "출금금액 withdrawal amount",
         "balance_after" / Amount(13, plus=plus, log="clear") * "출금후잔액 balance after withdrawal, with its sign",
         "deposit_bank_code" / Code(2, digits=True, log="clear") * "입금은행코드 bank paid into",
-        "deposit_account" / Code(15) * "입금계좌번호 account paid into",
+        "deposit_account" / Code(15, pii="account") * "입금계좌번호 account paid into",
         "fee" / Digits(9, log="clear") * "수수료 fee",
-        "memo" / Text(14) * "적요 text in the passbook",
-        "deposit_holder" / Text(12) * "입금계좌예금주명 payee's name",
+        "memo" / Text(14, pii="free") * "적요 text in the passbook",
+        "deposit_holder" / Text(12, pii="name") * "입금계좌예금주명 payee's name",
         Filler(92) * "예비 reserved",
     )
 

@@ -32,20 +32,20 @@ RESERVED = Struct(Filler(200) * "예비 reserved")
 def transfer(plus, blank):
     """A reply signs its balance with `+`, a request leaves the sign blank."""
     return Struct(
-        "parent_account" / Code(15) * "모계좌번호 parent account",
-        "password" / Code(8) * "비밀번호 password",
-        "recovery_code" / Code(6) * "복기부호 recovery code",
+        "parent_account" / Code(15, pii="account") * "모계좌번호 parent account",
+        "password" / Code(8, pii="pin") * "비밀번호 password",
+        "recovery_code" / Code(6, pii="pin") * "복기부호 recovery code",
         "amount" / Digits(13, blank=blank, log="clear") * "금액 amount",
         "balance_after" / Amount(13, plus=plus, log="clear") * "잔액 balance after it, with its sign",
         "deposit_bank_code" / Code(2, log="clear") * "입금은행 bank paid into",
-        "deposit_account" / Code(15) * "입금계좌 account paid into",
+        "deposit_account" / Code(15, pii="account") * "입금계좌 account paid into",
         "fee" / Digits(9, log="clear") * "수수료 fee",
         "transfer_time" / Time(6, log="clear") * "이체시각 time of the transfer",
-        "depositor" / Text(20) * "입금인성명 depositor",
-        "cms_code" / Code(16) * "CMS코드 CMS code",
-        "id_number" / Code(13) * "실명번호 registration number",
+        "depositor" / Text(20, pii="name") * "입금인성명 depositor",
+        "cms_code" / Code(16, pii="account") * "CMS코드 CMS code",
+        "id_number" / Code(13, pii="rrn") * "실명번호 registration number",
         "automatic_kind" / Code(2, log="clear") * "자동이체구분 kind of automatic transfer",
-        "holder" / Text(20) * "예금주 holder",
+        "holder" / Text(20, pii="name") * "예금주 holder",
         "deposit_bank_code_3" / Code(3, log="clear") * "입금은행3 bank paid into, three digits",
         "is_payroll" / Code(1, log="clear") * "급여구분 payroll",
         Filler(37) * "예비 reserved",
@@ -54,8 +54,8 @@ def transfer(plus, blank):
 
 RESULT = Struct(
     "original_number" / Code(6, digits=True, log="clear") * "원전문번호 message number of the original",
-    "withdrawal_account" / Code(15) * "출금계좌 withdrawal account",
-    "deposit_account" / Code(15) * "입금계좌 account paid into",
+    "withdrawal_account" / Code(15, pii="account") * "출금계좌 withdrawal account",
+    "deposit_account" / Code(15, pii="account") * "입금계좌 account paid into",
     "amount" / Digits(13, log="clear") * "금액 amount",
     "fee" / Digits(9, log="clear") * "수수료 fee",
     "payout_number" / Code(15, log="clear") * "지급번호 payout number",
@@ -68,7 +68,7 @@ RESULT = Struct(
 )
 
 BALANCE = Struct(
-    "account" / Code(15) * "계좌번호 account",
+    "account" / Code(15, pii="account") * "계좌번호 account",
     "balance" / Amount(13, log="clear") * "현재잔액 balance, with its sign",
     "cashier_checks" / Digits(13, log="clear") * "자기앞수표 cashier's checks",
     "personal_checks" / Digits(13, log="clear") * "가계수표 personal checks",
@@ -78,19 +78,19 @@ BALANCE = Struct(
 )
 
 DEPOSIT_NOTICE = Struct(
-    "account" / Code(15) * "계좌번호 account",
+    "account" / Code(15, pii="account") * "계좌번호 account",
     "composed_count" / Digits(2, log="clear") * "조립건수 number of deals in this telegram",
     "deal_kind" / Code(2, log="clear") * "거래구분 kind of deal",
     "deal_bank_code" / Code(2, log="clear") * "은행 bank",
     "amount" / Digits(13, blank="error", log="clear") * "금액 amount",
     "balance_after" / Digits(13, log="clear") * "잔액 balance after it",
     "giro_number" / Code(6, digits=True, log="clear") * "지로번호 giro number",
-    "depositor" / Text(14) * "성명 name",
+    "depositor" / Text(14, pii="name") * "성명 name",
     "check_number" / Code(10) * "수표번호 check number",
     "cash" / Digits(13, log="clear") * "현금 cash",
     "other_bank_checks" / Digits(13, log="clear") * "타행수표 other banks' checks",
     "other" / Digits(13, log="clear") * "기타 other",
-    "virtual_account" / Code(16) * "가상계좌 virtual account",
+    "virtual_account" / Code(16, pii="account") * "가상계좌 virtual account",
     "deal_at" / Time(14, form="YYYYMMDDhhmmss", log="clear") * "거래일시 date and time of the deal",
     "deal_number" / Code(6, digits=True, log="clear") * "일련번호 number of the deal",
     "deal_bank_code_3" / Code(3, log="clear") * "은행3 bank, three digits",

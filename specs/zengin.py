@@ -24,14 +24,14 @@ HEADER = Struct(
     "kind" / Code(2, KINDS, required=True, log="clear") * "種別コード kind of transfers",
     "code_kind" / Code(1, CODES, log="clear") * "コード区分 character code",
     "client_code" / Code(10, digits=True, required=True, log="clear") * "委託者コード client code",
-    "client_name" / Text(40) * "委託者名 client's name",
+    "client_name" / Text(40, pii="name") * "委託者名 client's name",
     "transfer_date" / Date(4, form="MMDD", blank="error", log="clear") * "振込指定日 day of the transfers",
     "bank_code" / Code(4, digits=True, required=True, log="clear") * "仕向銀行番号 bank sending",
     "bank_name" / Text(15, log="clear") * "仕向銀行名 its name",
     "branch_code" / Code(3, digits=True, required=True, log="clear") * "仕向支店番号 branch sending",
     "branch_name" / Text(15, log="clear") * "仕向支店名 its name",
     "account_kind" / Code(1, {code: ACCOUNTS[code] for code in "129"}, log="clear") * "預金種目 kind of account",
-    "account" / Code(7, digits=True) * "口座番号 account",
+    "account" / Code(7, digits=True, pii="account") * "口座番号 account",
     Filler(17) * "ダミー reserved",
 )
 
@@ -42,8 +42,8 @@ TRANSFER = Struct(
     "branch_name" / Text(15, log="clear") * "被仕向支店名 its name",
     "clearing_house" / Code(4, log="clear") * "手形交換所番号 clearing house",
     "account_kind" / Code(1, ACCOUNTS, required=True, log="clear") * "預金種目 kind of account",
-    "account" / Code(7, digits=True, required=True) * "口座番号 account",
-    "payee" / Text(30, required=True) * "受取人名 payee",
+    "account" / Code(7, digits=True, required=True, pii="account") * "口座番号 account",
+    "payee" / Text(30, required=True, pii="name") * "受取人名 payee",
     "amount" / Digits(10, blank="error", log="clear") * "振込金額 amount in yen",
     "new_code" / Code(1, log="clear") * "新規コード first transfer to this payee",
     # Twenty bytes seen in two ways, which a byte behind them decides.
@@ -55,7 +55,7 @@ TRANSFER = Struct(
                 "second" / Code(10, log="clear") * "顧客コード2 second customer code",
             )
             * "顧客コード customer codes",
-            "edi": Text(20) * "EDI情報 EDI information",
+            "edi": Text(20, pii="free") * "EDI情報 EDI information",
         },
         when={"": "customer_codes", "Y": "edi"},
     ),

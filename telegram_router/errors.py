@@ -318,6 +318,7 @@ def _rows() -> dict[str, Code]:
         ("E-CAP-06", "filter cannot be understood", start, None, "mend it at the place given"),
         ("E-CAP-08", "no packet capture", start, None, "write one with tcpdump -w"),
         ("E-CAP-07", "captures cannot be put together", start, None, "see the message"),
+        ("E-CAP-09", "masking cannot be done so", start, None, "mend the key or the policy, or give the spec"),
         # replay and load
         ("E-RPL-01", "nothing to send", start, None, "name a message of the spec, or a capture that has requests"),
         ("E-RPL-02", "no field tells requests apart", start, None, "name one of the fields that pair replies, with --sequence"),

@@ -10,6 +10,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,10 +27,12 @@ from telegram_router.tools.capture_work import Statistics, counted, merged, merg
 from telegram_router.tools.packets.exporting import exported, packets
 from telegram_router.tools.predicate import parse
 from telegram_router.tools.recorded import Recorded
+from telegram_router.tools.surviving import WORDS, survivors
 
 if TYPE_CHECKING:
     from telegram_router.telegrams import Spec
 
+SURVIVORS_SHOWN: Final = 20
 PARTS_AT_MOST: Final = 1_000
 EXCHANGES_KEPT: Final = 100_000
 _TIMES: Final = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
@@ -67,42 +70,67 @@ def _ms(value: float | int | None) -> str:
     return "" if value is None else f"{value:,.3f} ms"
 
 
-def verify_captures(files: Sequence[Path], strict: bool, spec_name: str | None, folders: Sequence[Path], as_json: bool) -> int:
-    found: list[tuple[Path, Findings, int, int]] = []
+def verify_captures(
+    files: Sequence[Path], strict: bool, spec_name: str | None, folders: Sequence[Path], as_json: bool, *, pii: bool = False
+) -> int:
+    found: list[tuple[Path, Findings, _Seen]] = []
     for file in files:
-        with reading(file) as reader:
+        with reading(file, everything=pii) as reader:
             spec = spec_for(reader, spec_name, folders)
-            gaps, odd = _look_through(reader, spec)
-        found.append((file, reader.findings, gaps, odd))
-    code = exit_code((findings for _, findings, _, _ in found), strict=strict, gaps=sum(gaps for _, _, gaps, _ in found))
+            seen = _look_through(reader, spec, pii=pii)
+        found.append((file, reader.findings, seen))
+    code = exit_code((findings for _, findings, _ in found), strict=strict, gaps=sum(seen.gaps for _, _, seen in found))
+    if not code and any(seen.survived for _, _, seen in found):
+        code = 1
     if as_json:
-        say_json([_verdict(*each) for each in found])
+        say_json([_verdict(*each, pii=pii) for each in found])
         return code
-    for file, findings, gaps, odd in found:
+    for file, findings, seen in found:
+        gaps, odd = seen.gaps, seen.odd
         state = "damaged" if findings.damaged else "whole" if findings.closed_cleanly else "readable"
         say(
             f"{file}: {state}, {findings.records:,} records, {gaps:,} gaps, {odd:,} telegrams that break their spec",
             fg="red" if findings.damaged else None,
         )
         tell_findings(findings)
+        for line in seen.survivors:
+            click.secho(f"{file}: {line}", fg="red", err=True)
+        if seen.survived:
+            click.secho(f"{file}: {seen.survived:,} numbers of people are still in it", fg="red", err=True)
     return code
 
 
-def _verdict(file: Path, findings: Findings, gaps: int, odd: int) -> Record:
+def _verdict(file: Path, findings: Findings, seen: _Seen, *, pii: bool) -> Record:
+    told: Record = {"survivors": seen.survived, "where": seen.survivors} if pii else {}
+    gaps, odd = seen.gaps, seen.odd
     return {
         "file": str(file), "records": findings.records, "closed_cleanly": findings.closed_cleanly, "damaged": findings.damaged,
-        "problems": findings.problems, "gaps": gaps, "skipped": findings.skipped, "against_spec": odd,
+        "problems": findings.problems, "gaps": gaps, "skipped": findings.skipped, "against_spec": odd, **told,
     }  # fmt: skip
 
 
-def _look_through(reader: CaptureReader, spec: Spec | None) -> tuple[int, int]:
-    """Gaps, and telegrams that cannot be decoded though they are not marked so."""
-    gaps = odd = 0
-    for record in reader:
-        gaps += record["k"] == "gap"
+@dataclass
+class _Seen:
+    """What was seen in a capture beside what its reader finds."""
+
+    gaps: int = 0
+    odd: int = 0  # telegrams that cannot be decoded though they are not marked so
+    survived: int = 0
+    survivors: list[str] = field(default_factory=list)  # where the first of them are
+
+
+def _look_through(reader: CaptureReader, spec: Spec | None, *, pii: bool) -> _Seen:
+    seen = _Seen()
+    for number, record in enumerate(chain([reader.head] if pii else [], reader), not pii):
+        seen.gaps += record["k"] == "gap"
         if record["k"] == "m" and spec is not None and not record.get("err"):
-            odd += not Recorded(record, spec).fields
-    return gaps, odd
+            seen.odd += not Recorded(record, spec).fields
+        if pii:
+            for one in survivors(number, record, spec):
+                seen.survived += 1
+                if len(seen.survivors) < SURVIVORS_SHOWN:
+                    seen.survivors.append(f"line {one.number + 1}: a {WORDS[one.kind]} in {one.place}")
+    return seen
 
 
 # --- merge and split ----------------------------------------------------------------------------------------------------

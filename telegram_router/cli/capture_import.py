@@ -12,12 +12,14 @@ from typing import Any, BinaryIO
 import click
 
 from telegram_router.cli.capture_inputs import EXIT_DAMAGED, spec_digest
+from telegram_router.cli.capture_masking import masker_for
 from telegram_router.cli.shown import say_json
 from telegram_router.errors import ConfigError
 from telegram_router.storage import capture_records as records
 from telegram_router.storage.capture_records import Record
 from telegram_router.storage.capture_writer import CaptureWriter
 from telegram_router.telegrams import Spec
+from telegram_router.tools.masked_records import RecordMasker
 from telegram_router.tools.packets.files import PacketFile
 from telegram_router.tools.packets.importing import Imported, Importer
 from telegram_router.tools.recorded import Recorded
@@ -27,7 +29,16 @@ _BAR_FROM = 16 * 1024 * 1024  # bytes; below that it is done before a bar could 
 
 
 def import_packets(
-    file: Path, output: Path, spec_name: str | None, folders: Sequence[Path], port: int | None, *, strict: bool, as_json: bool
+    file: Path,
+    output: Path,
+    spec_name: str | None,
+    folders: Sequence[Path],
+    port: int | None,
+    *,
+    strict: bool,
+    as_json: bool,
+    mask_key: Path | None = None,
+    policy: Path | None = None,
 ) -> int:
     """Returns the exit code: 0, 1 where there are no telegrams, 5 where the file is damaged, or with `strict` has holes."""
     from telegram_router import cli
@@ -38,9 +49,10 @@ def import_packets(
 
     spec = read_spec(path)
     head = {"source": "pcap", "spec": spec.name, "spec_sha256": spec_digest(path)}
+    masking = None if mask_key is None else RecordMasker(masker_for(spec, mask_key, policy))
     with _packets(file) as stream:
         packets = PacketFile(stream, file.name)
-        found = _imported(packets, spec, output, head, port)
+        found = _imported(packets, spec, output, head, port, masking)
     if as_json:
         say_json({"file": str(file), "spec": spec.name, "output": str(output)} | found.as_object())
     else:
@@ -54,17 +66,20 @@ def import_packets(
     return EXIT_DAMAGED if damaged else 0
 
 
-def _imported(packets: PacketFile, spec: Spec, output: Path, head: Record, port: int | None) -> Imported:
+def _imported(packets: PacketFile, spec: Spec, output: Path, head: Record, port: int | None, masking: RecordMasker | None) -> Imported:
     writer: CaptureWriter | None = None
 
     def begin(t0: int) -> None:
         nonlocal writer
         target: Any = sys.stdout.buffer if str(output) == "-" else output
-        writer = CaptureWriter(target, records.head(t0=t0, **head))
+        first = records.head(t0=t0, **head)
+        writer = CaptureWriter(target, first if masking is None else masking.head(first))
 
     def write(record: Record) -> None:
         assert writer is not None
-        writer.write(record)
+        kept = record if masking is None else masking.record(record)
+        if kept is not None:
+            writer.write(kept)
 
     importer = Importer(packets, spec, write, port)
     found = importer.run(begin)

@@ -33,6 +33,13 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _WRITE = click.option(
     "-w", "--write", "output", metavar="FILE", required=True, type=_FILE, help="The capture to write; gzipped if it ends in .gz."
 )
+_FOUND = click.Path(exists=True, dir_okay=False, path_type=Path)
+_MASK_KEY = click.option(
+    "--mask-key-file", "mask_key", metavar="FILE", type=_FOUND, help="Mask before anything is written, with the key in this file."
+)
+_POLICY = click.option(
+    "--policy", metavar="FILE", type=_FOUND, help="What masking does with which field (TOML). Default: pseudonyms, secrets wiped."
+)
 _STRICT = click.option("--strict", is_flag=True, help="Exit code 5 also if a capture was not closed cleanly or has gaps.")
 
 
@@ -94,17 +101,45 @@ def stat(file: Path, as_json: bool) -> int:
 @capture.command(epilog=_example("telegram-router capture verify day.tgcap.jsonl --strict"))
 @click.argument("files", metavar="FILE...", type=_FILE, nargs=-1, required=True)
 @_STRICT
+@click.option(
+    "--pii", is_flag=True, help="Search for resident numbers, card numbers and mobile phone numbers too; exit code 1 if there are any."
+)
 @_SPEC
 @_FOLDERS
 @_JSON
-def verify(files: Sequence[Path], strict: bool, spec_name: str | None, folders: Sequence[Path], as_json: bool) -> int:
+def verify(files: Sequence[Path], strict: bool, pii: bool, spec_name: str | None, folders: Sequence[Path], as_json: bool) -> int:
     """Check captures: that they can be read, are whole and unchanged, and hold telegrams of their spec.
 
-    A file that was not closed, as after a crash, is readable: that is told, and is an error with --strict alone.
+    A file that was not closed, as after a crash, is readable: that is told, and is an error with --strict alone. With --pii the values
+    of every field, and the bytes of what cannot be decoded, are searched for numbers of people; where they are is told, never they.
     """
     from telegram_router.cli.capture_files import verify_captures
 
-    return verify_captures(files, strict, spec_name, folders, as_json)
+    return verify_captures(files, strict, spec_name, folders, as_json, pii=pii)
+
+
+@capture.command(
+    epilog=_example(
+        "telegram-router capture mask day.tgcap.jsonl --key-file mask.key -w shared.tgcap.jsonl",
+        "head -c 32 /dev/urandom | base64 > mask.key",
+    )
+)
+@click.argument("file", type=_FILE)
+@click.option(
+    "--key-file", metavar="FILE", type=_FOUND, required=True, help="The key, 16 bytes or more: with the same one come the same pseudonyms."
+)
+@_WRITE
+@_POLICY
+@_SPEC
+@_FOLDERS
+def mask(file: Path, key_file: Path, output: Path, policy: Path | None, spec_name: str | None, folders: Sequence[Path]) -> int:
+    """Write a capture in which the values of people are pseudonyms: of equal length, and the same for the same value and key.
+
+    Fields that are log="clear" in the spec stay. What is no telegram of the spec is left as its length and a keyed digest.
+    """
+    from telegram_router.cli.capture_masking import mask_capture
+
+    return mask_capture(file, output, key_file, policy, spec_name, folders)
 
 
 @capture.command(
@@ -120,8 +155,20 @@ def verify(files: Sequence[Path], strict: bool, spec_name: str | None, folders: 
 @click.option("--strict", is_flag=True, help="Exit code 5 also if anything is missing or contradicts itself.")
 @click.option("--spec", "spec_name", metavar="SPEC", help="Name of a spec, or path of a spec file (.py). Default: the one that fits best.")
 @_FOLDERS
+@_MASK_KEY
+@_POLICY
 @_JSON
-def import_(file: Path, output: Path, port: int | None, strict: bool, spec_name: str | None, folders: Sequence[Path], as_json: bool) -> int:
+def import_(
+    file: Path,
+    output: Path,
+    port: int | None,
+    strict: bool,
+    spec_name: str | None,
+    folders: Sequence[Path],
+    mask_key: Path | None,
+    policy: Path | None,
+    as_json: bool,
+) -> int:
     """Make a capture of telegrams from a packet capture (pcap, pcapng; gzipped or not; - for stdin), such as tcpdump writes.
 
     TCP streams are put together as their peers saw them. What the file does not have is a gap of its size: it is never filled up, and no
@@ -129,7 +176,9 @@ def import_(file: Path, output: Path, port: int | None, strict: bool, spec_name:
     """
     from telegram_router.cli.capture_import import import_packets
 
-    return import_packets(file, output, spec_name, folders, port, strict=strict, as_json=as_json)
+    if policy is not None and mask_key is None:
+        raise click.UsageError("--policy says how to mask: give --mask-key-file too.")
+    return import_packets(file, output, spec_name, folders, port, strict=strict, as_json=as_json, mask_key=mask_key, policy=policy)
 
 
 @capture.command(epilog=_example("telegram-router capture merge front.tgcap.jsonl back.tgcap.jsonl -w both.tgcap.jsonl"))

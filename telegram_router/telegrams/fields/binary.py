@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal
 
-from telegram_router.telegrams.fields.kind import FieldFault, Json, Log, Mistake, Place, is_a
+from telegram_router.telegrams.fields.kind import FieldFault, Json, Log, Mistake, Pii, Place, is_a
 from telegram_router.telegrams.fields.numbers import Limit, Number, picture
 
 _WIDEST: Final = 16
@@ -62,6 +62,7 @@ class Binary(Number):
         least: Limit = None,
         most: Limit = None,
         log: Log = "masked",
+        pii: Pii = None,
         json: Json = "string",
     ) -> None:
         self.given_digits = digits
@@ -71,7 +72,7 @@ class Binary(Number):
         if is_a(digits, (int,)) and digits is not None and 0 < digits <= 40:
             self.most_units = min(self.most_units, 10**digits - 1)
             self.least_units = max(self.least_units, -(10**digits - 1))
-        super().__init__(length, len(str(self.most_units)) if digits is None else digits, scale, least, most, log=log, json=json)
+        super().__init__(length, len(str(self.most_units)) if digits is None else digits, scale, least, most, log=log, pii=pii, json=json)
         self.signed = signed
         self.order = order
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from telegram_router.telegrams.fields.charset import CharKind
 from telegram_router.telegrams.fields.checks import CHECKS
-from telegram_router.telegrams.fields.kind import Json, Kind, Log, Mistake, Place, control_at, first_bad
+from telegram_router.telegrams.fields.kind import Json, Kind, Log, Mistake, Pii, Place, control_at, first_bad
 
 Value: TypeAlias = str | tuple[str, str]  # a code, or the first and the last of a range
 
@@ -42,9 +42,10 @@ class Code(CharKind):
         check: Literal["rrn", "business", "luhn"] | None = None,
         enum: Literal["code", "both"] = "code",
         log: Log = "masked",
+        pii: Pii = None,
         json: Json = "string",
     ) -> None:
-        super().__init__(length, log=log, json=json)
+        super().__init__(length, log=log, pii=pii, json=json)
         self.values = values
         self.digits = digits
         self.required = required

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
-from telegram_router.telegrams.fields.kind import Json, Log, Mistake, Place
+from telegram_router.telegrams.fields.kind import Json, Log, Mistake, Pii, Place
 from telegram_router.telegrams.fields.numbers import Blank, Limit, Written
 
 _SYMBOL: Final = re.compile(r"(CR|DB|.)(?:\(([0-9]{1,4})\))?", re.DOTALL)
@@ -202,6 +202,7 @@ class Edited(Written):
         least: Limit = None,
         most: Limit = None,
         log: Log = "masked",
+        pii: Pii = None,
         json: Json = "string",
     ) -> None:
         self.problem = ""
@@ -211,7 +212,7 @@ class Edited(Written):
             self.problem = str(error)
             self._picture = Picture("9", "$", False)
         length, digits, scale = self._picture.length, self._picture.digits, self._picture.scale
-        super().__init__(length, digits, scale, blank, "blank", least, most, log=log, json=json)
+        super().__init__(length, digits, scale, blank, "blank", least, most, log=log, pii=pii, json=json)
         self.picture = picture
         self.currency = currency
         self.comma = comma

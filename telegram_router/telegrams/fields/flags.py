@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-from telegram_router.telegrams.fields.kind import Kind, Log, Mistake, Place, is_a
+from telegram_router.telegrams.fields.kind import Kind, Log, Mistake, Pii, Place, is_a
 
 
 class Flags(Kind):
@@ -16,8 +16,10 @@ class Flags(Kind):
     argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {**Kind.argument_types, "bits": (Mapping,), "rest": (str,)}
     has_json_form = True
 
-    def __init__(self, length: int, bits: Mapping[str, int], rest: Literal["keep", "refuse"] = "keep", *, log: Log = "masked") -> None:
-        super().__init__(length, log=log)
+    def __init__(
+        self, length: int, bits: Mapping[str, int], rest: Literal["keep", "refuse"] = "keep", *, log: Log = "masked", pii: Pii = None
+    ) -> None:
+        super().__init__(length, log=log, pii=pii)
         self.bits = bits
         self.rest = rest
         self._masks = {name: mask for name, mask in bits.items() if is_a(mask, (int,))} if isinstance(bits, Mapping) else {}

@@ -15,7 +15,7 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any, ClassVar, Final, Literal
 
-from telegram_router.telegrams.fields.kind import FieldFault, Kind, Log, Mistake, is_number
+from telegram_router.telegrams.fields.kind import FieldFault, Kind, Log, Mistake, Pii, is_number
 
 _EXACT: Final = Context(prec=800)  # digits of the exact value of any double, and more than any of IBM's
 _DIGITS: Final = {("ieee", 4): 9, ("ieee", 8): 17, ("ibm", 4): 9, ("ibm", 8): 18}  # that tell all patterns apart
@@ -39,8 +39,9 @@ class Float(Kind):
         order: Literal["big", "little"] = "big",
         *,
         log: Log = "masked",
+        pii: Pii = None,
     ) -> None:
-        super().__init__(length, log=log)
+        super().__init__(length, log=log, pii=pii)
         self.form = form
         self.order = order
 

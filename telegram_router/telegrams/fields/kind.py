@@ -28,6 +28,8 @@ else:
 
 Log = Literal["clear", "masked"]
 Json = Literal["string", "number"]
+Pii = Literal["account", "name", "rrn", "phone", "pin", "free"] | None
+PII: Final = ("account", "name", "rrn", "phone", "pin", "free")
 Mistake = tuple[str, str]  # code of errors.CODES, what is wrong with the declaration
 
 SPEC_MARK: Final = "__telegram_spec__"  # set in the namespace of a spec file, so that a declaration can find its own line
@@ -65,10 +67,11 @@ class Kind(_Construct):
     default: ClassVar[object] = MISSING  # written when the value is left out
     binary: bool = False  # whether bytes below 0x20 and 0x7F are nothing unusual in it: packed, binary, EBCDIC
 
-    def __init__(self, length: int, *, log: Log = "masked", json: Json = "string") -> None:
+    def __init__(self, length: int, *, log: Log = "masked", pii: Pii = None, json: Json = "string") -> None:
         super().__init__()
         self.length = length
         self.log: Log = log
+        self.pii: Pii = pii
         self.json: Json = json
         self.line = declared_line()
 
@@ -102,7 +105,7 @@ class Kind(_Construct):
 
     # -- what may be wrong with the declaration itself
 
-    argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {"length": (int,), "log": (str,), "json": (str,)}
+    argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {"length": (int,), "log": (str,), "json": (str,), "pii": (str, NoneType)}
 
     def mistakes(self) -> list[Mistake]:
         """All of them. Contradictions are looked for only among arguments of the right types."""
@@ -119,6 +122,10 @@ class Kind(_Construct):
             yield "E-CFG-21", f"length must be a whole number from 1, not {self.length}"
         if self.log not in ("clear", "masked"):
             yield "E-CFG-20", f'log must be "clear" or "masked", not {self.log!r}'
+        if self.pii is not None and self.pii not in PII:
+            yield "E-CFG-20", f"pii must be one of {', '.join(PII)}, not {self.pii!r}"
+        elif self.pii is not None and self.log == "clear":
+            yield "E-CFG-20", f'pii="{self.pii}" is for values that no log shows: leave log="clear" out'
         if self.json not in ("string", "number"):
             yield "E-CFG-20", f'json must be "string" or "number", not {self.json!r}'
         elif self.json == "number" and not self.may_be_json_number:

@@ -19,7 +19,7 @@ from telegram_router.telegrams.fields.calendars import (
     zeros_of,
 )
 from telegram_router.telegrams.fields.charset import CharKind
-from telegram_router.telegrams.fields.kind import Json, Kind, Log, Mistake, Place
+from telegram_router.telegrams.fields.kind import Json, Kind, Log, Mistake, Pii, Place
 
 MomentBlank = Literal["null", "error", "zeros", "low"]
 
@@ -54,9 +54,10 @@ class Moment(CharKind):
         of: str | None,
         *,
         log: Log,
+        pii: Pii = None,
         json: Json,
     ) -> None:
-        super().__init__(length, log=log, json=json)
+        super().__init__(length, log=log, pii=pii, json=json)
         self.within = within
         self.of = of
         self.form = form
@@ -220,9 +221,10 @@ class Date(Moment):
         within: int | None = None,
         of: str | None = None,
         log: Log = "masked",
+        pii: Pii = None,
         json: Json = "string",
     ) -> None:
-        super().__init__(length, form, blank, century, era, within, of, log=log, json=json)
+        super().__init__(length, form, blank, century, era, within, of, log=log, pii=pii, json=json)
 
 
 class Time(Moment):
@@ -239,6 +241,7 @@ class Time(Moment):
         within: int | None = None,
         of: str | None = None,
         log: Log = "masked",
+        pii: Pii = None,
         json: Json = "string",
     ) -> None:
-        super().__init__(length, form, blank, century, era, within, of, log=log, json=json)
+        super().__init__(length, form, blank, century, era, within, of, log=log, pii=pii, json=json)

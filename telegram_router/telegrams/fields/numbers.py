@@ -9,7 +9,7 @@ from types import NoneType
 from typing import Any, ClassVar, Final, Literal
 
 from telegram_router.telegrams.fields.charset import CharKind
-from telegram_router.telegrams.fields.kind import FieldFault, Json, Kind, Log, Mistake, Place, first_bad, is_a, is_number
+from telegram_router.telegrams.fields.kind import FieldFault, Json, Kind, Log, Mistake, Pii, Place, first_bad, is_a, is_number
 
 Blank = Literal["null", "error", "zero", "when zero"]
 Null = Literal["blank", "low"]
@@ -34,8 +34,8 @@ class Number(Kind):
         "most": (int, Decimal, str, NoneType),
     }
 
-    def __init__(self, length: int, digits: int, scale: int, least: Limit, most: Limit, *, log: Log, json: Json) -> None:
-        super().__init__(length, log=log, json=json)
+    def __init__(self, length: int, digits: int, scale: int, least: Limit, most: Limit, *, log: Log, pii: Pii = None, json: Json) -> None:
+        super().__init__(length, log=log, pii=pii, json=json)
         self.digits = digits
         self.scale = scale
         self.least = least
@@ -215,9 +215,20 @@ class Written(Number, CharKind):
     argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {**Number.argument_types, "blank": (str,), "null": (str,)}
 
     def __init__(
-        self, length: int, digits: int, scale: int, blank: Blank, null: Null, least: Limit, most: Limit, *, log: Log, json: Json
+        self,
+        length: int,
+        digits: int,
+        scale: int,
+        blank: Blank,
+        null: Null,
+        least: Limit,
+        most: Limit,
+        *,
+        log: Log,
+        pii: Pii = None,
+        json: Json,
     ) -> None:
-        super().__init__(length, digits, scale, least, most, log=log, json=json)
+        super().__init__(length, digits, scale, least, most, log=log, pii=pii, json=json)
         self.blank: Blank = blank
         self.null: Null = null
         self.binary = null == "low"
@@ -303,9 +314,10 @@ class Digits(Written):
         least: Limit = None,
         most: Limit = None,
         log: Log = "masked",
+        pii: Pii = None,
         json: Json = "string",
     ) -> None:
-        super().__init__(length, length, scale, blank, null, least, most, log=log, json=json)
+        super().__init__(length, length, scale, blank, null, least, most, log=log, pii=pii, json=json)
 
     @property
     def expected(self) -> str:
@@ -365,10 +377,11 @@ class Amount(Written):
         least: Limit = None,
         most: Limit = None,
         log: Log = "masked",
+        pii: Pii = None,
         json: Json = "string",
     ) -> None:
         length = digits + 1 if is_a(digits, (int,)) else digits
-        super().__init__(length, digits, scale, blank, null, least, most, log=log, json=json)
+        super().__init__(length, digits, scale, blank, null, least, most, log=log, pii=pii, json=json)
         self.sign = sign
         self.plus = plus
         self.signs = signs

@@ -7,7 +7,7 @@ from decimal import Decimal
 from types import NoneType
 from typing import Any, ClassVar, Final, Literal
 
-from telegram_router.telegrams.fields.kind import Json, Log, Mistake, Place, is_a
+from telegram_router.telegrams.fields.kind import Json, Log, Mistake, Pii, Place, is_a
 from telegram_router.telegrams.fields.numbers import Limit, Number
 
 _PLUS: Final = "acef"  # half bytes that mean plus; f is no sign at all
@@ -41,10 +41,11 @@ class Packed(Number):
         least: Limit = None,
         most: Limit = None,
         log: Log = "masked",
+        pii: Pii = None,
         json: Json = "string",
     ) -> None:
         length = (digits // 2 + 1 if nibble_sign else (digits + 1) // 2) if is_a(digits, (int,)) else digits
-        super().__init__(length, digits, scale, least, most, log=log, json=json)
+        super().__init__(length, digits, scale, least, most, log=log, pii=pii, json=json)
         self.signed = signed if nibble_sign else False
         self.nibble_sign = nibble_sign
         self.null = null

@@ -8,7 +8,7 @@ from types import NoneType
 from typing import IO, Any, ClassVar
 
 from telegram_router.telegrams.fields.charset import CharKind
-from telegram_router.telegrams.fields.kind import FieldFault, Json, Kind, Log, Mistake, Place, at_path, first_bad, is_number
+from telegram_router.telegrams.fields.kind import FieldFault, Json, Kind, Log, Mistake, Pii, Place, at_path, first_bad, is_number
 
 
 class Filler(CharKind):
@@ -42,9 +42,9 @@ class Fixed(CharKind):
 
     argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {**Kind.argument_types, "or_blank": (bool,)}
 
-    def __init__(self, value: str | bytes, or_blank: bool = False, *, log: Log = "clear") -> None:
+    def __init__(self, value: str | bytes, or_blank: bool = False, *, log: Log = "clear", pii: Pii = None) -> None:
         constant = value.encode("ascii", "replace") if isinstance(value, str) else value
-        super().__init__(len(constant), log=log)
+        super().__init__(len(constant), log=log, pii=pii)
         self.value = value
         self.constant = constant
         self.or_blank = or_blank
@@ -100,8 +100,8 @@ class Length(CharKind):
 
     default = None
 
-    def __init__(self, length: int, *, log: Log = "clear", json: Json = "string") -> None:
-        super().__init__(length, log=log, json=json)
+    def __init__(self, length: int, *, log: Log = "clear", pii: Pii = None, json: Json = "string") -> None:
+        super().__init__(length, log=log, pii=pii, json=json)
         self.adjust = 0  # what the framing adds to the telegram's size; set when the spec is put together
         self.flagbuildnone = True
 
@@ -163,8 +163,8 @@ class Opaque(Kind):
 
     argument_types: ClassVar[Mapping[str, tuple[type, ...]]] = {**Kind.argument_types, "min": (int,), "max": (int, NoneType)}
 
-    def __init__(self, min: int = 0, max: int | None = None) -> None:
-        super().__init__(0)
+    def __init__(self, min: int = 0, max: int | None = None, *, pii: Pii = None) -> None:
+        super().__init__(0, pii=pii)
         self.min = min
         self.max = max
 

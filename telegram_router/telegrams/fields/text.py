@@ -39,7 +39,7 @@ from telegram_router.telegrams.fields.encodings import (
     wide_blank_of,
     without_shifts,
 )
-from telegram_router.telegrams.fields.kind import FieldFault, Json, Kind, Log, Mistake, Place, control_at
+from telegram_router.telegrams.fields.kind import FieldFault, Json, Kind, Log, Mistake, Pii, Place, control_at
 
 _SECOND_BYTES: Final = 0x40  # from here on a byte may be the second of a character
 
@@ -82,9 +82,10 @@ class Text(CharKind):
         truncate: Literal["char"] | None = None,
         replace: Mapping[str, str] | None = None,
         log: Log = "masked",
+        pii: Pii = None,
         json: Json = "string",
     ) -> None:
-        super().__init__(length, log=log, json=json)
+        super().__init__(length, log=log, pii=pii, json=json)
         self.encoding = encoding
         self._has_own_encoding = encoding is not None  # the family's is checked with the family
         self.align = align

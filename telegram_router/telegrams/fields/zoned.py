@@ -18,7 +18,7 @@ from types import NoneType
 from typing import Any, ClassVar, Final, Literal
 
 from telegram_router.telegrams.fields.charset import Charset, charset_of
-from telegram_router.telegrams.fields.kind import Json, Log, Mistake, Place, is_a
+from telegram_router.telegrams.fields.kind import Json, Log, Mistake, Pii, Place, is_a
 from telegram_router.telegrams.fields.numbers import Blank, Limit, Null, Written, picture
 
 Dialect = Literal["ebcdic", "ascii", "ascii-ebcdic-letters"]
@@ -69,12 +69,13 @@ class Zoned(Written):
         least: Limit = None,
         most: Limit = None,
         log: Log = "masked",
+        pii: Pii = None,
         json: Json = "string",
     ) -> None:
         self.separate = isinstance(sign, str) and sign.endswith("separate")
         self.leading = isinstance(sign, str) and sign.startswith("leading")
         length = digits + self.separate if is_a(digits, (int,)) else digits
-        super().__init__(length, digits, scale, blank, null, least, most, log=log, json=json)
+        super().__init__(length, digits, scale, blank, null, least, most, log=log, pii=pii, json=json)
         self.sign = sign
         self.signed = sign is not None
         self.dialect = dialect
