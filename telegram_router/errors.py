@@ -322,6 +322,15 @@ def _rows() -> dict[str, Code]:
         # replay and load
         ("E-RPL-01", "nothing to send", start, None, "name a message of the spec, or a capture that has requests"),
         ("E-RPL-02", "no field tells requests apart", start, None, "name one of the fields that pair replies, with --sequence"),
+        # simulators
+        ("E-SIM-01", "scenario cannot be read", start, None, "mend it at the line given"),
+        ("E-SIM-02", "a key of a scenario is unknown, missing or has a value that it cannot have", start, None, "mend it at the line given"),
+        ("E-SIM-03", "a scenario names what there is not", start, None, "name what the spec or the scenario has"),
+        ("E-SIM-04", "expectation cannot be understood", start, None, "write it in one of the four forms"),
+        ("E-SIM-05", "a file that a scenario names cannot be used", start, None, "check the path, from the scenario's folder"),
+        ("E-SIM-06", "a scenario's Python code is not allowed, or fails", start, None, "look at it, then give --allow-code"),
+        ("E-SIM-07", "a fault is not possible on this system", start, None, "give the capability that the message names, or use another fault"),
+        ("E-SIM-08", "a simulator cannot listen or connect", start, None, "check the address"),
         # ours
         ("E-INT-01", "a fault of the router itself", internal, None, "report it with the log lines around it"),
     ]  # fmt: skip

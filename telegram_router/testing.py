@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -18,6 +19,8 @@ from telegram_router.telegrams.generate import made, sample
 if TYPE_CHECKING:
     from hypothesis import strategies as st
     from hypothesis.strategies import DrawFn, SearchStrategy
+
+    from telegram_router.tools.simulate.fixture import Host
 else:
 
     class _Strategies:
@@ -28,7 +31,7 @@ else:
 
     st = _Strategies()
 
-__all__ = ["check_spec", "frames", "read", "sample", "telegrams", "values"]
+__all__ = ["check_spec", "frames", "read", "sample", "simulator", "telegrams", "values"]
 
 T = TypeVar("T")
 
@@ -49,6 +52,20 @@ def read(name: str | Path) -> Spec:
     if path is None:
         raise LookupError(f"no spec is called {name}; there are {', '.join(sorted(known_specs(SHIPPED)))}, and any path of a .py file")
     return read_spec(path)
+
+
+def simulator(scenario: str | Path, *, seed: int = 42, sockets: bool = False, **more: Any) -> AbstractAsyncContextManager[Host]:
+    """A simulated host for a trio test: `async with simulator("core.toml") as host: caller = await host.connect()`.
+
+    `scenario` is the path of a scenario or of a capture, or a scenario's text. In memory, so that it runs on trio's MockClock; with
+    `sockets` on a port of this machine, `host.address`. `start` is the date and time at which it begins, `record` a capture to write.
+    """
+    from telegram_router.tools.simulate.fixture import run_simulator
+
+    def find(name: str, folder: Path) -> Spec:
+        return read(folder / name if name.endswith(".py") else name)
+
+    return run_simulator(scenario, find, seed=seed, sockets=sockets, **more)
 
 
 def _hypothesis() -> Any:

@@ -22,6 +22,7 @@ from telegram_router.cli.capturing import capture
 from telegram_router.cli.certs import certs
 from telegram_router.cli.operating import COMMANDS
 from telegram_router.cli.records import find
+from telegram_router.cli.simulating import simulate
 from telegram_router.errors import ConfigError, RouterError
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def demo(keep: bool) -> int:
     return show(keep)
 
 
-for operators in (*COMMANDS, find, certs, capture):
+for operators in (*COMMANDS, find, certs, capture, simulate):
     main.add_command(operators)
 
 

@@ -50,6 +50,11 @@ class Framer:
         """Bytes that are no whole frame yet, or that nobody took."""
         return self._held
 
+    @property
+    def front(self) -> bytes:
+        """The bytes that are no whole frame yet, or that nobody took."""
+        return self._joined()
+
     def feed(self, data: bytes) -> None:
         """Add bytes from the peer. Raises FramingError once the stream cannot be trusted; it stays that way."""
         self._check()

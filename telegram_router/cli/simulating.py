@@ -1,0 +1,172 @@
+"""`simulate`: hosts and clients that are not there, from scenarios or captures, and the orders to those that run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_FOLDERS = click.option(
+    "--spec-folder",
+    "folders",
+    metavar="FOLDER",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder to look for specs in, before those that ship with the router. May be given several times.",
+)
+_CONTROL = click.option(
+    "--control", metavar="SOCKET", type=_FILE, help="Its Unix socket, as it was told at its start. Default: the only one there is."
+)
+_NAME = click.option("--name", metavar="SIMULATOR", help="Which simulator, where one process has several.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _example(*lines: str) -> str:
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+class _RunUnlessCtl(click.Group):
+    """`simulate FILE` is short for `simulate run FILE`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args.insert(0, "run")
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_RunUnlessCtl, epilog=_example("telegram-router simulate core.toml --listen 127.0.0.1:9000 --seed 42"))
+def simulate() -> None:
+    """Stand in for a host or a client that is not there. `simulate FILE` is short for `simulate run FILE`.
+
+    Exit codes: 0 as expected, 1 an expectation of the scenario was not met, 2 wrong usage or a bad scenario, 4 nothing to connect to,
+    5 the capture is damaged, 130 interrupted before anything ran.
+    """
+
+
+@simulate.command(
+    epilog=_example(
+        "telegram-router simulate core.toml --listen 127.0.0.1:9000 --seed 42 --record sim.tgcap.jsonl",
+        "telegram-router simulate day.tgcap.jsonl --listen 127.0.0.1:9000 --on-miss nearest",
+        "telegram-router simulate bank.toml --role client --to 127.0.0.1:9000",
+    )
+)
+@click.argument("files", metavar="FILE...", type=_FILE, nargs=-1, required=True)
+@click.option(
+    "--listen",
+    metavar="ADDRESS",
+    help="Where a host listens, as 127.0.0.1:9000, or :9000 for this machine alone. Default: the scenario's, or any free port.",
+)
+@click.option("--to", metavar="ADDRESS", help="Where a client connects.")
+@click.option("--role", type=click.Choice(["host", "client"]), help="Instead of the scenario's.")
+@click.option(
+    "--seed",
+    metavar="N",
+    type=click.IntRange(0, (1 << 64) - 1),
+    help="Seed of all chance. Default: the scenario's, or a new one, which is told.",
+)
+@click.option("--record", metavar="CAPTURE", type=_FILE, help="Write a capture of everything, with a note for each fault.")
+@click.option(
+    "--on-miss", metavar="WHAT", help="What a request gets that nothing is known for: error, nearest, silent, or forward:HOST:PORT."
+)
+@click.option("--duration", metavar="TIME", help="End by itself after that long, as 90s or 10m.")
+@click.option("--spec", "spec_name", metavar="SPEC", help="For a capture that names no spec: name, or path of a spec file (.py).")
+@_FOLDERS
+@click.option("--control", metavar="SOCKET", type=_FILE, help="Unix socket for `simulate ctl`. Default: one of its own, which is told.")
+@click.option("--allow-code", is_flag=True, help="Run the Python code that a scenario names.")
+@click.option("--insecure-public", is_flag=True, help="Allow an address that other machines can reach.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result at the end as JSON.")
+def run(files: Sequence[Path], **options: Any) -> int:
+    """Run simulators, from scenarios (*.toml) or captures (*.tgcap.jsonl), until Ctrl-C.
+
+    At the end the expectations of each scenario are judged, and the exit code says what came of it. Any number of files, and of
+    simulators in a file, run in one process.
+    """
+    from telegram_router.cli.simulation_run import Asked, run_simulators
+
+    return run_simulators(files, Asked(**options))
+
+
+@simulate.group(epilog=_example("telegram-router simulate ctl fault add \"match='msg=transfer.request', do={never=true}\""))
+def ctl() -> None:
+    """Steer a simulator that runs on this machine."""
+
+
+@ctl.command(epilog=_example("telegram-router simulate ctl state --json"))
+@_CONTROL
+@_NAME
+@_JSON
+def state(control: Path | None, name: str | None, as_json: bool) -> int:
+    """Show the rows of its stores, its machines and counters."""
+    return _order(control, {"order": "state"}, name, as_json)
+
+
+@ctl.command("set", epilog=_example("telegram-router simulate ctl set 'state.account[110998877665].balance' 5000000"))
+@click.argument("what")
+@click.argument("value")
+@_CONTROL
+@_NAME
+@_JSON
+def set_(what: str, value: str, control: Path | None, name: str | None, as_json: bool) -> int:
+    """Change one value: state.STORE[KEY].COLUMN, counter.NAME, machine.NAME[KEY], or standby (on, off)."""
+    return _order(control, {"order": "set", "name": what, "value": value}, name, as_json)
+
+
+@ctl.group()
+def fault() -> None:
+    """Add faults, and take them away."""
+
+
+@fault.command(epilog=_example("telegram-router simulate ctl fault add \"match='msg=transfer.request', rate=0.1, do={late='35s'}\""))
+@click.argument("table", metavar="FAULT")
+@_CONTROL
+@_NAME
+@_JSON
+def add(table: str, control: Path | None, name: str | None, as_json: bool) -> int:
+    """Let another fault happen from now on: FAULT is what stands under [[fault]] in a scenario, keys joined by commas."""
+    return _order(control, {"order": "fault_add", "fault": table}, name, as_json)
+
+
+@fault.command(epilog=_example("telegram-router simulate ctl fault clear"))
+@click.argument("fault_name", metavar="[FAULT]", required=False)
+@_CONTROL
+@_NAME
+@_JSON
+def clear(fault_name: str | None, control: Path | None, name: str | None, as_json: bool) -> int:
+    """Take all faults away, or those of a name."""
+    return _order(control, {"order": "fault_clear", "fault": fault_name}, name, as_json)
+
+
+@ctl.command(epilog=_example("telegram-router simulate ctl stats"))
+@_CONTROL
+@_NAME
+@_JSON
+def stats(control: Path | None, name: str | None, as_json: bool) -> int:
+    """Count what came, what was sent, which rules and faults took part, and show the last notes."""
+    return _order(control, {"order": "stats"}, name, as_json)
+
+
+@ctl.command(epilog=_example("telegram-router simulate ctl verify"))
+@_CONTROL
+@_NAME
+@_JSON
+def verify(control: Path | None, name: str | None, as_json: bool) -> int:
+    """Judge the expectations now. Exit code 1 if one is not met."""
+    return _order(control, {"order": "verify"}, name, as_json)
+
+
+@ctl.command(epilog=_example("telegram-router simulate ctl reset"))
+@_CONTROL
+@_NAME
+@_JSON
+def reset(control: Path | None, name: str | None, as_json: bool) -> int:
+    """Begin again with the state of the scenario, and with nothing counted. Connections stay."""
+    return _order(control, {"order": "reset"}, name, as_json)
+
+
+def _order(control: Path | None, order: dict[str, Any], name: str | None, as_json: bool) -> int:
+    from telegram_router.cli.simulation_ctl import give_order
+
+    return give_order(control, order, name, as_json)

@@ -1,0 +1,239 @@
+"""`simulate run`: from files to simulators at work, and to their verdict as an exit code."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import pydantic
+import trio
+
+from telegram_router.cli import EXIT_BUG, tell
+from telegram_router.cli.shown import say, say_json
+from telegram_router.cli.simulation_ctl import sockets_folder
+from telegram_router.config.values import Address, Duration
+from telegram_router.errors import ConfigError, ConfigProblem, RouterError
+from telegram_router.ops.logs import leaves
+from telegram_router.telegrams import Spec
+from telegram_router.tools.simulate.control import serve_control
+from telegram_router.tools.simulate.driver import Simulator
+from telegram_router.tools.simulate.fixture import is_capture
+from telegram_router.tools.simulate.reading import from_capture, read_scenarios
+from telegram_router.tools.simulate.verdict import Judged
+from telegram_router.tools.simulate.world import Prepared
+
+EXIT_NOT_MET, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_DAMAGED = 1, 2, 4, 5
+NOTES_TOLD = 20
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of the command."""
+
+    listen: str | None = None
+    to: str | None = None
+    role: str | None = None
+    seed: int | None = None
+    record: Path | None = None
+    on_miss: str | None = None
+    duration: str | None = None
+    spec_name: str | None = None
+    folders: Sequence[Path] = ()
+    control: Path | None = None
+    allow_code: bool = False
+    insecure_public: bool = False
+    as_json: bool = False
+
+
+def run_simulators(files: Sequence[Path], asked: Asked) -> int:
+    """Returns the exit code: 0, 1 for what was not as expected, 2 for a bad scenario, 4 for nobody to connect to, 5 a damaged capture."""
+    try:
+        prepared = [found for file in files for found in _prepared(file, asked)]
+        _check_together(prepared, asked)
+        return trio.run(_run, prepared, asked)
+    except ConfigError as error:
+        tell(problem.text() for problem in error.problems)
+        return EXIT_USAGE
+    except (RouterError, BaseExceptionGroup) as error:
+        found = [*leaves(error)]
+        if all(isinstance(each, RouterError) for each in found):
+            tell(sorted({str(each) for each in found}))
+            return max(_code_of(each) for each in found)
+        raise
+
+
+def _code_of(error: BaseException) -> int:
+    code = error.code if isinstance(error, RouterError) else ""
+    if code in ("E-CAP-01", "E-CAP-02", "E-CAP-03"):
+        return EXIT_DAMAGED
+    if code == "E-SIM-08" and isinstance(error, RouterError) and "listened" not in error.what:
+        return EXIT_UNREACHABLE
+    return EXIT_USAGE if code.startswith(("E-SIM", "E-CAP")) else EXIT_BUG
+
+
+def _prepared(file: Path, asked: Asked) -> Iterator[Prepared]:
+    from telegram_router import cli, plan
+
+    def find(name: str, folder: Path) -> Spec:
+        places = [*asked.folders, folder, *plan.spec_folders(None, Path())]
+        path = folder / name if name.endswith(".py") else plan.find_spec(name, places)
+        if path is None:
+            raise LookupError(
+                f"there are {', '.join(sorted(plan.known_specs(places[: len(asked.folders)] + places[len(asked.folders) + 1 :])))}"
+            )
+        return plan.read_spec(path)
+
+    if is_capture(file):
+        spec = cli.spec_named(asked.spec_name, asked.folders) if asked.spec_name is not None else None
+        yield from_capture(file, find, spec=spec, role=asked.role or "host", on_miss=_on_miss(asked.on_miss or "error"))
+        return
+    for prepared in read_scenarios(file, find, allow_code=asked.allow_code):
+        about = prepared.scenario.scenario
+        changes: dict[str, Any] = {}
+        if asked.role is not None:
+            changes["role"] = asked.role
+        if asked.on_miss is not None:
+            changes["on_miss"] = _on_miss(asked.on_miss)
+        yield replace(prepared, scenario=prepared.scenario.model_copy(update={"scenario": about.model_copy(update=changes)}))
+
+
+def _on_miss(text: str) -> str:
+    host, _, port = text.removeprefix("forward:").rpartition(":")
+    if text not in ("error", "nearest", "silent") and not (text.startswith("forward:") and host and port.isdigit()):
+        raise click.UsageError("--on-miss: give error, nearest, silent, or forward:HOST:PORT.")
+    return text
+
+
+def _check_together(prepared: Sequence[Prepared], asked: Asked) -> None:
+    names = [each.name for each in prepared]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(
+                [ConfigProblem("E-SIM-02", "", 0, "scenario.name", f"two simulators are called {name}", do="give each its own name")]
+            )
+    if len(prepared) > 1 and (asked.listen or asked.to or asked.record):
+        raise click.UsageError("--listen, --to and --record are for one simulator: with several write them into the scenarios.")
+    for each in prepared:
+        about = each.scenario.scenario
+        places = [about.listen if asked.listen is None else _address(asked.listen, "--listen"), about.standby]
+        for place in places:
+            if about.role == "host" and place is not None and not place.loopback and not asked.insecure_public:
+                raise click.UsageError(f"{place} can be reached by other machines: use 127.0.0.1, or give --insecure-public.")
+        if about.role == "client" and about.to is None and asked.to is None:
+            raise click.UsageError("A client needs --to HOST:PORT.")
+
+
+def _address(text: str | None, option: str) -> Address | None:
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or int(port) > 65_535:
+        raise click.UsageError(f"{option}: give HOST:PORT, such as 127.0.0.1:9000.")
+    return Address(host.strip("[]") or "127.0.0.1", int(port))
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return pydantic.TypeAdapter[float](Duration).validate_python(text)
+    except pydantic.ValidationError:
+        raise click.UsageError("--duration: give a time with its unit, such as 90s or 10m.") from None
+
+
+async def _run(prepared: Sequence[Prepared], asked: Asked) -> int:
+    simulators = [_simulator(each, asked) for each in prepared]
+    durations = [seconds for each in prepared if (seconds := _seconds(asked.duration) or each.scenario.scenario.duration) is not None]
+    with ExitStack() as closing:
+        for simulator in simulators:
+            closing.callback(simulator.close)
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with trio.open_nursery() as nursery:
+                for simulator in simulators:
+                    await nursery.start(_started, simulator)
+                    nursery.start_soon(simulator.flush)
+                control = asked.control or _own_socket(simulators[0])
+                await nursery.start(serve_control, control, simulators)
+                _tell_start(simulators, control)
+                with trio.move_on_after(max(durations) if durations else float("inf")):
+                    async for _ in signals:
+                        break
+                now = trio.current_time()
+                verdicts = [(simulator, simulator.simulation.verdict.end(now)) for simulator in simulators]
+                nursery.cancel_scope.cancel()
+    return _tell_end(verdicts, asked.as_json)
+
+
+async def _started(simulator: Simulator, *, task_status: trio.TaskStatus[None]) -> None:
+    await simulator.run(task_status=task_status)
+
+
+def _simulator(prepared: Prepared, asked: Asked) -> Simulator:
+    seed = asked.seed if asked.seed is not None else prepared.scenario.scenario.seed
+    seed = secrets.randbits(32) if seed is None else seed
+    return Simulator(prepared, seed, record=asked.record, listen=_address(asked.listen, "--listen"), to=_address(asked.to, "--to"))
+
+
+def _own_socket(simulator: Simulator) -> Path:
+    folder = sockets_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise RouterError("E-SIM-08", f"{folder} cannot be made: {error.strerror}", do="give another --control") from None
+    port = simulator.address.port if simulator.address is not None else 0
+    return folder / f"{simulator.prepared.name}-{port}.sock"
+
+
+def _tell_start(simulators: Sequence[Simulator], control: Path) -> None:
+    lines = []
+    for simulator in simulators:
+        where = f"listens on {simulator.address}" if simulator.address is not None else f"connects to {simulator.to}"
+        standby = f", standby on {simulator.standby}" if simulator.standby is not None else ""
+        lines.append(
+            f"{simulator.prepared.name}: {simulator.prepared.spec.name} {simulator.about.role}, {where}{standby}, seed {simulator.seed}"
+        )
+    tell([*lines, f"steer it with: telegram-router simulate ctl state --control {control}", "end it with Ctrl-C"])
+
+
+def _tell_end(verdicts: Sequence[tuple[Simulator, list[Judged]]], as_json: bool) -> int:
+    good = True
+    shown = {}
+    for simulator, judged in verdicts:
+        verdict = simulator.simulation.verdict
+        met = all(each.met for each in judged) and not verdict.troubled
+        good = good and met
+        shown[simulator.prepared.name] = simulator.simulation.stats() | {
+            "met": met, "expectations": [each.shown() for each in judged], "troubles": verdict.troubles,
+        }  # fmt: skip
+        if not as_json:
+            _say_verdict(simulator, judged)
+    if as_json:
+        say_json(shown)
+    return 0 if good else EXIT_NOT_MET
+
+
+def _say_verdict(simulator: Simulator, judged: list[Judged]) -> None:
+    stats, verdict = simulator.simulation.stats(), simulator.simulation.verdict
+    came, went = sum(stats["received"].values()), sum(stats["sent"].values())
+    counts = "".join(f"  {name.replace('_', ' ')} {count:,}" for name, count in sorted(stats["counts"].items()))
+    say(f"{simulator.prepared.name}: {stats['connections']['made']:,} connections  {came:,} received  {went:,} sent{counts}")
+    for each in judged:
+        say(f"  {'met    ' if each.met else 'NOT MET'} {each.name}: {each.expect}")
+        for failure in each.failures:
+            say(f"          {failure}")
+        if each.failed > len(each.failures):
+            say(f"          and {each.failed - len(each.failures):,} more")
+        if not each.met:
+            say(f"          written at {each.place}; repeat with --seed {simulator.seed}")
+    for trouble in verdict.troubles:
+        say(f"  TROUBLE {trouble}")
+    failed = verdict.troubled or not all(each.met for each in judged)
+    if failed or stats["counts"].get("missed"):
+        for note in [*simulator.simulation.journal.notes][-NOTES_TOLD:]:
+            say(f"  note    {note}")

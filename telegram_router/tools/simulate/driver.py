@@ -1,0 +1,477 @@
+"""A simulation on real sockets or in memory: one trio driver around the pure core."""
+
+# Rules this file keeps:
+#
+# 1. Each connection has its own boundary: what its peer does ends that connection and no other.
+# 2. What waits to be written is bounded: a peer that does not read is not read from any more, and cut off in the end.
+
+from __future__ import annotations
+
+import datetime
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from telegram_router.config.values import Address
+from telegram_router.errors import FramingError, RouterError
+from telegram_router.storage.capture_records import head
+from telegram_router.storage.capture_writer import CaptureWriter
+from telegram_router.telegrams import Framer
+from telegram_router.tools.simulate.actions import Deafen, End, Forward, Send
+from telegram_router.tools.simulate.core import Simulation
+from telegram_router.tools.simulate.wires import DRAINED_FOR, SMALL_BUFFER, MemoryWire, SocketWire, Wire, check_half_open, memory_pair
+from telegram_router.tools.simulate.world import Prepared
+
+PAUSED_AT: Final = 256 * 1024  # bytes waiting to be written: nothing more is read from that connection
+CUT_OFF_AT: Final = 16 * 1024 * 1024
+FLUSHED_EVERY: Final = 1.0  # seconds
+AGAIN_AFTER: Final = 0.1  # seconds after which a client tries again to connect at its start
+TRIES: Final = 50
+FORWARDED_AT_MOST: Final = 1000  # requests that wait for somebody else's connection
+
+
+@dataclass(slots=True)
+class _Connection:
+    number: int
+    wire: Wire
+    scope: trio.CancelScope
+    waiting: deque[Send | End] = field(default_factory=deque)  # bounded by CUT_OFF_AT bytes
+    size: int = 0
+    changed: trio.Event = field(default_factory=trio.Event)
+    forward: trio.MemorySendChannel[bytes] | None = None
+    deaf: bool = False
+
+    def wake(self) -> None:
+        self.changed.set()
+        self.changed = trio.Event()
+
+
+class Simulator:
+    """One simulator at work. `run` serves until it is cancelled; `connect` is a caller in memory."""
+
+    def __init__(
+        self, prepared: Prepared, seed: int, *, start: datetime.datetime | None = None, record: Path | None = None,
+        listen: Address | None = None, to: Address | None = None,
+    ) -> None:  # fmt: skip
+        self.prepared = prepared
+        self.about = prepared.scenario.scenario
+        self.seed = seed
+        clock = datetime.datetime.fromisoformat(self.about.clock) if self.about.clock else start
+        self._start = clock or datetime.datetime.now(datetime.UTC).astimezone()
+        self.simulation = Simulation(prepared, seed, trio.current_time(), self._start, recording=record is not None)
+        self.address: Address | None = None  # where it really listens
+        self.standby: Address | None = None
+        self._listen, self._to = listen or self.about.listen, to or self.about.to
+        self._connections: dict[int, _Connection] = {}
+        self._woken = trio.Event()
+        self._ticks_at: float | None = None
+        self._writer = CaptureWriter(record, self._head()) if record is not None else None
+        self._nursery: trio.Nursery | None = None
+        self._door_scopes: list[trio.CancelScope] = []  # at most two
+        self._served = _contexts(prepared)
+
+    @property
+    def to(self) -> Address | None:
+        """Where a client connects."""
+        return self._to
+
+    def _head(self) -> dict[str, object]:
+        offset = self._start.strftime("%z") or "+0000"
+        prepared = self.prepared
+        return head(
+            t0=round(self._start.timestamp() * 1_000_000) * 1000, source="simulate", spec=prepared.spec.name,
+            spec_sha256=prepared.spec_sha256, tz=f"{offset[:3]}:{offset[3:5]}", seed=str(self.seed),
+        )  # fmt: skip
+
+    # --- running
+
+    async def run(self, *, listen: bool = True, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled. It is started once it listens. Raises RouterError E-SIM-07, E-SIM-08."""
+        if any(active.do.half_open for active in self.simulation.faults) and listen:
+            check_half_open()
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(self._tick)
+                if listen:
+                    await self._open(nursery)
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._nursery = None
+            self.close()
+
+    def close(self) -> None:
+        """Write what is to be recorded. Called again it does nothing."""
+        if self._writer is not None:
+            for number in [*self.simulation.lines]:
+                self.simulation.gone(number, "us", trio.current_time())
+            self._write_records()
+            self._writer.close()
+            self._writer = None
+
+    async def _open(self, nursery: trio.Nursery) -> None:
+        if self.about.role == "client":
+            for _ in range(self.about.connections):
+                nursery.start_soon(self._call)
+            return
+        self.address = await nursery.start(self._door, self._listen or Address("127.0.0.1", 0), False)
+        if self.about.standby is not None:
+            self.standby = await nursery.start(self._door, self.about.standby, True)
+
+    async def _door(self, place: Address, standby: bool, *, task_status: trio.TaskStatus[Address]) -> None:
+        """Listen as the faults have it: openly, not at all, or without taking anybody."""
+        told = False
+        while True:
+            now = trio.current_time()
+            state, until = self.simulation.door(now), self.simulation.door_changes_at(now)
+            listener = (
+                None
+                if state == "refuse" and told
+                else _listening(place, small=self._needs_small_buffers, backlog=0 if state == "never_accept" else 128)
+            )
+            if listener is not None:
+                place = Address(place.host, listener.getsockname()[1])
+            if not told:
+                told = True
+                task_status.started(place)
+            if state == "refuse" and listener is not None:
+                listener.close()
+                listener = None
+            with trio.move_on_at(until if until is not None else float("inf")), trio.CancelScope() as scope:
+                self._door_scopes.append(scope)
+                try:
+                    await self._accept(listener if state == "open" else None, standby)
+                finally:
+                    self._door_scopes.remove(scope)
+                    if listener is not None:
+                        listener.close()
+
+    async def _accept(self, listener: trio.socket.SocketType | None, standby: bool) -> None:
+        assert self._nursery is not None
+        if listener is None:
+            await trio.sleep_forever()
+            return
+        while True:
+            try:
+                sock, _ = await listener.accept()
+            except OSError:  # no descriptor left, or the caller has gone already
+                await trio.sleep(0.1)
+                continue
+            self._nursery.start_soon(self._serve_socket, sock, standby)
+
+    @property
+    def _needs_small_buffers(self) -> bool:
+        return any(active.do.deaf for active in self.simulation.faults)
+
+    def doors_changed(self) -> None:
+        """A fault of the port has been added or taken away."""
+        for scope in self._door_scopes:
+            scope.cancel()
+
+    async def _serve_socket(self, sock: trio.socket.SocketType, standby: bool) -> None:
+        plain = trio.SocketStream(sock)
+        stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = plain
+        if self._served:
+            how = self.simulation.handshake(self.simulation.next_connection, trio.current_time())
+            if how == "stall":
+                await _hold(plain)
+                return
+            stream = trio.SSLStream(plain, self._served[how or "right"], server_side=True, https_compatible=True)
+            try:
+                with trio.fail_after(10):
+                    await stream.do_handshake()
+            except (trio.BrokenResourceError, trio.TooSlowError, ssl.SSLError):
+                self.simulation.journal.note("a TLS handshake failed")
+                await trio.aclose_forcefully(stream)
+                return
+        await self.serve(SocketWire(stream), standby)
+
+    async def _call(self) -> None:
+        """A client's connection, made again where the scenario says so."""
+        tries = 0
+        while True:
+            try:
+                stream = await self._dial()
+            except OSError as error:
+                tries += 1
+                if tries >= TRIES and self.about.again is None:
+                    what = f"nobody answers at {self._to}: {error.strerror or error}"
+                    raise RouterError("E-SIM-08", what, do="start the other side first, or check the address") from None
+                await trio.sleep(self.about.again or AGAIN_AFTER)
+                continue
+            await self.serve(SocketWire(stream), False)
+            if self.about.again is None:
+                return
+            await trio.sleep(self.about.again)
+
+    async def _dial(self) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+        if self._to is None:
+            raise RouterError("E-SIM-08", "a client has nowhere to connect to", do="give --to HOST:PORT, or `to` in the scenario")
+        stream = await trio.open_tcp_stream(self._to.host, self._to.port)
+        if self.prepared.scenario.tls is None:
+            return stream
+        tls = self.prepared.scenario.tls
+        secured = trio.SSLStream(stream, self._served["right"], server_hostname=tls.server_name or self._to.host, https_compatible=True)
+        try:
+            with trio.fail_after(10):
+                await secured.do_handshake()
+        except (trio.BrokenResourceError, trio.TooSlowError) as error:
+            await trio.aclose_forcefully(secured)
+            raise RouterError(
+                "E-SIM-08", f"TLS with {self._to} failed: {error.__cause__ or error}", do="check certificates and server_name"
+            ) from None
+        return secured
+
+    # --- one connection
+
+    def connect(self, window: int = 65_536) -> MemoryWire:
+        """A caller in memory."""
+        assert self._nursery is not None
+        caller, ours = memory_pair(self.simulation.next_connection, window)
+        self._nursery.start_soon(self.serve, ours, False)
+        return caller
+
+    async def serve(self, wire: Wire, standby: bool) -> None:
+        """One connection, until it ends."""
+        now = trio.current_time()
+        connection = _Connection(self.simulation.next_connection, wire, trio.CancelScope())
+        self._connections[connection.number] = connection
+        self.simulation.connected(now, wire.peer, wire.local, standby=standby)
+        self._do()
+        how = "us"
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, connection, nursery)
+                with connection.scope:
+                    how = await self._read(connection)
+                if connection.deaf:
+                    await trio.sleep_forever()
+                if how != "rst":
+                    await self._drained(connection)
+                nursery.cancel_scope.cancel()
+        finally:
+            del self._connections[connection.number]
+            self.simulation.gone(connection.number, how, trio.current_time())
+            wire.end("fin")
+            self._do()
+
+    async def _read(self, connection: _Connection) -> str:
+        while True:
+            while connection.size > PAUSED_AT:
+                await connection.changed.wait()
+            try:
+                data = await connection.wire.receive()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return "rst"
+            if not data:
+                return "fin"
+            self.simulation.received(connection.number, data, trio.current_time())
+            self._do()
+
+    async def _drained(self, connection: _Connection) -> None:
+        """The other side sends no more; what is to be written still is, and so are answers that are late."""
+        line = self.simulation.lines.get(connection.number)
+        while connection.waiting or (line is not None and not line.ended and self.simulation.owes(connection.number)):
+            await connection.changed.wait()
+
+    async def _write(self, connection: _Connection, nursery: trio.Nursery) -> None:
+        while True:
+            while not connection.waiting:
+                await connection.changed.wait()
+            action = connection.waiting[0]
+            if isinstance(action, End):
+                await self._end(connection, action)
+                if action.how != "half_close":
+                    nursery.cancel_scope.cancel()
+                    return
+            else:
+                try:
+                    await connection.wire.send(action.data)
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    nursery.cancel_scope.cancel()
+                    return
+                connection.size -= len(action.data)
+            connection.waiting.popleft()
+            connection.wake()
+
+    async def _end(self, connection: _Connection, action: End) -> None:
+        if action.how in ("half_close", "fin"):
+            try:
+                await connection.wire.half_close()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+        if action.how == "fin":
+            with trio.move_on_after(DRAINED_FOR):
+                connection.scope.cancel()
+                await _read_out(connection.wire)
+        if action.how in ("fin", "rst", "vanish"):
+            connection.wire.end(action.how)
+
+    # --- actions
+
+    def _do(self) -> None:
+        for action in self.simulation.take():
+            connection = self._connections.get(action.connection)
+            if connection is None:
+                continue
+            if isinstance(action, Deafen):
+                connection.deaf = True
+                connection.scope.cancel()
+            elif isinstance(action, Forward):
+                self._forward(connection, action.frame)
+            else:
+                connection.waiting.append(action)
+                connection.size += len(action.data) if isinstance(action, Send) else 0
+                if connection.size > CUT_OFF_AT:
+                    self.simulation.journal.note(f"c{connection.number} reads nothing and was cut off")
+                    connection.waiting.clear()
+                    connection.waiting.append(End(connection.number, "rst"))
+                    connection.size = 0
+                connection.wake()
+        if self.simulation.next_at != self._ticks_at:
+            self._woken.set()
+        if self._writer is not None:
+            self._write_records()
+
+    def act(self, change: Callable[[Simulation], object]) -> None:
+        """Let somebody change the simulation from outside."""
+        change(self.simulation)
+        self.doors_changed()
+        self._do()
+
+    async def _tick(self) -> None:
+        while True:
+            self._woken = trio.Event()
+            at = self._ticks_at = self.simulation.next_at
+            with trio.move_on_at(at if at is not None else float("inf")):
+                await self._woken.wait()
+                continue
+            self.simulation.tick(trio.current_time())
+            self._do()
+            for connection in self._connections.values():
+                connection.wake()
+
+    def _write_records(self) -> None:
+        assert self._writer is not None
+        records = self.simulation.journal.records
+        while records:
+            self._writer.write(records.popleft())
+
+    async def flush(self) -> None:
+        """Hand the recording to the system from time to time."""
+        while True:
+            await trio.sleep(FLUSHED_EVERY)
+            if self._writer is not None:
+                self._writer.flush()
+
+    # --- somebody else answers
+
+    def _forward(self, connection: _Connection, frame: bytes) -> None:
+        assert self._nursery is not None
+        if connection.forward is None:
+            connection.forward, asked = trio.open_memory_channel[bytes](FORWARDED_AT_MOST)
+            self._nursery.start_soon(self._ask_another, connection, asked)
+        try:
+            connection.forward.send_nowait(frame)
+        except (trio.WouldBlock, trio.BrokenResourceError):
+            self.simulation.journal.counts["not_forwarded"] += 1
+
+    async def _ask_another(self, connection: _Connection, asked: trio.MemoryReceiveChannel[bytes]) -> None:
+        host, _, port = self.about.on_miss.removeprefix("forward:").rpartition(":")
+        async with asked:
+            try:
+                stream = await trio.open_tcp_stream(host.strip("[]"), int(port))
+            except OSError as error:
+                self.simulation.journal.note(f"{host}:{port} cannot be reached: {error.strerror or error}")
+                return
+            async with stream, trio.open_nursery() as nursery:
+                nursery.start_soon(self._hand_back, connection, stream, nursery)
+                async for frame in asked:
+                    if connection.number not in self._connections:
+                        break
+                    await stream.send_all(frame)
+                nursery.cancel_scope.cancel()
+
+    async def _hand_back(self, connection: _Connection, stream: trio.SocketStream, nursery: trio.Nursery) -> None:
+        framer = Framer(self.prepared.spec.framing, max_frame=self.about.max_frame)
+        try:
+            async for data in stream:
+                framer.feed(bytes(data))
+                while frames := framer.take():
+                    for frame in frames:
+                        self.simulation.forwarded(connection.number, frame, trio.current_time())
+                self._do()
+        except (trio.BrokenResourceError, FramingError) as error:
+            self.simulation.journal.note(f"c{connection.number}: who was asked instead is lost: {type(error).__name__}")
+        nursery.cancel_scope.cancel()
+
+
+async def _read_out(wire: Wire) -> None:
+    try:
+        while await wire.receive():
+            pass
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        pass
+
+
+async def _hold(stream: trio.SocketStream) -> None:
+    """Take what comes and say nothing."""
+    try:
+        async for _ in stream:
+            pass
+    except trio.BrokenResourceError:
+        pass
+    await trio.aclose_forcefully(stream)
+
+
+def _listening(place: Address, *, small: bool, backlog: int) -> trio.socket.SocketType:
+    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if small:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+        sock.bind((place.host, place.port))
+        sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        raise RouterError(
+            "E-SIM-08", f"{place} cannot be listened on: {error.strerror or error}", do="choose another port, or end who has it"
+        ) from None
+    return trio.socket.from_stdlib_socket(sock)
+
+
+def _contexts(prepared: Prepared) -> dict[str, ssl.SSLContext]:
+    """TLS contexts by certificate. Raises RouterError E-SIM-05."""
+    tls = prepared.scenario.tls
+    if tls is None:
+        return {}
+    folder = Path(prepared.file).parent
+    role = prepared.scenario.scenario.role
+    made: dict[str, ssl.SSLContext] = {}
+    for name, certificate, key in (
+        ("right", tls.certificate, tls.key), ("wrong", tls.wrong_certificate, tls.wrong_key), ("expired", tls.expired_certificate, tls.expired_key),
+    ):  # fmt: skip
+        if certificate is None and not (role == "client" and name == "right"):
+            continue
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH if role == "host" else ssl.Purpose.SERVER_AUTH)
+        try:
+            if certificate is not None:
+                context.load_cert_chain(folder / certificate, folder / key if key is not None else None)
+            if tls.ca is not None:
+                context.load_verify_locations(folder / tls.ca)
+                context.verify_mode = ssl.CERT_REQUIRED
+        except OSError as error:
+            what = f"TLS files cannot be used: {error.strerror or error}"
+            raise RouterError(
+                "E-SIM-05", what, where=f"{prepared.file} [tls]", do="check paths, and that certificate and key belong together"
+            ) from None
+        made[name] = context
+    return made
