@@ -641,6 +641,7 @@ def _path_of(loc: tuple[str | int, ...], raw: Any) -> KeyPath:
     """The keys of the file: pydantic adds names of types where a value may be of several."""
     path: list[str | int] = []
     here: Any = raw
+    step: Any
     for index, step in enumerate(loc):
         if (isinstance(here, dict) and step in here) or (isinstance(here, list) and isinstance(step, int) and step < len(here)):
             here = here[step]
