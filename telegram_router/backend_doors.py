@@ -116,7 +116,15 @@ def terms_of(settings: TelegramService, listen: Listen, plan: Plan, name: str) -
         settings.frame_timeout, settings.write_timeout, listen.handshake_timeout, max_frame=settings.max_frame, keepalive=settings.keepalive
     )
     proxies = proxies_of(listen.proxy_protocol, listen.handshake_timeout)
-    return Terms(Callers(callers_of(settings)), limits, settings.links, listen.extra, settings.timeout, plan.backend_tls.get(name), proxies)
+    return Terms(
+        Callers(callers_of(settings, plan.specs[plan.spoken[name]])),
+        limits,
+        settings.links,
+        listen.extra,
+        settings.timeout,
+        plan.backend_tls.get(name),
+        proxies,
+    )
 
 
 def release(bound: Sockets) -> None:

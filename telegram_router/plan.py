@@ -28,6 +28,7 @@ from telegram_router.config import (
 from telegram_router.config import (
     Admin,
     AdminTls,
+    Backend,
     CertificatePolicy,
     ClientPolicy,
     ClientTls,
@@ -605,7 +606,7 @@ class _Planner:
             self._handler(name, service)
             return
         if isinstance(service, TelegramService):
-            self._callers(name, service)
+            self._callers(name, service, spec)
         tls = service.tls
         if tls is not None or (isinstance(service, HttpService) and service.url.scheme == "https"):
             where = f"services.{name}.tls"
@@ -627,14 +628,38 @@ class _Planner:
         if isinstance(service, HttpService) and spec is not None and self._all_routes:
             self._mapping(name, service, spec)
 
-    def _callers(self, name: str, service: TelegramService) -> None:
+    def _signs(self, path: tuple[str | int, ...], backend: Backend, spec: Spec) -> bool:
+        """Whether a backend can be told by its sign-on."""
+        if spec.formalities is None or "sign_on" not in spec.formalities.roles:
+            self.report("E-CFG-07", path, f"the spec {spec.name} declares no sign-on", do="declare `conduct` in the spec, or leave it out")
+            return False
+        for name in backend.sign_on:
+            if name not in spec.header_fields:
+                self.report("E-CFG-06", (*path, name), "no such header field", f"one of {', '.join(spec.header_fields)}")
+                return False
+            try:
+                signs_of(backend, spec)
+            except FieldFault as fault:
+                self.report("E-CFG-04", (*path, name), f"the field cannot hold it: {fault.what}", fault.expected)
+                return False
+        return True
+
+    def _callers(self, name: str, service: TelegramService, spec: Spec | None) -> None:
         """Backends that dial us: who they are, and by which certificate we are known to them."""
+        signing = [(place, each) for place, each in enumerate(service.backends) if each.sign_on]
+        paths = [(("services", name, "backends", place, "sign_on"), each) for place, each in signing]
+        sound = spec is not None and all([self._signs(path, each, spec) for path, each in paths])  # noqa: C419 - every problem is told
         places = [place for place, each in enumerate(service.backends) if each.address is None]
-        for (_, one), (place, other) in combinations(zip(places, callers_of(service), strict=True), 2):
+        for (_, one), (place, other) in combinations(
+            zip(places, callers_of(service, spec), strict=True) if spec is not None and sound else (), 2
+        ):
             if one.meets(other):
                 what = f"is told as {one.backend} is: a host could be both, and would be taken for neither"
                 self.report(
-                    "E-CFG-07", ("services", name, "backends", place), what, do="give them networks or certificate names that differ"
+                    "E-CFG-07",
+                    ("services", name, "backends", place),
+                    what,
+                    do="give them networks, certificate names or fields of the sign-on that differ",
                 )
         tls = service.listen.tls if service.listen is not None else None
         if tls is None:
@@ -932,6 +957,20 @@ def backends_of(service: TelegramService | HttpService) -> list[tuple[str, int]]
     return [(backend.address.host, backend.address.port) for backend in service.backends if backend.address is not None]
 
 
-def callers_of(service: TelegramService) -> list[Caller]:
+def callers_of(service: TelegramService, spec: Spec) -> list[Caller]:
     """The backends of a service that dial us."""
-    return [Caller(each.known_as, each.networks, frozenset(each.certificate)) for each in service.backends if each.address is None]
+    return [
+        Caller(each.known_as, each.networks, frozenset(each.certificate), signs_of(each, spec))
+        for each in service.backends
+        if each.address is None
+    ]
+
+
+def signs_of(backend: Backend, spec: Spec) -> tuple[tuple[int, int, bytes], ...]:
+    """Where what stands in the sign-on of a backend. Raises FieldFault for a value that its field cannot hold."""
+    fields = {field.path: field for field in next(iter(spec.messages.values())).fields}
+    found = []
+    for name, value in backend.sign_on.items():
+        kind, place = fields[f"header.{name}"].kind, spec.header_slice(name)
+        found.append((place.start, place.stop, kind.write(int(value) if isinstance(kind, Digits) and value.isdecimal() else value)))
+    return tuple(found)

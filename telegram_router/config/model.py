@@ -322,6 +322,10 @@ class Backend(Settings):
     certificate: OneOrMore[CertificateName] = _key(
         (), "The DNS or URI name (SAN), or list of names, of which its certificate must hold one. Needs `tls` in `listen`."
     )
+    sign_on: Table[NonEmpty, NonEmpty] = _key(
+        {},
+        "Header fields of the sign-on that it must send first, and what stands in them: then nothing else is taken before it.",
+    )
 
     @property
     def known_as(self) -> str:

@@ -418,13 +418,18 @@ class _Reading:
         for place, each in enumerate(service.backends):
             below = (*path, "backends", place)
             if each.address is not None:
-                for key, value in (("name", each.name), ("from", each.networks), ("certificate", each.certificate)):
+                for key, value in (
+                    ("name", each.name),
+                    ("from", each.networks),
+                    ("certificate", each.certificate),
+                    ("sign_on", each.sign_on),
+                ):
                     if value:
                         self.report("E-CFG-07", (*below, key), "is for a backend that dials us, and this one is dialled", do="remove it")
             elif each.replies is not None:
                 self.report("E-CFG-07", (*below, "replies"), "is for a backend that is dialled, and this one dials us", do="remove it")
-            elif each.name is None or not (each.networks or each.certificate):
-                expected = "an address, or for one that dials us a name, with from or certificate"
+            elif each.name is None or not (each.networks or each.certificate or each.sign_on):
+                expected = "an address, or for one that dials us a name, with from, certificate or sign_on"
                 self.report("E-CFG-04", (*below, "address"), "is missing", expected)
             elif each.certificate and not _asks(service.listen):
                 what = "needs the certificates of those who connect"

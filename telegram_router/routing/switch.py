@@ -87,12 +87,15 @@ class Switch:
             introduce(listener, session)
         return session
 
-    def add_link(self, service: Service, name: str, backend: str = "", now: float = 0.0, pair: Pair | None = None) -> Peer:
+    def add_link(
+        self, service: Service, name: str, backend: str = "", now: float = 0.0, pair: Pair | None = None, first: bytes = b""
+    ) -> Peer:
         """A link is there. Requests that wait for one go out once it is usable, if its backend is in use.
 
-        `pair`: it carries requests alone, and is usable while the pair has a connection for the replies.
+        `pair`: it carries requests alone, and is usable while the pair has a connection for the replies. `first`: a frame that goes out
+        before any other.
         """
-        link = self._new_link(service, name, backend, now)
+        link = self._new_link(service, name, backend, now, first)
         if link.standing is not None and link.standing.phase is not Phase.OPEN:
             service.joining[link] = None
         elif pair is None:
@@ -146,11 +149,13 @@ class Switch:
         assert link.backend is not None
         return link.backend
 
-    def _new_link(self, service: Service, name: str, backend: str, now: float) -> Peer:
+    def _new_link(self, service: Service, name: str, backend: str, now: float, first: bytes = b"") -> Peer:
         link = Peer(name, service, service.limit, service.lane_limits())
         link.backend = service.pool.named(backend)
         link.register = service.register
         link.turns = Turns() if service.ordered else None
+        if first:
+            self._put(link, first)
         if service.office is not None:
             self.conductor.greet(link, now)
         return link

@@ -53,6 +53,9 @@ def test_a_stranger_is_known_before_a_handshake_unless_a_name_could_still_tell()
         pytest.param(BUSAN, JEJU, False, id="other-names"),
         pytest.param(Caller("a", net("10.0.0.0/8")), Caller("b", net("10.1.0.0/16")), True, id="one-network-in-the-other"),
         pytest.param(Caller("a", net("10.0.0.0/8")), Caller("b", net("::/0")), False, id="another-family"),
+        pytest.param(Caller("a", signs=((0, 1, b"x"),)), Caller("b", signs=((0, 1, b"y"),)), False, id="other-sign-ons"),
+        pytest.param(Caller("a", signs=((0, 1, b"x"),)), Caller("b", signs=((1, 2, b"y"),)), True, id="other-fields-of-the-sign-on"),
+        pytest.param(Caller("a", signs=((0, 1, b"x"),)), Caller("b", net("10.0.0.0/8")), True, id="sign-on-against-network"),
     ],
 )
 def test_two_backends_that_a_host_could_be_are_found(one: Caller, other: Caller, meet: bool) -> None:
@@ -62,14 +65,17 @@ def test_two_backends_that_a_host_could_be_are_found(one: Caller, other: Caller,
 networks = st.lists(st.sampled_from(["10.0.0.0/8", "10.1.0.0/16", "10.1.1.1", "192.0.2.0/24", "::1"]), max_size=2).map(
     lambda each: net(*each)
 )
-callers = st.builds(Caller, st.sampled_from("abc"), networks, st.frozensets(st.sampled_from(["x", "y", "z"]), max_size=2))
+signs = st.dictionaries(st.sampled_from([0, 1]), st.sampled_from([b"p", b"q"]), max_size=2).map(
+    lambda found: tuple((at, at + 1, value) for at, value in found.items())
+)
+callers = st.builds(Caller, st.sampled_from("abc"), networks, st.frozensets(st.sampled_from(["x", "y", "z"]), max_size=2), signs)
 hosts = st.sampled_from(["10.1.1.1", "10.2.0.1", "192.0.2.9", "::1"])
 
 
-@given(callers, callers, hosts, st.sampled_from(["x", "y", "z"]))
-def test_backends_that_do_not_meet_never_both_take_one_host(one: Caller, other: Caller, host: str, name: str) -> None:
+@given(callers, callers, hosts, st.sampled_from(["x", "y", "z"]), st.sampled_from([b"pp", b"pq", b"qp", b"qq"]))
+def test_backends_that_do_not_meet_never_both_take_one_host(one: Caller, other: Caller, host: str, name: str, sign_on: bytes) -> None:
     def takes(caller: Caller) -> bool:
-        return Callers([caller]).identify(host, frozenset({name})) is not None
+        return Callers([caller]).identify(host, frozenset({name}), sign_on) is not None
 
     if not one.meets(other):
         assert not (takes(one) and takes(other))
