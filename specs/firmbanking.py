@@ -236,6 +236,14 @@ spec = Family(
         sign_off=Formality("close.request"),
         echo=Formality("test.request"),
     ),
+    # Of the moment: a telegram that is sent again has others. An inquiry names the number of the transfer that it asks about.
+    volatile={
+        "sent_date": "clock.date",
+        "sent_time": "clock.time",
+        "message_number": "sequence",
+        "original_number": "ref_of message_number",
+        "transfer_time": "clock.time",
+    },
     messages=[
         Message("open.request", "업무개시 open for business", ("1000", "100"), RESERVED),
         Message("close.request", "업무종료 close for the day", ("1000", "200"), RESERVED),

@@ -85,6 +85,8 @@ spec = Family(
         set={"header.send_count": 1, "header.message_number": NUMBER, "header.sent_date": TODAY, "header.sent_time": NOW},
         sign_on=Formality("open.request"),
     ),
+    # Of the moment: a telegram that is sent again has others.
+    volatile={"sent_date": "clock.date", "sent_time": "clock.time", "message_number": "sequence"},
     messages=[
         Message("open.request", "업무개시 open for business", ("1000", "100"), RESERVED),
         Message("transfer.request", "지급이체 transfer (송금)", ("2000", "100"), transfer(" ", "error"), synthetic=True),

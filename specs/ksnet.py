@@ -132,6 +132,16 @@ spec = Family(
         set={"header.send_count": "1", "header.message_number": NUMBER, "header.sent_at": NOW},
         sign_on=Formality("open.request"),
     ),
+    # Of the moment: a telegram that is sent again has others. `inquiry_date` and `inquiry_number` name an earlier one.
+    volatile={
+        "sent_at": "clock",
+        "message_number": "sequence",
+        "inquiry_date": "ref_of sent_at",
+        "inquiry_number": "ref_of message_number",
+        "original_number": "ref_of message_number",
+        "bank_number": "issued",
+        "transfer_time": "clock.time",
+    },
     messages=[
         Message("transfer.request", "이체 transfer (송금)", ("0100", "100"), transfer(" ", "error")),
         Message("transfer.response", "이체 응답 transfer reply", ("0110", "100"), transfer("+", "null"), kind="reply"),

@@ -322,6 +322,12 @@ def _rows() -> dict[str, Code]:
         # replay and load
         ("E-RPL-01", "nothing to send", start, None, "name a message of the spec, or a capture that has requests"),
         ("E-RPL-02", "no field tells requests apart", start, None, "name one of the fields that pair replies, with --sequence"),
+        ("E-RPL-03", "rules, masks or a setting of a replay cannot be understood", start, None, "mend it at the place given"),
+        ("E-RPL-04", "target cannot be reached", start, None, "check address, port and TLS, and whether it is running"),
+        ("E-RPL-05", "target may be the real one", start, None, "give a test system's address, or say --i-know-this-is"),
+        ("E-RPL-06", "telegram cannot be rebuilt", start, None, "mend the rule that the message names"),
+        ("E-RPL-07", "replay cannot be resumed", start, None, "give the same capture and the folder of its report"),
+        ("E-RPL-08", "report cannot be read or written", start, None, "check path, room and permissions"),
         # simulators
         ("E-SIM-01", "scenario cannot be read", start, None, "mend it at the line given"),
         ("E-SIM-02", "a key of a scenario is unknown, missing or has a value that it cannot have", start, None, "mend it at the line given"),

@@ -22,6 +22,7 @@ from telegram_router.cli.capturing import capture
 from telegram_router.cli.certs import certs
 from telegram_router.cli.operating import COMMANDS
 from telegram_router.cli.records import find
+from telegram_router.cli.replaying import replay
 from telegram_router.cli.simulating import simulate
 from telegram_router.errors import ConfigError, RouterError
 
@@ -175,7 +176,7 @@ def demo(keep: bool) -> int:
     return show(keep)
 
 
-for operators in (*COMMANDS, find, certs, capture, simulate):
+for operators in (*COMMANDS, find, certs, capture, replay, simulate):
     main.add_command(operators)
 
 

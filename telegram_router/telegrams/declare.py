@@ -179,5 +179,8 @@ class Family:
     carrier: str | None = None
     owner: str | None = None
     trace: str | None = None  # a header field with a W3C traceparent, or with its 32 digits of trace id
+    # What belongs to the moment and is another value when a telegram is sent again: names or paths of fields, each with "clock",
+    # "clock.date", "clock.time", "sequence", "ref_of FIELD" or "issued" (given anew by whoever answers).
+    volatile: Mapping[str, str] = dataclasses.field(default_factory=dict)
     strict: str | None = None  # "ksx1001": texts have no hangul that KS X 1001 lacks
     line: int = dataclasses.field(default_factory=declared_line, compare=False)

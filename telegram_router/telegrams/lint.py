@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,6 +14,7 @@ from telegram_router.telegrams.draft import Draft, DraftMessage
 from telegram_router.telegrams.fields import Code, Digits, FieldFault, Length, charset_of, encoding_mistakes, strictness_mistakes
 from telegram_router.telegrams.layout import LayoutProblem, PlannedField, value_names
 from telegram_router.telegrams.lengths import LengthField
+from telegram_router.telegrams.volatile import ROLES, volatile_of
 from telegram_router.telegrams.windows import misplaced
 
 
@@ -73,6 +74,7 @@ class _Linter:
             self.windows,
             self.errors,
             self.conduct,
+            self.volatile,
         )
 
     def problem(self, code: str, line: int, key: str, what: str, expected: str = "", do: str = "") -> ConfigProblem:
@@ -389,6 +391,34 @@ class _Linter:
                 line = self.lines.of_text(value, errors.line) if isinstance(value, str) else errors.line
                 yield self.problem("E-CFG-20", line, key, f"value for {path}: {fault}", planned.kind.expected)
 
+    # -- what belongs to the moment
+
+    def volatile(self) -> Problems:
+        if not isinstance(self.family.volatile, Mapping):
+            yield self.problem("E-CFG-20", self.family.line, "volatile", "it is no table", "fields, each with what its value follows from")
+            return
+        for name, told in self.family.volatile.items():
+            line = self.lines.of_text(str(name), self.family.line)
+            found, fields = volatile_of(told), self._called(name)
+            if found is None:
+                yield self.problem(
+                    "E-CFG-20", line, "volatile", f"{name!r} follows from nothing that is known", f"one of {', '.join(ROLES)}"
+                )
+            elif not fields:
+                known = sorted({f.name for drafted in self.draft.messages for f in drafted.fields if f.name})
+                yield self.problem("E-CFG-06", line, "volatile", f"no message has a field {name!r}", self._close(str(name), known))
+            elif found.role == "clock" and not all(getattr(f.kind, "form", "") for f in fields):
+                yield self.problem("E-CFG-24", line, "volatile", f"{name!r} is no date or time", "Date or Time")
+            elif found.role == "sequence" and not all(_counts_up(f) for f in fields):
+                yield self.problem("E-CFG-24", line, "volatile", f"{name!r} does not hold any number", "Digits(n) or Code(n)")
+            elif any(f.key is not None for f in fields):
+                yield self.problem("E-CFG-24", line, "volatile", f"{name!r} is a key field: another value makes another message")
+            elif found.role == "ref_of" and found.of not in self.family.volatile:
+                yield self.problem("E-CFG-24", line, "volatile", f"{name!r} refers to {found.of!r}, which is not volatile itself")
+
+    def _called(self, name: object) -> list[PlannedField]:
+        return [f for drafted in self.draft.messages for f in drafted.fields if f.name and name in (f.name, f.path)]
+
     # -- conduct
 
     def conduct(self) -> Problems:
@@ -484,3 +514,8 @@ def _key_misfit(planned: PlannedField, value: object) -> str:
 def _is_unknown(code: str) -> bool:
     row = CODES.get(code)
     return row is not None and row.delivery is Delivery.SENT_UNKNOWN
+
+
+def _counts_up(planned: PlannedField) -> bool:
+    kind = planned.kind
+    return isinstance(kind, Digits | Code) and getattr(kind, "scale", 0) == 0 and getattr(kind, "values", None) is None

@@ -1,0 +1,223 @@
+"""Replays on a virtual clock against hosts in memory: pacing, pairing, buckets."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import trio
+from replay_kit import Answer, Sheet, as_recorded, fields_of, part, replayed, sample, transfers
+from trio.testing import MockClock
+
+from telegram_router.tools.replay.running import Conduct
+from telegram_router.tools.replay.settings import SECOND
+
+MS = SECOND // 1000
+Frames = list[bytes | float | None]
+
+
+def changing(nth: int, **changes: str) -> Answer:
+    """As recorded, but for the n-th answer."""
+    count = 0
+
+    def answer(request: bytes) -> Frames:
+        nonlocal count
+        count += 1
+        return [*as_recorded(**(changes if count == nth else {}))(request)]
+
+    return answer
+
+
+async def test_a_healthy_target_differs_in_nothing_without_any_mask(autojump_clock: MockClock):
+    done = await replayed(transfers(20), as_recorded())
+    assert done.buckets == {"same": 20}
+    assert len({part(frame, "message_number") for frame in done.hosts["target"].got}) == 20
+    assert {part(frame, "sent_date") for frame in done.hosts["target"].got} == {"20231116"}
+
+
+async def test_a_changed_field_is_one_difference_with_its_place_and_both_values(autojump_clock: MockClock):
+    done = await replayed(transfers(5), changing(3, response_code="9210"))
+    assert done.buckets == {"same": 4, "different": 1}
+    ((place, found),) = done.replay.tally.fields.items()
+    assert place == ("transfer.response", "header.response_code", 52, 4)
+    ((x, difference),) = found.samples
+    assert (x, difference.expected, difference.got) == ("x3", part(sample("transfer.response"), "response_code"), "9210")
+
+
+async def test_a_fixed_rate_sends_each_telegram_at_its_time_and_none_less(autojump_clock: MockClock):
+    done = await replayed(transfers(300), as_recorded(), pace="1000/s")
+    at = done.hosts["target"].at
+    assert len(at) == 300 and 0.298 <= at[-1] - at[0] <= 0.300
+    assert done.replay.tally.lag.longest < 5 * MS
+
+
+async def test_the_recorded_pace_can_be_faster_and_its_silences_shorter(autojump_clock: MockClock):
+    sheet = transfers(3, every=10)
+    for pace, lasting in (("recorded", 20), ("x10", 2), ("recorded,maxgap=1s", 2)):
+        done = await replayed(sheet, as_recorded(), pace=pace)
+        at = done.hosts["target"].at
+        assert at[-1] - at[0] == pytest.approx(lasting, abs=0.01)
+    assert done.replay.pace.shortened == 2  # type: ignore[attr-defined]
+
+
+async def test_max_is_a_closed_loop_of_one_telegram_at_a_time(autojump_clock: MockClock):
+    def slow(request: bytes) -> Frames:
+        return [0.5, *as_recorded()(request)]
+
+    done = await replayed(transfers(4), slow, pace="max", conduct=Conduct(window=1))
+    at = done.hosts["target"].at
+    assert [round(later - at[0], 2) for later in at] == [0, 0.5, 1.0, 1.5]
+    assert done.replay.tally.latency.longest == pytest.approx(0.5 * SECOND, rel=0.02)
+
+
+async def test_what_a_window_holds_back_is_sent_late_and_its_latency_counts_from_when_it_was_due(autojump_clock: MockClock):
+    def slow(request: bytes) -> Frames:
+        return [1.0, *as_recorded()(request)]
+
+    done = await replayed(transfers(3, every=0.1), slow, conduct=Conduct(window=1))
+    tally = done.replay.tally
+    assert done.buckets == {"same": 3} and tally.held == 2
+    assert tally.latency.longest == pytest.approx(2.8 * SECOND, rel=0.02) and tally.service.longest == pytest.approx(SECOND, rel=0.02)
+    assert tally.lag.longest < 5 * MS  # the window is not our own lag
+
+
+async def test_a_stall_of_the_target_shows_in_the_latency_from_the_planned_time(autojump_clock: MockClock):
+    """Coordinated omission: the window would hide it from whoever measures from the actual send."""
+    stalled = [False]
+
+    def answer(request: bytes) -> Frames:
+        if trio.current_time() - began > 2 and not stalled[0]:
+            stalled[0] = True
+            return [1.0, *as_recorded()(request)]
+        return [*as_recorded()(request)]
+
+    began = trio.current_time()
+    done = await replayed(transfers(500, every=0.01), answer, conduct=Conduct(window=1))
+    tally = done.replay.tally
+    assert done.buckets == {"same": 500}
+    assert (tally.latency.percentile(99) or 0) >= 800 * MS
+    assert 90 <= tally.latency.above(15 * MS) <= 210
+    assert (tally.service.percentile(99) or 0) <= 5 * MS
+
+
+async def test_late_missing_duplicate_and_unexpected_answers_are_told_apart(autojump_clock: MockClock):
+    def answer(request: bytes) -> Frames:
+        (right,) = as_recorded()(request)
+        number = len(seen)
+        seen.append(request)
+        assert isinstance(right, bytes)
+        stranger = right[:36] + b"999999" + right[42:]
+        return [[6.0, right], [], [right, right], [right, stranger], [right], [sample("deposit_notice.request"), right]][number]
+
+    seen: list[bytes] = []
+    done = await replayed(transfers(6), answer)
+    assert done.buckets == {"same": 4, "late": 1, "missing": 1}
+    assert done.replay.tally.beside == {"duplicate": 1, "unexpected": 2, "garbage": 0}
+
+
+async def test_an_answer_that_cannot_be_read_is_unparseable_and_the_others_go_on(autojump_clock: MockClock):
+    def answer(request: bytes) -> Frames:
+        (right,) = as_recorded()(request)
+        assert isinstance(right, bytes)
+        seen.append(request)
+        return [right[:4] + right[4:104] + b"x" * 200 if len(seen) == 2 else right]
+
+    seen: list[bytes] = []
+    assert (await replayed(transfers(3), answer)).buckets == {"same": 2, "unparseable": 1}
+
+
+async def test_garbage_ends_the_connection_and_the_next_telegram_gets_another(autojump_clock: MockClock):
+    def answer(request: bytes) -> Frames:
+        seen.append(request)
+        return [b"garbage!" * 4] if len(seen) == 2 else [*as_recorded()(request)]
+
+    seen: list[bytes] = []
+    done = await replayed(transfers(4, every=1), answer)
+    assert done.buckets == {"same": 3, "closed": 1}
+    assert done.replay.tally.beside["garbage"] == 1 and done.hosts["target"].dialled == 2
+
+
+async def test_a_lost_connection_leaves_what_may_have_arrived_closed_and_nothing_is_sent_again(autojump_clock: MockClock):
+    def answer(request: bytes) -> Frames:
+        seen.append(request)
+        return [None] if len(seen) == 2 else [*as_recorded()(request)]
+
+    seen: list[bytes] = []
+    done = await replayed(transfers(4, every=1), answer)
+    assert done.buckets == {"same": 3, "closed": 1}
+    assert len(done.hosts["target"].got) == 4
+
+
+async def test_a_target_that_cannot_be_reached_ends_the_run_with_everything_counted(autojump_clock: MockClock):
+    done = await replayed(transfers(5), as_recorded(), refuses=True)
+    assert done.replay.unreachable is not None and done.replay.unreachable.code == "E-RPL-04"
+    assert done.replay.tally.sums_up and done.buckets == {"not_sent": done.replay.tally.planned}
+    assert done.hosts["target"].got == []
+
+
+async def test_requests_that_nobody_answered_then_have_nothing_to_be_compared_with(autojump_clock: MockClock):
+    sheet = transfers(2)
+    sheet.ask(1.0, sample("transfer.request", message_number="000777"))
+    assert (await replayed(sheet, as_recorded())).buckets == {"same": 2, "baseline_missing": 1}
+
+
+async def test_stopping_ends_at_once_with_everything_counted(autojump_clock: MockClock):
+    async def stop(replay) -> None:  # type: ignore[no-untyped-def]
+        await trio.sleep(0.55)
+        replay.stop()
+
+    async with trio.open_nursery() as nursery:
+        done = await replayed(transfers(50), lambda request: [], while_running=lambda replay: nursery.start_soon(stop, replay))
+    assert done.replay.interrupted and done.replay.tally.sums_up
+    assert done.buckets == {"closed": 6} and len(done.hosts["target"].got) == 6
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_the_buckets_add_up_whatever_a_target_does(autojump_clock: MockClock, seed: int):
+    chance = random.Random(seed)
+
+    def answer(request: bytes) -> Frames:
+        (right,) = as_recorded()(request)
+        assert isinstance(right, bytes)
+        what = chance.choice(["well", "well", "well", "slow", "late", "never", "twice", "stranger", "wrong", "garbage", "gone", "short"])
+        return {
+            "well": [right], "slow": [chance.random(), right], "late": [5.5, right], "never": [], "twice": [right, 0.2, right],
+            "stranger": [sample("transfer.response", message_number="999999"), right], "wrong": [*as_recorded(response_code="9999")(request)],
+            "garbage": [b"????", right], "gone": [None], "short": [b"0110" + right[4:114]],
+        }[what]  # fmt: skip
+
+    conduct = Conduct(connections=chance.choice(["recorded", "3", "per-key:bank_code"]), window=chance.choice([None, 1, 4]))
+    sheet = Sheet()
+    for number in range(1, 61):
+        told = {"message_number": f"{number:06d}"}
+        sheet.ask(number * 0.05, sample("transfer.request", **told), sample("transfer.response", **told), c=f"c{number % 4}")
+    done = await replayed(
+        sheet, answer, pace=chance.choice(["recorded", "200/s", "poisson:50/s", "10/s..200/s:2s", "max"]), conduct=conduct
+    )
+    tally = done.replay.tally
+    assert tally.planned == 60 and tally.sums_up
+    sent = [part(frame, "message_number") for frame in done.hosts["target"].got]
+    assert len(sent) == len(set(sent)) <= 60
+
+
+async def test_a_baseline_gets_every_request_too_and_its_answers_are_what_is_expected(autojump_clock: MockClock):
+    fee = as_recorded(fee="500")
+    done = await replayed(transfers(3), as_recorded(fee="700"), others={"baseline": fee}, conduct=Conduct(compare="baseline"))
+    assert done.buckets == {"different": 3} and fields_of(done) == ["body.fee"]
+    assert (await replayed(transfers(3), fee, others={"baseline": fee}, conduct=Conduct(compare="baseline"))).buckets == {"same": 3}
+    silent = await replayed(transfers(3), fee, others={"baseline": lambda request: []}, conduct=Conduct(compare="baseline"))
+    assert silent.buckets == {"baseline_missing": 3}
+
+
+async def test_noise_leaves_out_what_two_good_answers_disagree_about(autojump_clock: MockClock):
+    def random_fee(request: bytes) -> Frames:
+        count.append(1)
+        return [*as_recorded(fee=str(len(count)))(request)]
+
+    count: list[int] = []
+    conduct = Conduct(compare="baseline")
+    done = await replayed(transfers(3), as_recorded(fee="900"), others={"baseline": random_fee, "noise": random_fee}, conduct=conduct)
+    assert done.buckets == {"same": 3} and done.replay.tally.noisy == {"transfer.response body.fee": 3}
+    wrong = as_recorded(fee="900", response_code="9999")
+    done = await replayed(transfers(3), wrong, others={"baseline": random_fee, "noise": random_fee}, conduct=conduct)
+    assert done.buckets == {"different": 3} and fields_of(done) == ["header.response_code"]
