@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-
 from replay_kit import SPEC, Sheet, as_recorded, part, sample, transfers
+
 from telegram_router.cli import main
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -286,7 +286,9 @@ def test_ctrl_c_ends_with_the_report_of_what_there_is(tmp_path: Path, target: Ta
         sheet.ask(number * 0.05, sample("transfer.request", message_number=f"{number:06d}"))
     sheet.written(capture)
     command = [sys.executable, "-m", "telegram_router", "replay", str(capture), "--to", target.address, "--report", str(out)]
-    running = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    running = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     until = time.monotonic() + 20
     while not target.got and time.monotonic() < until:
         time.sleep(0.02)
