@@ -134,9 +134,9 @@ class _Probing(Serving):
         tls = plan.client_tls.get(self.service.name)
         server_name = settings.tls.server_name if settings.tls is not None else None
         dialled = partial(Backend, connect_timeout=settings.connect_timeout, tls=tls, server_name=server_name, keepalive=settings.keepalive)
+        dialled = partial(dialled, source=settings.source.host if settings.source is not None else None)
         if isinstance(settings, TelegramService):
-            source = settings.source.host if settings.source is not None else None
-            dialled = partial(dialled, write_timeout=settings.write_timeout, source=source)
+            dialled = partial(dialled, write_timeout=settings.write_timeout)
         made = [dialled(host, port) for host, port in planning.backends_of(settings)]
         return {backend.name: backend for backend in made}
 

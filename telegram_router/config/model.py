@@ -500,6 +500,9 @@ class HttpService(AnyService):
     protocol: Literal["http"] = _key("http", "May be left out: `url` says it.")
     url: HttpUrl = Field(description="Where requests are posted; `{message}` in the path becomes the message's name.")
     connections: Count = _key(64, "Connections at most; each carries one request at a time.")
+    source: SourceAddress | None = _key(
+        None, "The address of this machine that connections and probes are dialled from, without a port. Default: the system chooses."
+    )
     health: Health | None = _key(
         None, "The service is probed, and gets requests only while it is up. `{}` takes every default. Absent: no probes."
     )

@@ -356,6 +356,9 @@ class _Reading:
             if isinstance(service, TelegramService) and service.source is not None and 0 < len(service.source.ports) < service.links:
                 what = f"has {len(service.source.ports)} ports for {service.links} links"
                 self.report("E-CFG-07", ("services", name, "source"), what, do="widen the range, or lower links")
+            if isinstance(service, HttpService) and service.source is not None and service.source.ports:
+                what = "names ports, and the connections of an HTTP service come and go"
+                self.report("E-CFG-07", ("services", name, "source"), what, do="give the address alone")
             self._check_backends(("services", name), service)
             if service.ejection is not None:
                 self._check_ranges(("services", name, "ejection", "failure_when"), service.ejection.failure_when)

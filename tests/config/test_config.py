@@ -260,6 +260,7 @@ BAD: list[tuple[str, str, str, str, str, str, int | str]] = [
     ("admin API at the metrics' port", '[log]', '[admin]\naddress = "[::1]:9464"\n[log]', "E-CFG-07", "admin.address", "metrics", 1),
     ("more links needed than held", "links = 2", "links = 2\nlinks_min = 3", "E-CFG-07", "services.transfer.links_min", "above links", 1),
     ("fewer source ports than links", "links = 2", 'links = 2\nsource = "10.0.0.5:40000"', "E-CFG-07", "services.transfer.source", "1 ports for 2 links", 1),
+    ("ports for an HTTP service", 'https://credit.example/v1/{message}?a=b"', 'https://credit.example/v1/{message}?a=b"\nsource = "10.0.0.5:40000"', "E-CFG-07", "services.credit.source", "come and go", 1),
     ("source that is no address", "links = 2", 'links = 2\nsource = "core.example:40000"', "E-CFG-04", "services.transfer.source", "is not a source", 1),
     ("source with its ports upside down", "links = 2", 'links = 2\nsource = "10.0.0.5:40001-40000"', "E-CFG-04", "services.transfer.source", "is not a source", 1),
     ("source from port 0", "links = 2", 'links = 2\nsource = "10.0.0.5:0"', "E-CFG-04", "services.transfer.source", "is not a source", 1),
