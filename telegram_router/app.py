@@ -296,6 +296,9 @@ class Router:
         about = About(written.written, written.dropped, written.spans, written.spans_dropped, self.plan.digest, missed=self.keeper.missed)
         if self._reloader is not None:
             about = replace(about, taken_at=self._reloader.taken_at, reloads=self._reloader.outcomes)
+        refused = {name: door.refused for name, door in self.backend_doors.doors.items()}
+        resting = [name for name in self.switch.services if self.standby.holds(name)]
+        about = replace(about, refused_backends=refused, standing_by=resting)
         kept = self.keeper.seen()
         return families(self.switch, self.hub, self.acceptors, self.outcomes, self.plan.ends, self.log.dropped, kept, about)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from telegram_router import __version__
@@ -45,6 +45,8 @@ class About:
     digest: str = ""
     taken_at: float = 0.0
     missed: int | None = None  # what ended and is not in the usage
+    refused_backends: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # connections, by service and code
+    standing_by: Container[str] = ()  # services
     reloads: Mapping[str, int] = field(default_factory=lambda: {"ok": 0, "refused": 0})
 
 
@@ -65,6 +67,7 @@ def families(
     yield from _telegrams(switch, hub)
     yield from _requests(switch)
     yield from _backends(switch)
+    yield from _lines(switch, about)
     yield from _limits(switch)
     yield "containments_total", [((), hub.containments)]
     yield "access_records_total", [((), about.records)]
@@ -169,6 +172,21 @@ def _backends(switch: Switch) -> Iterator[Family]:
     for kind in ("failover", "failback"):
         yield f"{kind}s_total", [each for name, pool in pools for each in _moves(name, pool, kind)]
     yield "backend_failures_total", [((name, each.name), each.failed) for name, each in known]
+
+
+def _lines(switch: Switch, about: About) -> Iterator[Family]:
+    """What becomes of the lines themselves; of listeners and services alike, told apart by which label is empty."""
+    codes = [((name, code), count) for name, refused in about.refused_backends.items() for code, count in refused.items()]
+    yield "backends_refused_total", codes
+    yield "standby", [((name,), int(name in about.standing_by)) for name in switch.services]
+    parties = [((name, ""), each) for name, each in switch.listeners.items()] + [
+        (("", name), each) for name, each in switch.services.items()
+    ]
+    yield "business_open", [(key, int(not each.shut)) for key, each in parties]
+    offices = [(key, each.office) for key, each in parties if each.office is not None]
+    yield "heartbeats_lost_total", [(key, office.beats_lost) for key, office in offices if office.terms.rules.heartbeat is not None]
+    signing = [(key, office) for key, office in offices if office.terms.rules.sign_on]
+    yield "sign_ons_total", [((*key, result), count) for key, office in signing for result, count in office.sign_ons.items()]
 
 
 def _moves(service: str, pool: Pool, kind: str) -> list[Sample]:

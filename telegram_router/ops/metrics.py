@@ -82,6 +82,11 @@ def _table() -> dict[str, Described]:
         ("reconnect_attempts", gauge, ("service", "backend"), "Attempts to connect in a row that came to nothing."),
         ("reconnect_wait_seconds", gauge, ("service", "backend"), "Time to the next attempt to connect; 0 while none is waited for."),
         ("connects_total", counter, ("service", "backend", "outcome"), "Attempts to connect to a backend: `ok`, or an error code."),
+        ("backends_refused_total", counter, ("service", "code"), "Connections of hosts that dial us which got no link: of nobody's, one too many, or without the sign-on."),
+        ("standby", gauge, ("service",), "1 while the service stands by, by itself or with the whole router; else 0."),
+        ("business_open", gauge, ("listener", "service"), "0 outside the business hours of a listener or a service, else 1; the label of the other is empty."),
+        ("sign_ons_total", counter, ("listener", "service", "result"), "Sign-ons of clients of a listener, or of ours at the hosts of a service: `accepted`, `refused`, or `late` when none came, or no answer."),
+        ("heartbeats_lost_total", counter, ("listener", "service"), "Heartbeats that nothing followed in time; `misses` in a row end a connection."),
         ("handshake_failures_total", counter, ("listener", "code"), "TLS handshakes that failed."),
         ("certificate_expiry_timestamp_seconds", gauge, ("used_by", "kind", "file"), "When the first `certificate` of a file, `ca` or `crl` ends, as Unix time."),
         # telegrams

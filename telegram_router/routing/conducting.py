@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SWEEP_AT = 1024  # entries
 NUMBERS_TRIED = 100  # before it is given up: the wait for its answer ends as if none had come
 JUMP = 2.0  # seconds by which the wall clock may be corrected without a word
+SIGN_ONS = ("accepted", "refused", "late")  # how they end; late: not answered in time, or none came from the client
 BEAT_FORM = "%m%d%H%M%S"  # what a poll echoes: MMDDhhmmss
 
 ALWAYS = Calendar([(0.0, 0)])  # open, by UTC
@@ -64,6 +65,8 @@ class Office:
         self.terms = terms
         self.business = Business(True, 0, math.inf, -math.inf)  # holds at no moment: it has not been looked at yet
         self.lane = Lane(0)
+        self.sign_ons = dict.fromkeys(SIGN_ONS, 0)
+        self.beats_lost = 0  # that nothing followed
         self._number = terms.first - 1
         self._numbered = 0  # the business date of that number
 
@@ -97,9 +100,9 @@ class Conductor:
             Act.BEAT: self._beat,
             Act.OPENED: self._opened,
             Act.SHUT: self._shut,
-            Act.REFUSED: lambda peer, now: self._close(peer, "E-BCK-15", "sign_on_failed", answered=False),
-            Act.LATE: lambda peer, now: self._close(peer, "E-TXN-03", "sign_on_missing"),
-            Act.SILENT: lambda peer, now: self._close(peer, "E-BCK-16" if isinstance(peer.group, Service) else "E-LIM-09", "silent"),
+            Act.REFUSED: lambda peer, now: self._late(peer, "E-BCK-15", "sign_on_failed", answered=False),
+            Act.LATE: lambda peer, now: self._late(peer, "E-TXN-03", "sign_on_missing"),
+            Act.SILENT: self._silent,
         }
 
     def adopt(self, party: Party, terms: Terms | None, now: float) -> None:
@@ -163,14 +166,17 @@ class Conductor:
             return
         owner = frame[spec.owner] if spec.owner is not None else None
         if owner is not None and not switch._speaks_for(peer, owner):
+            _count(peer, entry.formality, "refused")
             switch._refuse(peer, frame, "E-RTE-04", entry.message.name, **group.claim(frame), certificate=sorted(peer.identity))
         elif not office.business.open:
+            _count(peer, entry.formality, "refused")
             switch._refuse(peer, frame, "E-TXN-03", entry.message.name, why="closed")
         elif office.terms.forward:
             standing.until = math.inf  # it has done its part in time; the service's timeout is the one that counts now
             switch._request(peer, frame, entry, now)
         else:
             self._answer(peer, frame)
+            _count(peer, entry.formality, "accepted")
             self._do(peer, standing.signed(entry.formality), now)
             if owner is not None and not peer.barred:
                 switch._bind(peer, owner)
@@ -179,7 +185,9 @@ class Conductor:
         """A client's formality was answered by the service that it was given to."""
         peer, role = exchange.asker, exchange.entry.formality
         formalities = peer.group.spec.formalities
-        if formalities is not None and formalities.accepts(role, frame) and peer.standing is not None and not peer.closed:
+        yes = formalities is not None and formalities.accepts(role, frame)
+        _count(peer, role, "accepted" if yes else "refused")
+        if yes and peer.standing is not None and not peer.closed:
             self._do(peer, peer.standing.signed(role), now)
             place = peer.group.spec.owner
             if place is not None and not peer.barred:
@@ -206,6 +214,7 @@ class Conductor:
             return False
         register.release(ref)
         yes = spec.formalities.accepts(role, frame)
+        _count(peer, role, "accepted" if yes else "refused")
         act, now = standing.answered(role, yes=yes), standing.heard_at
         if act is Act.REFUSED:
             self._close(peer, "E-BCK-15", "sign_on_failed", answered=True, telegram=peer.group.names(frame))
@@ -348,6 +357,7 @@ class Conductor:
     def _beat(self, peer: Peer, now: float) -> None:
         office, spec = peer.group.office, peer.group.spec
         assert office is not None and peer.standing is not None
+        office.beats_lost += peer.standing.misses > 1  # the one before this
         if office.terms.beat == "echo":
             if peer.standing.phase is Phase.OPEN:
                 self._ask(peer, "echo", now)
@@ -386,9 +396,26 @@ class Conductor:
             if listener.gives:
                 introduce(listener, peer)
 
+    def _late(self, peer: Peer, code: str, event: str, **more: object) -> None:
+        _count(peer, "sign_on", "late")
+        self._close(peer, code, event, **more)
+
+    def _silent(self, peer: Peer, now: float) -> None:
+        office, standing = peer.group.office, peer.standing
+        if office is not None and standing is not None:
+            office.beats_lost += standing.misses >= office.terms.rules.misses
+        self._close(peer, "E-BCK-16" if isinstance(peer.group, Service) else "E-LIM-09", "silent")
+
     def _close(self, peer: Peer, code: str, event: str, **more: object) -> None:
         self._switch._tell(Event(event, {"code": code, "peer": peer.name, "origin": peer.group.name, "backend": peer.backend_name, **more}))
         self._switch.commands.append(Close(peer, code))
+
+
+def _count(peer: Peer, role: str, result: str) -> None:
+    """A sign-on has ended."""
+    office = peer.group.office
+    if role == "sign_on" and office is not None:
+        office.sign_ons[result] += 1
 
 
 def _by_message(peer: Peer) -> bool:

@@ -43,6 +43,27 @@ async def test_the_number_of_series_does_not_change_under_random_business_codes(
     assert not METRICS.keys() - before.keys() - {"store_up", "store_failures_total", "usage_missed_total"}
 
 
+async def test_what_becomes_of_lines_is_counted_from_zero_and_by_which_of_both_they_belong_to():
+    lines = 'conduct = { sign_on = true, fields = { company_number = "WE", bank_code = "088" } }'
+    calling = """
+        [services.calling]
+        spec = "firmbanking"
+        standby = true
+        listen = "127.0.0.1:0"
+        backends = [{ name = "seoul", from = ["127.0.0.1"] }]
+    """
+    async with Host() as core, running(config(core, service=lines, more=calling)) as router:
+        first = counted(router)
+        await router.linked("core")
+        told = counted(router)
+    assert set(first["sign_ons_total"]) == {("", "core", each) for each in ("accepted", "refused", "late")}
+    assert nonzero(told["sign_ons_total"]) == {("", "core", "accepted"): 1}
+    assert told["heartbeats_lost_total"] == {("", "core"): 0}
+    assert told["business_open"] == {("companies", ""): 1, ("", "core"): 1, ("", "calling"): 1}
+    assert told["standby"] == {("core",): 0, ("calling",): 1}
+    assert told["backends_refused_total"] == {("calling", code): 0 for code in ("E-BCK-12", "E-BCK-13", "E-TLS-07", "E-TXN-03")}
+
+
 async def test_a_session_that_is_not_read_counts_as_back_pressure_until_it_is_read_again_or_gone():
     async with Host(keeps_silent) as core:
         text = config(core=core, listener="open_exchanges = 4", service='timeout = "900ms"')

@@ -606,3 +606,22 @@ def test_an_echo_that_comes_late_says_nothing_of_the_order_of_replies():
     assert talk.service().late == 1 and closed(talk) == []
     host.sends(reply_to(transfer(0)))
     assert branch.got() == [reply_to(transfer(0))]
+
+
+def test_sign_ons_and_lost_heartbeats_are_counted():
+    talk = bank(terms(sign_on=True, timeout=10.0, heartbeat=30.0, misses=2, beat="poll"), terms(sign_on=True, timeout=10.0))
+    office, other = talk.service().office, talk.listener().office
+    assert office is not None and other is not None
+    talk.session()
+    talk.session().sends(opening(1))
+    for answer in (reply_to(sign_on(), "0101"), reply_to(sign_on(2)), None):
+        host = talk.link()
+        host.got()
+        if answer is not None:
+            host.sends(answer)
+    assert (office.sign_ons, other.sign_ons) == ({"accepted": 1, "refused": 1, "late": 0}, {"accepted": 1, "refused": 0, "late": 0})
+    talk.tick(at=10.0)
+    assert office.sign_ons["late"] == other.sign_ons["late"] == 1
+    for at, lost in ((30.0, 0), (60.0, 1), (90.0, 2)):
+        talk.tick(at=at)
+        assert office.beats_lost == lost
