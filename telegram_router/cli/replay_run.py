@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import random
 import shlex
 import signal
@@ -260,7 +261,13 @@ class _Session:
                 await replay.run()
                 nursery.cancel_scope.cancel()
 
-        trio.run(main)
+        gc.collect()
+        gc.freeze()  # a full collection in the middle would be a lag of our own
+        gc.set_threshold(50_000, 20, 100)
+        try:
+            trio.run(main)
+        finally:
+            gc.unfreeze()
 
     async def _listen(self, replay: Replay) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

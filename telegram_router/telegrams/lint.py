@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -394,9 +394,6 @@ class _Linter:
     # -- what belongs to the moment
 
     def volatile(self) -> Problems:
-        if not isinstance(self.family.volatile, Mapping):
-            yield self.problem("E-CFG-20", self.family.line, "volatile", "it is no table", "fields, each with what its value follows from")
-            return
         for name, told in self.family.volatile.items():
             line = self.lines.of_text(str(name), self.family.line)
             found, fields = volatile_of(told), self._called(name)

@@ -56,6 +56,7 @@ _SHAPES: Final[Mapping[type, Mapping[str, Shape]]] = {
         "owner": _TEXT_OR_NONE,
         "trace": _TEXT_OR_NONE,
         "strict": _TEXT_OR_NONE,
+        "volatile": ("a table of texts", _pairs),
     },
     Message: {"name": _TEXT, "title": _TEXT, "key": _TEXTS, "reply": ("a Reply or None", _of(Reply, type(None))), "kind": _TEXT},
     Reply: {"kind": _TEXT, "message": _TEXT_OR_NONE, "current": _TEXT_OR_NONE, "total": _TEXT_OR_NONE},

@@ -126,8 +126,8 @@ class _Exporting:
         yield words.MARK, family.name
         yield words.TITLE, family.title
         for each in dataclasses.fields(family):
-            value = getattr(family, each.name)
-            if each.name in _TABLED or value is None or value == each.default:
+            value = self._of_these_sheets() if each.name == "volatile" else getattr(family, each.name)
+            if each.name in _TABLED or value is None or value == each.default or value == {}:
                 continue
             if each.name in ("key", "correlation"):
                 yield each.name, ", ".join(value)
@@ -137,6 +137,12 @@ class _Exporting:
                 self.lost.append("conduct: its telegrams are not on these sheets")
             else:
                 yield from self._spelled_fact(each.name, value)
+
+    def _of_these_sheets(self) -> dict[str, str]:
+        """What belongs to the moment, of fields that are on the sheets."""
+        messages = self.spec.messages.values() if self.only is None else [self.spec.messages[self.only]]
+        known = {name for message in messages for planned in message.fields for name in (planned.name, planned.path)}
+        return {name: told for name, told in self.family.volatile.items() if name in known}
 
     def _spelled_fact(self, name: str, value: Any) -> Iterator[tuple[str, Cell]]:
         try:

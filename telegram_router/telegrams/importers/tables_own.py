@@ -17,6 +17,7 @@ from telegram_router.telegrams.spelling import NotADeclaration, read_declaration
 
 _DECLARED: Final[Mapping[str, tuple[type, ...]]] = {
     "framing": (Framing,), "reply_rule": (Plus, Table), "errors": (ErrorReply,), "conduct": (Conduct,),
+    "volatile": (dict,),
 }  # fmt: skip
 _TEXTS: Final = ("carrier", "owner", "trace", "strict")
 _KINDS: Final[tuple[Literal["request", "reply", "oneway"], ...]] = ("request", "reply", "oneway")

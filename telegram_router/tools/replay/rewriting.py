@@ -20,12 +20,13 @@ from typing import Any, Final
 
 from telegram_router.telegrams import Digits, FieldFault, Length, MessageLayout, PlannedField, Spec
 from telegram_router.telegrams.formalities import written
-from telegram_router.telegrams.volatile import volatile_fields
+from telegram_router.telegrams.volatile import volatile_fields, volatile_of
 from telegram_router.tools.predicate import as_text
 from telegram_router.tools.replay.masks import called, tables
 from telegram_router.tools.replay.settings import SECOND, ReplayError
 from telegram_router.tools.replay.steps import Step, scope_of
 
+_EMPTY: Final = b" 0\0\x40\xf0"  # what a field without a value is made of
 REMEMBERED: Final = 100_000  # old values with their new ones, of each field
 _RULE: Final = re.compile(r"(now|shift|seq|map|learn|set|lookup|keep)(?:\s*\((.*)\))?", re.DOTALL)
 EXPECTED: Final = (
@@ -147,6 +148,9 @@ class Rewriter:
         self._learned = {rule.argument for fields in rules.values() for rule in fields.values() if rule.kind == "learn"}
         self.memory = Memory()
         self.unknown: dict[str, int] = {}
+        self._clocks: dict[PlannedField, tuple[datetime.datetime, bytes]] = {}
+        self._referred = {volatile.of for told in spec.family.volatile.values() if (volatile := volatile_of(told)) and volatile.of}
+        self._referred |= {rule.argument for fields in rules.values() for rule in fields.values() if rule.kind == "map"}
         self._placed: dict[str, list[_Placed]] = {}
         self._shift: tuple[datetime.datetime, datetime.datetime] | None = None  # the recorded base, and when it was
         for message in spec.messages.values():  # what cannot be is told before anything is sent
@@ -163,10 +167,13 @@ class Rewriter:
             moment = moment.replace(year=self._business_date.year, month=self._business_date.month, day=self._business_date.day)
         telegram = self._spec.framing.telegram(step.frame)
         made, scope, changed = bytearray(telegram), scope_of(self._spec, step.frame), []
-        for each in sorted(placed, key=lambda one: -one.planned.offset):  # the last first: an open field may change its size
+        for each in placed:  # the last first: an open field may change its size
             planned = each.planned
             end = None if planned.is_opaque else planned.end
             raw = telegram[planned.offset : end]
+            if each.rule.kind == "now" and each.name not in self._referred:
+                made[planned.offset : end] = self._clock(each, raw, moment)
+                continue
             old = self._value(planned, raw)
             try:
                 new = self._new(each, old, scope, moment, recorded_at)
@@ -177,9 +184,19 @@ class Rewriter:
                 raise self._failed(step, planned, each.rule, fault) from None
             changed.append((each, old, as_text(self._value(planned, bytes(made[planned.offset : end])))))
         for each, old, now_is in changed:
-            if each.rule.kind in ("now", "shift", "seq", "set", "lookup"):
+            if each.name in self._referred and each.rule.kind in ("now", "shift", "seq", "set", "lookup"):
                 self._remember(each, scope, old, now_is)
         return step.frame if bytes(made) == telegram else self._framed(step.frame, telegram, bytes(made))
+
+    def _clock(self, placed: _Placed, raw: bytes, now: datetime.datetime) -> bytes:
+        """The moment as the field has it. Within a second it is written once."""
+        if not raw.strip(_EMPTY):
+            return raw
+        kept = self._clocks.get(placed.planned)
+        if kept is None or kept[0] != now.replace(microsecond=0):
+            form = placed.rule.argument or getattr(placed.planned.kind, "form", "")
+            kept = self._clocks[placed.planned] = now.replace(microsecond=0), _written(placed.planned, written(form, now))
+        return kept[1]
 
     def _framed(self, frame: bytes, telegram: bytes, made: bytes) -> bytes:
         if len(made) != len(telegram):
@@ -273,6 +290,7 @@ class Rewriter:
                         if called(planned, name):
                             by_path[planned.path] = self._checked(message, planned, rule)
             found = [placed for placed in by_path.values() if placed.rule.kind != "keep"]
+            found.sort(key=lambda placed: -placed.planned.offset)
             self._placed[message.name] = found
         return found
 
