@@ -149,7 +149,8 @@ class Rewriter:
         self.memory = Memory()
         self.unknown: dict[str, int] = {}
         self._clocks: dict[PlannedField, tuple[datetime.datetime, bytes]] = {}
-        self._referred = {volatile.of for told in spec.family.volatile.values() if (volatile := volatile_of(told)) and volatile.of}
+        told = map(volatile_of, spec.family.volatile.values())
+        self._referred = {each.of for each in told if each is not None and each.of}
         self._referred |= {rule.argument for fields in rules.values() for rule in fields.values() if rule.kind == "map"}
         self._placed: dict[str, list[_Placed]] = {}
         self._shift: tuple[datetime.datetime, datetime.datetime] | None = None  # the recorded base, and when it was
