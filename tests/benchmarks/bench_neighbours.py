@@ -1,6 +1,6 @@
 """What neighbours do to a session: idle crowds, dribblers, floods, a silent service, a storm of TLS reconnects.
 
-    python tests/benchmarks/bench_neighbours.py [idle|flood|silent|storm ...]
+    python tests/benchmarks/bench_neighbours.py [idle|dribble|flood|silent|starve|storm ...]
 
 The router runs alone on the last CPU, everything else on the first. Figures are ratios inside one run.
 """
@@ -117,6 +117,31 @@ def dribble(count: int, stop: multiprocessing.synchronize.Event) -> None:
         at += 1
 
 
+def dribble_for_ever(count: int, pause: float, stop: multiprocessing.synchronize.Event) -> None:
+    """Sessions that send one byte of a telegram every so often and never finish it; who is cut off comes again."""
+    os.sched_setaffinity(0, {0})
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    socks = [connect() for _ in range(count)]
+    at = [0] * count
+    message = telegram(b"TR", 1)
+    cut = 0
+    while not stop.is_set():
+        round_ends = time.monotonic() + pause
+        for place, sock in enumerate(socks):
+            try:
+                sock.send(message[at[place] : at[place] + 1])
+                at[place] = (at[place] + 1) % 299
+            except OSError:
+                sock.close()
+                socks[place], at[place] = connect(), 0
+                cut += 1
+            if place % 50 == 0:  # not all in one moment
+                time.sleep(pause / count * 20)
+        stop.wait(max(0.0, round_ends - time.monotonic()))
+    print(f"  {cut} dribblers were cut off and came again", flush=True)
+
+
 def flood(code: bytes, stop: multiprocessing.synchronize.Event) -> None:
     """Never stops sending, whatever comes back."""
     os.sched_setaffinity(0, {0})
@@ -151,12 +176,47 @@ def window_rate(code: bytes, seconds: float, window: int = 16) -> float:
     return done / seconds
 
 
+def rates(clients: int, window: int, seconds: float) -> dict[bytes, float]:
+    """Telegrams per second by code, of so many sessions that each keep `window` open, a third of them for each code."""
+    selector = selectors.DefaultSelector()
+    done = dict.fromkeys(PORTS, 0)
+    numbers: dict[int, int] = {}
+    rest: dict[int, bytes] = {}
+    for _ in range(clients):
+        sock = connect()
+        selector.register(sock, selectors.EVENT_READ)
+        numbers[sock.fileno()], rest[sock.fileno()] = window, b""
+        codes = list(PORTS)
+        sock.sendall(b"".join(telegram(codes[each % len(codes)], each) for each in range(window)))
+    begun, warm = time.monotonic(), 1.0
+    while (now := time.monotonic()) < begun + warm + seconds:
+        for key, _ in selector.select(0.5):
+            sock, number = key.fileobj, numbers[key.fd]
+            assert isinstance(sock, socket.socket)
+            data = rest[key.fd] + sock.recv(262_144)
+            again, at = [], 0
+            while len(data) - at >= 4 and len(data) - at >= (size := 4 + int(data[at : at + 4])):
+                code = data[at + 8 : at + 10]
+                if now > begun + warm and data[at + 4 : at + 8] == b"0210":  # else it is a refusal
+                    done[code] += 1
+                number += 1
+                again.append(telegram(code, number))
+                at += size
+            rest[key.fd] = data[at:]
+            numbers[key.fd] = number
+            sock.sendall(b"".join(again))
+    for key in list(selector.get_map().values()):
+        assert isinstance(key.fileobj, socket.socket)
+        key.fileobj.close()
+    return {code: count / seconds for code, count in done.items()}
+
+
 # --- scenes -------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def scene(folder: Path, tls: bool = False, silent: bytes = b"") -> Iterator[None]:
-    """A router with its hosts, for as long as the block lasts."""
+def scene(folder: Path, tls: bool = False, silent: bytes = b"", room: int = 16_384) -> Iterator[None]:
+    """A router with its hosts, for as long as the block lasts. `room`: open requests of each service."""
     host = multiprocessing.Process(target=echo_host, args=(silent,), daemon=True)
     host.start()
     text = (
@@ -165,8 +225,8 @@ def scene(folder: Path, tls: bool = False, silent: bytes = b"") -> Iterator[None
         .replace('"specs"', f'"{HERE / "specs"}"')
         .replace('spec = "lab"', 'spec = "lab"\nmax_sessions = 8000')
     )
-    if silent:
-        text = text.replace("in_flight = 16384\npending = 16384\n", "")  # the bounds a bank would run with
+    if room < 16_384:
+        text = text.replace("in_flight = 16384\npending = 16384\n", f"in_flight = {room}\npending = {room // 2}\n")
     if tls:
         make_certificate(folder)
         text = text.replace("max_sessions", f'tls = {{ certificate = "{folder}/cert.pem", key = "{folder}/key.pem" }}\nmax_sessions')
@@ -240,6 +300,31 @@ def idle(folder: Path) -> None:
     report("2,000 idle and 200 dribbling sessions", f"p50 {before:.0f} -> {after:.0f} us", after / before, 1.10)
 
 
+def dribbled(folder: Path) -> None:
+    for pause in (1.0, 0.2):
+        with scene(folder):
+            one = connect()
+            before = statistics.median(ping_pong(one, 4))
+            end = background(dribble_for_ever, 2000, pause)
+            time.sleep(6)
+            after = statistics.median(ping_pong(one, 8))
+            end()
+        report(f"2,000 that send a byte every {pause:g} s", f"p50 {before:.0f} -> {after:.0f} us", after / before, 1.5)
+
+
+def starved(folder: Path) -> None:
+    """Each service has room for a third of what the clients have open, as a bank that has counted its clients gives it."""
+    before, after = dict.fromkeys(PORTS, 0.0), dict.fromkeys(PORTS, 0.0)
+    for _ in range(3):  # in turns, and the best of each: whatever else a machine does only makes it slower
+        for silent, best in ((b"", before), (b"TR", after)):
+            with scene(folder, silent=silent, room=2048):
+                best.update({code: max(best[code], rate) for code, rate in rates(50, 64, 3).items()})
+    for code in (b"DP", b"CR"):
+        kept = after[code] / before[code]
+        figures = f"{before[code]:.0f} -> {after[code]:.0f} telegrams/s"
+        report(f"50 clients at window 64 on three codes, one silent: {code.decode()}", figures, kept, 0.9, at_least=True)
+
+
 def flooded(folder: Path) -> None:
     with scene(folder):
         one = connect()
@@ -255,12 +340,12 @@ def flooded(folder: Path) -> None:
 def silent(folder: Path) -> None:
     with scene(folder):
         before = window_rate(b"DP", 3)
-    with scene(folder, silent=b"TR"):
+    with scene(folder, silent=b"TR", room=256):
         end = background(flood, b"TR")
         time.sleep(1)
         end_rate = window_rate(b"DP", 3)
         end()
-    with scene(folder, silent=b"TR"):
+    with scene(folder, silent=b"TR", room=256):
         mixed = connect()
         mixed.sendall(b"".join(telegram(b"TR", each) for each in range(2000)))
         time.sleep(0.5)
@@ -313,12 +398,12 @@ def storm(folder: Path) -> None:
     report("1,000 TLS reconnects at once", f"slowest round trip {worst:.1f} ms", worst, 50.0)
 
 
-def report(what: str, figures: str, value: float, must: float | None) -> None:
-    bound = "" if must is None else f" (must <= {must:.2f})"
+def report(what: str, figures: str, value: float, must: float | None, *, at_least: bool = False) -> None:
+    bound = "" if must is None else f" (must {'>=' if at_least else '<='} {must:.2f})"
     print(f"| {what} | {figures} | {value:.2f}{bound} |", flush=True)
 
 
-SCENES = {"idle": idle, "flood": flooded, "silent": silent, "storm": storm}
+SCENES = {"idle": idle, "dribble": dribbled, "flood": flooded, "silent": silent, "starve": starved, "storm": storm}
 
 
 def main() -> None:

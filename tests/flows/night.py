@@ -557,6 +557,7 @@ class Night:
         assert self.closed_early == [], "sessions that ended before the clients wished it"
         assert self.books_at_rest, "something is still open"
         self.left = self.all_that_left()
+        self.begun = 0  # those unknown of which less left than their number
         self.torn = [number for host in self.hosts.values() for link in host.links if (number := link.torn) is not None]
         for bank in self.banks:
             self.judge_bank(bank)
@@ -602,7 +603,8 @@ class Night:
 
     def judge_unknown(self, number: int, asked_at: float, told_at: float) -> None:
         if number not in self.left:
-            assert number in self.torn or -1 in self.torn, f"{number} is said to be unknown, and never left"
+            self.begun += number not in self.torn
+            assert self.begun <= self.torn.count(-1), f"{number} is said to be unknown, and never left"
             return
         host, sent_at = self.left[number]
         if sent_at - asked_at > PENDING and any(each.troubled(asked_at, sent_at, ("stalls",)) for each in self.hosts.values()):
