@@ -157,6 +157,15 @@ class Client:
     def reload(self, order: answers.ReloadOrder) -> answers.Reloaded:
         return self._ask("POST", "/reload", answers.Reloaded, _said(order))
 
+    def capture(self) -> answers.CaptureSeen:
+        return self._ask("GET", "/capture", answers.CaptureSeen)
+
+    def start_capture(self, order: answers.CaptureOrder) -> answers.CaptureSeen:
+        return self._ask("POST", "/capture", answers.CaptureSeen, _said(order))
+
+    def stop_capture(self) -> answers.CaptureSeen:
+        return self._ask("POST", "/capture/stop", answers.CaptureSeen, {})
+
     def condition(self, probe: str) -> answers.Condition:
         return self._ask("GET", f"/{probe}", answers.Condition, well=(200, 503))
 

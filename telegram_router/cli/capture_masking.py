@@ -29,11 +29,12 @@ def masker_for(spec: Spec, key_file: Path, policy_file: Path | None) -> Masker:
     from telegram_router.telegrams.mask_policy import Policy, policy_of
     from telegram_router.telegrams.masking import Masker
 
-    policy = Policy() if policy_file is None else policy_of(_toml(policy_file))
+    policy = Policy() if policy_file is None else policy_of(policy_table(policy_file))
     return Masker(spec, _bytes(key_file).strip(), policy)
 
 
-def _toml(file: Path) -> dict[str, Any]:
+def policy_table(file: Path) -> dict[str, Any]:
+    """A policy's file, read but not looked at."""
     from telegram_router.telegrams.mask_policy import MaskError
 
     try:

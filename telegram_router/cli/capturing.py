@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from telegram_router.cli.admin_options import OPTIONS, where_of
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 EXIT_DAMAGED = 5
@@ -15,6 +17,12 @@ EXIT_DAMAGED = 5
 
 def _example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _asks(command: Command) -> Command:
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
 
 
 _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
@@ -240,3 +248,51 @@ def convert(file: Path, form: str, output: Path, show_values: bool, spec_name: s
     from telegram_router.cli.capture_files import convert_capture
 
     return convert_capture(file, form, output, show_values, spec_name, folders)
+
+
+@capture.command(
+    epilog=_example(
+        "telegram-router capture attach -w /var/captures/noon.tgcap.jsonl --duration 10m --mask-key-file mask.key",
+        "telegram-router capture attach --admin unix:/run/tr.sock -w out.tgcap.jsonl --duration 30s",
+    )
+)
+@click.option(
+    "-w",
+    "--write",
+    "output",
+    metavar="FILE",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The capture to write, on the router's machine; gzipped if it ends in .gz.",
+)
+@click.option("--duration", metavar="TIME", required=True, help="How long: 30s, 10m, 2h; a day at most. Ctrl-C ends it sooner.")
+@click.option("--spec", "spec_name", metavar="SPEC", help="Of which spec the telegrams are. Default: the one that all listeners speak.")
+@_MASK_KEY
+@_POLICY
+@click.option("--rotate", metavar="SIZE|TIME", help="Begin another file at this size (256MB) or age (1h).")
+@click.option("--admin", metavar="PLACE", help="The router's admin API: unix:PATH, HOST:PORT. Default: that of --config.")
+@_asks
+@_JSON
+def attach(
+    output: Path,
+    duration: str,
+    spec_name: str | None,
+    mask_key: Path | None,
+    policy: Path | None,
+    rotate: str | None,
+    admin: str | None,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Capture what passes a running router: its sessions and its links, masked before anything is written.
+
+    A process beside the router decodes, masks and writes. If it cannot keep up, whole exchanges are left out and counted: the line never
+    waits. Exit code 4 if the router cannot be reached, 1 if something was left out.
+    """
+    from telegram_router.cli.capture_attaching import attach as run
+
+    if admin is not None:
+        options["socket" if admin.startswith("unix:") else "address"] = (
+            Path(admin.removeprefix("unix:")) if admin.startswith("unix:") else admin
+        )
+    return run(where_of(options), output, duration, spec_name, mask_key, policy, rotate, as_json)

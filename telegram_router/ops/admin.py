@@ -30,6 +30,7 @@ from telegram_router.config import Address
 from telegram_router.errors import CODES, RouterError
 from telegram_router.ops import answers, inspector, operations, survey
 from telegram_router.ops.access import Access, Known
+from telegram_router.ops.capturing import BEAT, Capturing, settings_for
 from telegram_router.ops.logs import Log
 from telegram_router.ops.operations import LARGEST_BODY, OPERATIONS, Operation
 from telegram_router.ops.overview import Overviews
@@ -40,9 +41,11 @@ from telegram_router.ops.streaming import Lines
 from telegram_router.ops.survey import Subject
 from telegram_router.ops.tail import Tail, Watcher
 from telegram_router.ops.tail_filter import BadFilter, Filter, clear_fields
+from telegram_router.ops.taps import Taps
 from telegram_router.routing import Kind, Listener, Service, halting
 from telegram_router.routing.backends import Admin, Backend
 from telegram_router.wire import parting
+from telegram_router.wire.capture_feed import Feed
 from telegram_router.wire.listeners import Acceptor
 from telegram_router.wire.tls_errors import TlsError
 
@@ -104,7 +107,10 @@ class Api:
         self._reading = trio.Lock()  # one list at a time: the steps of many would follow each other without a turn of the hub between
         self._host = host
         self._overviews = Overviews(subject)
-        self._tail = Tail(subject.hub, log.bug)
+        self._taps = Taps(subject.hub)
+        self._tail = Tail(subject.hub, log.bug, taps=self._taps)
+        self._capture: Capturing | None = None
+        self._captured = answers.CaptureSeen(False)
         self._parting: dict[str, trio.CancelScope] = {}  # listeners whose sessions leave
 
     def application(self) -> Starlette:
@@ -421,6 +427,75 @@ class Api:
             after = {"applied": report.applied, "problems": [each.code for each in report.problems]}
             self._record(request, "reload", None, after)
         return report
+
+    async def capture(self, _: Request) -> answers.CaptureSeen:
+        return self._capture_seen()
+
+    def _capture_seen(self) -> answers.CaptureSeen:
+        made = self._capture
+        if made is None:
+            return self._captured
+        left = max(0.0, round(made.until - self._subject.hub.clock(), 1))
+        return msgspec.structs.replace(self._captured, running=True, remaining_s=left, telegrams=made.telegrams, left_out=made.left_out)
+
+    async def start_capture(self, request: Request, order: answers.CaptureOrder) -> answers.CaptureSeen:
+        if self._capture is not None or self._captured.running:
+            raise Refusal("E-ADM-05", "a capture is made already", do="end it with POST /capture/stop")
+        hub = self._subject.hub
+        spec = self._captured_spec(order.spec)
+        file = self._subject.spec_file(spec)
+        if file is None:
+            raise Refusal("E-ADM-05", "the spec has no file any more", do="reload")
+        self._captured = answers.CaptureSeen(True)  # taken, while the other process is started
+        try:
+            feed = await trio.to_thread.run_sync(Feed, settings_for(order, file, hub.clock()))
+        except RouterError as error:
+            self._captured = answers.CaptureSeen(False)
+            raise Refusal(
+                "E-ADM-02", f"{error.code}: {error.what}", do=error.do or error.expected or "see to the file and the key"
+            ) from None
+        masked = order.mask_key_file is not None
+        self._captured = answers.CaptureSeen(False, order.file, spec, masked, process=feed.pid)
+        self._capture = Capturing(hub, self._taps, feed, spec, hub.clock() + order.duration_s, self._log.bug)
+        self._nursery.start_soon(self._go_on_capturing, self._capture)
+        self._record(request, "start_capture", None, {"file": order.file, "masked": masked, "duration_s": order.duration_s}, spec=spec)
+        return self._capture_seen()
+
+    def _captured_spec(self, name: str | None) -> str:
+        switch = self._subject.switch
+        known = {each.spec.name: None for each in switch.listeners.values()}
+        if name is None and len(known) == 1:
+            return next(iter(known))
+        if name not in known:
+            raise Refusal("E-ADM-02" if name is None else "E-ADM-01", "say of which spec the telegrams are", do=_known(known))
+        return name
+
+    async def _go_on_capturing(self, capture: Capturing) -> None:
+        try:
+            while capture.beat(self._subject.hub.clock()):
+                with trio.move_on_after(BEAT):
+                    await capture.stopped.wait()
+        finally:
+            capture.detach()
+            with trio.CancelScope(shield=True):
+                said = await trio.to_thread.run_sync(capture.close)
+            self._captured = msgspec.structs.replace(
+                self._captured, telegrams=capture.telegrams, left_out=max(capture.left_out, said.get("left_out", 0) + said.get("unwritten", 0)),
+                files=tuple(said.get("files", ())), why=said.get("why", ""),
+            )  # fmt: skip
+            self._capture = None
+            capture.written.set()
+            self._log.info("capture_ended", file=self._captured.file, telegrams=capture.telegrams, left_out=self._captured.left_out)
+
+    async def stop_capture(self, request: Request, _order: answers.NoOrder) -> answers.CaptureSeen:
+        capture = self._capture
+        if capture is None:
+            raise Refusal("E-ADM-05", "no capture is made", do="see the last one in GET /capture")
+        capture.until = float("-inf")
+        capture.stopped.set()
+        await capture.written.wait()
+        self._record(request, "stop_capture", {"running": True}, {"running": False, "files": list(self._captured.files)})
+        return self._captured
 
     def _service(self, request: Request) -> Service:
         service = self._subject.switch.services.get(request.path_params["service"])

@@ -512,5 +512,32 @@ class StandbyOrder(Struct, frozen=True, forbid_unknown_fields=True):
     service: str | None = None
 
 
+class CaptureOrder(Struct, frozen=True, forbid_unknown_fields=True):
+    """A capture to be begun. Files are those of the router's machine."""
+
+    file: str  # whole path, NAME.tgcap.jsonl; what strftime knows is filled in
+    duration_s: Annotated[float, Meta(gt=0, le=86_400)]
+    spec: str | None = None  # of the telegrams; needed where several are spoken
+    mask_key_file: str | None = None
+    policy: dict[str, Any] | None = None  # of masking
+    rotate_size: Annotated[int, Meta(ge=1024)] | None = None
+    rotate_s: Annotated[float, Meta(gt=0)] | None = None
+
+
+class CaptureSeen(Struct, frozen=True):
+    """The capture that is made, or that was made last."""
+
+    running: bool
+    file: str = ""
+    spec: str = ""
+    masked: bool = False
+    remaining_s: float = 0.0
+    telegrams: int = 0  # seen; each copy counts
+    left_out: int = 0
+    process: int = 0
+    files: tuple[str, ...] = ()  # once it has ended
+    why: str = ""  # it could not be written
+
+
 class NoOrder(Struct, frozen=True, forbid_unknown_fields=True):
     """An empty object."""

@@ -19,6 +19,7 @@ import trio
 
 from telegram_router.ops import answers
 from telegram_router.ops.tail_filter import Filter
+from telegram_router.ops.taps import Taps
 from telegram_router.routing import Ended, Listener, Peer, Service
 from telegram_router.routing.routes import Entry
 from telegram_router.wire.hub import Hub
@@ -108,8 +109,11 @@ class Watcher:
 class Tail:
     """Who watches a router's telegrams."""
 
-    def __init__(self, hub: Hub, tell: Callable[[BaseException], None], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, hub: Hub, tell: Callable[[BaseException], None], clock: Callable[[], float] = time.time, taps: Taps | None = None
+    ) -> None:
         self._hub = hub
+        self._taps = taps or Taps(hub)
         self._tell = tell
         self._clock = clock
         self.watchers: list[Watcher] = []
@@ -121,7 +125,7 @@ class Tail:
     def join(self, watcher: Watcher) -> None:
         """From now on he is shown what fits his filter. Whoever asks for it sees that it is not full, and ends it with `leave`."""
         if not self.watchers:
-            self._hub.switch.tap = self._came
+            self._taps.add(self._came)
             self._hub.read_ended(self._ended)
         self.watchers.append(watcher)
 
@@ -130,7 +134,7 @@ class Tail:
             return
         self.watchers.remove(watcher)
         if not self.watchers:
-            self._hub.switch.tap = None
+            self._taps.remove(self._came)
             self._hub.read_ended_no_more(self._ended)
 
     # --- within a turn of the hub

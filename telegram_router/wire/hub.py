@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import trio
@@ -71,6 +71,7 @@ class Hub:
         self.handlers: dict[Service, Callable[[Call], None]] = {}
         self.tasked: list[Service] = []  # services that are answered by trio tasks: handlers
         self.growers: dict[Service, Callable[[], None]] = {}
+        self.tap_out: Callable[[Sequence[Peer], float], None] | None = None  # is shown who will be sent something; never raises
         self._readers: list[ReadEnded] = []  # of what ended in a turn
         self.polled_at = 0.0
         self.frames = 0  # cut so far, from sessions and links
@@ -321,6 +322,8 @@ class Hub:
                 if isinstance(connection, TelegramConnection):
                     self._contain(connection, connection.resume, now)
             dirty, switch.dirty = switch.dirty, []
+            if self.tap_out is not None:
+                self.tap_out(dirty, now)
             for peer in dirty:
                 connection = self.by_peer.get(peer)
                 if connection is None or connection.events & WRITE:  # the kernel refused before and will say when it has room
