@@ -45,7 +45,7 @@ class Feed:
         self.dropped = 0  # telegrams
         self.pressed = False
         self.failed = False  # the child is gone
-        self.told: dict[str, Any] = {}  # its last words
+        self._told = 0  # of what was dropped
         self._items: list[Item] = []
         self._waiting = bytearray()  # at most HELD
         self._encode = msgspec.msgpack.Encoder().encode
@@ -79,10 +79,10 @@ class Feed:
     def flush(self) -> None:
         """Hand over what there is, as far as the pipe takes it."""
         items = self._items
-        if items:
-            if self.dropped != self.told.get("shed", 0):
+        if items or self.dropped != self._told:
+            if self.dropped != self._told:
                 items.insert(0, (SHED, self.dropped))
-                self.told["shed"] = self.dropped
+                self._told = self.dropped
             message = self._encode(items)
             if self.failed or len(self._waiting) + len(message) > HELD:
                 self.dropped += sum(len(item[3]) for item in items if item[0] in (CAME, LEFT))
