@@ -164,7 +164,7 @@ async def test_telegrams_go_on_when_the_other_process_dies_or_does_not_read(tmp_
 async def test_the_command_captures_for_as_long_as_it_is_told(tmp_path: Path):
     (tmp_path / "mask.key").write_bytes(KEY)
     arguments = ["capture", "attach", "--admin", f"unix:{tmp_path / 'admin.sock'}", "-w", str(tmp_path / "day.tgcap.jsonl")]
-    arguments += ["--duration", "600ms", "--mask-key-file", str(tmp_path / "mask.key"), "--json"]
+    arguments += ["--duration", "1s", "--mask-key-file", str(tmp_path / "mask.key"), "--json"]
     async with steered(tmp_path) as (router, _), trio.open_nursery() as nursery:
 
         async def command() -> None:
@@ -172,9 +172,11 @@ async def test_the_command_captures_for_as_long_as_it_is_told(tmp_path: Path):
             assert done.exit_code == 0, done.output + done.stderr
             assert json.loads(done.stdout)["telegrams"] == 4
 
-        nursery.start_soon(command)
-        await router.until(lambda: router.switch.tap is not None)
         client = await router.connect()
+        nursery.start_soon(command)
+        with trio.fail_after(15):  # a whole command starts
+            while router.switch.tap is None:  # noqa: ASYNC110
+                await trio.sleep(0.02)
         await client.asks(transfer(1))
     reader = CaptureReader(tmp_path / "day.tgcap.jsonl")
     assert reader.head["mask"]["policy"] == "default" and len(list(reader)) == 6
