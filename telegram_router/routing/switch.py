@@ -428,7 +428,8 @@ class Switch:
             pending = register.pending
             links = service.links
             key = correlate(frame)
-            link = links[0] if len(links) == 1 else service.choose(frame)
+            alone = len(links) == 1
+            link = links[0] if alone else service.choose(frame)
             if (
                 key in opened
                 or lane.reserved
@@ -449,15 +450,12 @@ class Switch:
                 ref, sent = key, frame
             offset = link.queued
             entry.count += 1
-            limits = entry.limits
-            if limits and self._over(peer, frame, entry, now):
+            exchange = Exchange(peer, lane, key, ref, entry, frame[kept], now, link, offset)
+            if entry.limits and self._over(peer, frame, entry, now, exchange):
                 continue
-            exchange = opened[key] = pending[ref] = Exchange(peer, lane, key, ref, entry, frame[kept], now, link, offset)
-            if limits:
-                for slots in self._granted.slots:
-                    slots.append(exchange)
+            opened[key] = pending[ref] = exchange
             link.load += 1
-            if len(links) > 1:  # where there is no choice nobody asks which was used last
+            if not alone:  # where there is no choice nobody asks which was used last
                 link.had += 1.0 / link.weight
             outbox = link.outbox
             if not outbox:
@@ -712,10 +710,10 @@ class Switch:
             self._refuse(peer, frame, "E-RTE-02", entry.message.name)
         return chosen
 
-    def _over(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> bool:
+    def _over(self, peer: Peer, frame: bytes, entry: Entry, now: float, exchange: Exchange | None = None) -> bool:
         """Count a request against its limits. True when one of them refuses it, which it has been told then.
 
-        Otherwise `_granted` says what they want of it. Who makes its exchange puts that into the slots named there.
+        Otherwise its exchange is put into the slots that they want to see it in. Who has none yet does so, as `_granted` says.
         """
         try:
             said = check(entry.limits, peer, frame, entry, now)
@@ -724,6 +722,9 @@ class Switch:
             return True
         if isinstance(said, Grant):
             self._granted = said
+            if exchange is not None:
+                for slots in said.slots:
+                    slots.append(exchange)
             return False
         after = None if said.retry_after is None else max(1, math.ceil(said.retry_after * 1000 - 1e-6))
         self._refuse(peer, frame, said.code, entry.message.name, said.result, limit=said.limit, retry_after_ms=after)
