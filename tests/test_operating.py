@@ -63,7 +63,7 @@ async def test_status_shows_the_router_as_tables_and_as_json(tmp_path: Path):
     assert shown.exit_code == told.exit_code == 0
     lines = shown.stdout.splitlines()
     assert lines[0].startswith("telegram-router ") and ", ready, up " in lines[0]
-    assert re.search(rf"^core +{re.escape(core.address)} +up +yes +unknown +0 +1 +1 of 1 +0 +0 +0 +0$", shown.stdout, re.MULTILINE)
+    assert re.search(rf"^core +{re.escape(core.address)} +up +0 +1 +1 of 1 +0 +0 +0$", shown.stdout, re.MULTILINE)
     assert msgspec.convert(json.loads(told.stdout), answers.Status).services[0].name == "core"
 
 

@@ -129,6 +129,9 @@ class Client:
     def exchanges(self) -> answers.Exchanges:
         return self._ask("GET", "/exchanges", answers.Exchanges)
 
+    def quotas(self) -> answers.Quotas:
+        return self._ask("GET", "/quotas", answers.Quotas)
+
     def usage(self, first: str, last: str, by: str) -> answers.UsageSeen:
         return self._ask("GET", f"/usage?from={quote(first)}&to={quote(last)}&by={quote(by)}", answers.UsageSeen)
 

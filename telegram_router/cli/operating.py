@@ -304,4 +304,27 @@ def usage(
     return show_usage(where_of(options), folder, first, last, by, states=states, form=form)
 
 
-COMMANDS = (status, top, exchanges, tail, backend, failback, drain, open_, message, promote, demote, reload, usage, probe)
+@click.command(
+    epilog=_example("telegram-router quotas --config bank.toml", "telegram-router quotas --count 1 --json | jq '.quotas[].used_ratio'")
+)
+@_asks
+@click.option(
+    "--count",
+    metavar="N",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    help="Keys of each that are shown; the router tells of 20.",
+)
+@AS_JSON
+def quotas(count: int, as_json: bool, **options: Any) -> int:
+    """Show the quotas of a running router: their windows, what has been used of them, and the keys that have used most.
+
+    Header fields that the spec does not let be shown stand as a digest. --json prints what GET /quotas answers.
+    """
+    from telegram_router.cli.quotas import show_quotas
+
+    return show_quotas(where_of(options), count, as_json)
+
+
+COMMANDS = (status, top, exchanges, tail, backend, failback, drain, open_, message, promote, demote, reload, usage, quotas, probe)

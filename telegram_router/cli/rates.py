@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from telegram_router.cli.standing import notes, state_of
 from telegram_router.ops import answers
 
 
@@ -21,6 +22,7 @@ class Row(NamedTuple):
     pending: int
     median: float | None
     slowest: float | None  # 99 of 100 took no longer
+    notes: str = ""
 
 
 class Rates(NamedTuple):
@@ -35,16 +37,17 @@ def rates(before: answers.Status, after: answers.Status) -> Rates:
     seconds = max(after.uptime_s - before.uptime_s, 1e-3)
     was = {service.name: service for service in before.services}
     received = sum(each.telegrams_received for each in after.listeners) - sum(each.telegrams_received for each in before.listeners)
-    rows = [row for service in after.services for row in _rows(was.get(service.name, service), service, seconds)]
+    rows = [row for service in after.services for row in _rows(was.get(service.name, service), service, seconds, state_of(service, after))]
     return Rates(max(0.0, received / seconds), rows)
 
 
-def _rows(before: answers.ServiceSeen, after: answers.ServiceSeen, seconds: float) -> list[Row]:
+def _rows(before: answers.ServiceSeen, after: answers.ServiceSeen, seconds: float, state: str) -> list[Row]:
     counts = [new - old for old, new in zip(before.latency_counts, after.latency_counts, strict=True)]
     used = [each for each in after.backends if each.in_use]
     whole = Row(
-        after.name, "", f"{len(used)} of {len(after.backends)} in use", bool(used), (after.answered - before.answered) / seconds,
+        after.name, "", state, bool(used), (after.answered - before.answered) / seconds,
         (after.failed - before.failed) / seconds, after.in_flight, after.pending, quantile(counts, 0.5), quantile(counts, 0.99),
+        ", ".join(f"{rank} {many:,}" for rank, many in after.waiting.items()),
     )  # fmt: skip
     was = {each.name: each for each in before.backends}
     return [whole, *(_backend(after.name, was.get(each.name, each), each, seconds) for each in after.backends)]
@@ -52,7 +55,7 @@ def _rows(before: answers.ServiceSeen, after: answers.ServiceSeen, seconds: floa
 
 def _backend(service: str, before: answers.BackendSeen, after: answers.BackendSeen, seconds: float) -> Row:
     answered, failed = (after.answered - before.answered) / seconds, (after.failed - before.failed) / seconds
-    return Row(service, after.name, after.state, after.in_use, answered, failed, after.in_flight, 0, None, None)
+    return Row(service, after.name, after.state, after.in_use, answered, failed, after.in_flight, 0, None, None, ", ".join(notes(after)))
 
 
 def quantile(counts: Sequence[int], share: float) -> float | None:

@@ -13,10 +13,10 @@ from telegram_router.cli import EXIT_CONFIG, EXIT_FAILED, tell
 from telegram_router.cli.admin_client import Client, reach
 from telegram_router.cli.admin_options import Where
 from telegram_router.cli.shown import on_terminal, say, say_json, table
+from telegram_router.cli.standing import lasting, place, print_status
 from telegram_router.errors import ConfigProblem, ConfigWarning
 from telegram_router.ops import answers
 
-STYLES = {"unreachable": "red", "down": "red", "ejected": "yellow", "drain": "cyan", "maint": "cyan"}
 LOOKS = 0.2  # seconds between two looks at a backend that is waited for
 
 
@@ -34,7 +34,7 @@ def show_status(where: Where, as_json: bool, every: float | None) -> int:
         else:
             if every is not None and on_terminal():
                 click.clear()
-            _print_status(status)
+            print_status(status, client.quotas())
 
     return _again(show, every)
 
@@ -49,103 +49,6 @@ def _again(show: Callable[[], None], every: float | None) -> int:
     except KeyboardInterrupt:
         pass
     return 0
-
-
-def _print_status(status: answers.Status) -> None:
-    say(summary(status), bold=True)
-    for title, headings, rows, styles in (_listeners(status), _services(status), _routes(status), _halted(status)):
-        if not rows and title == "switched off":
-            continue
-        say()
-        say(title, bold=True)
-        table(headings, rows, styles=styles)
-
-
-def summary(status: answers.Status) -> str:
-    """The router in one line."""
-    state = "draining" if status.draining else "ready" if status.ready else "starting" if status.standby == "active" else status.standby
-    sessions = sum(each.sessions for each in status.listeners)
-    return (
-        f"telegram-router {status.version}, {state}, up {lasting(status.uptime_s)}, "
-        f"{sessions:,} sessions, {status.open_exchanges:,} open exchanges"
-    )
-
-
-def lasting(seconds: float) -> str:
-    """A length of time as people say it, in its two largest units."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    whole = int(seconds)
-    parts = [(whole // 86_400, "d"), (whole // 3_600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
-    first = next(index for index, (count, _) in enumerate(parts) if count)
-    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2])
-
-
-def _place(listener: str | None, service: str | None) -> str:
-    if listener is not None:
-        return f"listener {listener}"
-    return f"service {service}" if service is not None else "everywhere"
-
-
-Shown = tuple[str, tuple[str, ...], list[list[str]], dict[int, str]]  # title, headings, rows, styles by row
-
-
-def _listeners(status: answers.Status) -> Shown:
-    headings = ("listener", "address", "spec", "TLS", "sessions", "received", "sent", "refused", "turned away", "changed")
-    rows = [
-        [
-            each.name, each.address, each.spec, "yes" if each.tls else "no", f"{each.sessions:,} of {each.max_sessions:,}",
-            f"{each.telegrams_received:,}", f"{each.telegrams_sent:,}", f"{sum(each.refused.values()):,}", f"{each.turned_away:,}",
-            ", ".join(each.changed),
-        ]
-        for each in status.listeners
-    ]  # fmt: skip
-    return "listeners", headings, rows, {}
-
-
-def _services(status: answers.Status) -> Shown:
-    headings = (
-        *("service", "backend", "state", "in use", "health", "priority", "weight"),
-        *("links", "in flight", "pending", "answered", "failed", "changed"),
-    )
-    rows: list[list[str]] = []
-    styles: dict[int, str] = {}
-    for service in status.services:
-        for backend in service.backends:
-            if backend.state in STYLES:
-                styles[len(rows)] = STYLES[backend.state]
-            rows.append(
-                [
-                    service.name, backend.name, backend.state, "yes" if backend.in_use else "no", backend.health, str(backend.priority),
-                    f"{backend.weight:g}", _links(backend), f"{backend.in_flight:,}", f"{service.pending:,}", f"{backend.answered:,}",
-                    f"{backend.failed:,}", ", ".join(backend.changed),
-                ]
-            )  # fmt: skip
-    return "services", headings, rows, styles
-
-
-def _links(backend: answers.BackendSeen) -> str:
-    return f"{backend.links} of {backend.links_wanted}" if backend.links_wanted else str(backend.links)
-
-
-def _routes(status: answers.Status) -> Shown:
-    headings = ("route", "from", "to", "answered", "otherwise ended")
-    rows = [
-        [
-            each.name,
-            each.source,
-            each.target if each.share == 1 else f"{each.target} ({each.share:.4g} of it)",
-            f"{each.answered:,}",
-            ", ".join(f"{code} {count:,}" for code, count in sorted(each.failed.items())),
-        ]
-        for each in status.routes
-    ]
-    return "routes", headings, rows, {}
-
-
-def _halted(status: answers.Status) -> Shown:
-    rows = [[each.message, _place(each.listener, each.service)] for each in status.halted]
-    return "switched off", ("message", "at"), rows, dict.fromkeys(range(len(rows)), "cyan")
 
 
 # --- exchanges
@@ -249,7 +152,7 @@ def switch_message(where: Where, state: str, message: str, listener: str | None,
     if as_json:
         say_json(msgspec.to_builtins(switched))
     else:
-        say(f"{message}: {switched.state} {_place(listener, service)}" + (" already" if switched.before == switched.state else ""))
+        say(f"{message}: {switched.state} {place(listener, service)}" + (" already" if switched.before == switched.state else ""))
     return 0
 
 

@@ -14,7 +14,8 @@ from telegram_router.cli.admin_client import Client, reach
 from telegram_router.cli.admin_options import Where
 from telegram_router.cli.rates import Rates, Row, rates, shortened
 from telegram_router.cli.shown import aligned, on_terminal, say, table
-from telegram_router.cli.steering import EXCHANGE_HEADINGS, STYLES, exchange_row, summary
+from telegram_router.cli.standing import STYLES, summary
+from telegram_router.cli.steering import EXCHANGE_HEADINGS, exchange_row
 from telegram_router.errors import RouterError
 from telegram_router.ops import answers
 from telegram_router.telegrams.explain import display_width, printable
@@ -22,7 +23,8 @@ from telegram_router.telegrams.explain import display_width, printable
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-HEADINGS = ("service", "backend", "state", "answered/s", "failed/s", "in flight", "pending", "half in", "99 % in")
+HEADINGS = ("service, backend", "state", "ans/s", "fail/s", "open", "waits", "half in", "99 % in", "notes")
+NUMBERS = range(2, len(HEADINGS) - 1)
 OLDEST = 5
 AROUND = 11 + OLDEST  # lines of the screen that are no rows of services
 LEAVE = frozenset("qQ\x03")
@@ -71,8 +73,8 @@ def _title(status: answers.Status, found: Rates) -> str:
 def _cells(row: Row) -> list[str]:
     pending = f"{row.pending:,}" if not row.backend else ""
     return [
-        row.service if not row.backend else "", row.backend, row.state, f"{row.answered:,.0f}", f"{row.failed:,.0f}", f"{row.in_flight:,}",
-        pending, _at_most(row.median), _at_most(row.slowest),
+        f"  {row.backend}" if row.backend else row.service, row.state, f"{row.answered:,.0f}", f"{row.failed:,.0f}", f"{row.in_flight:,}",
+        pending, _at_most(row.median), _at_most(row.slowest), row.notes,
     ]  # fmt: skip
 
 
@@ -117,7 +119,7 @@ def screen(look: Look, before: Look, height: int, lost: str = "") -> RenderableT
     styles = ["bold" if not row.backend else STYLES.get(row.state, "green" if row.in_use else "dim") for row in shown]
     parts: list[RenderableType] = [
         Text(lost or _title(look.status, found), style="bold red" if lost else "bold", no_wrap=True, overflow="ellipsis"),
-        _drawn(HEADINGS, [_cells(row) for row in shown], styles, numbers=range(3, len(HEADINGS))),
+        _drawn(HEADINGS, [_cells(row) for row in shown], styles, numbers=NUMBERS),
     ]
     if left_out:
         parts.append(Text(f"and {left_out:,} more", style="dim"))

@@ -72,6 +72,7 @@ class BackendSeen(Answer):
     attempts: int = 0
     next_attempt_s: float | None = None
     last_end: str = ""
+    held: dict[str, int] = {}  # connections that are given no requests, by why not
 
 
 class ServiceSeen(Answer):
@@ -95,6 +96,7 @@ class ServiceSeen(Answer):
     halted: list[str]
     backends: list[BackendSeen]
     shut: bool = False  # outside its business hours
+    waiting: dict[str, int] = {}  # requests that wait for room, by class
 
 
 class RouteSeen(Answer):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 import os
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from telegram_router.ops import answers
 from telegram_router.routing import Listener, Peer, Service, Switch
 from telegram_router.routing.backends import Backend
 from telegram_router.routing.bulkheads import Bulkhead
+from telegram_router.routing.classes import CLASSES
 from telegram_router.routing.exchange import Exchange, Register
 from telegram_router.routing.limits import Limit
 from telegram_router.routing.quotas import Quota
@@ -112,7 +114,7 @@ async def status(subject: Subject) -> answers.Status:
     services = []
     for service in list(switch.services.values()):
         dialled = partial(_dialled, subject, service)
-        seen = partial(_backend, weights=configured(config, service), wanted=_wanted(config, service), dialled=dialled)
+        seen = partial(_backend, weights=configured(config, service), wanted=_wanted(config, service), dialled=dialled, held=_held(service))
         backends = await in_steps([*service.pool.backends.values()], seen)
         services.append(_service(service, backends, failed.get(f"service.{service.name}", 0)))
     return answers.Status(
@@ -183,7 +185,11 @@ def _dialled(subject: Subject, service: Service, backend: Backend) -> tuple[Outc
 
 
 def _backend(
-    backend: Backend, weights: Mapping[str, float], wanted: int, dialled: Callable[[Backend], tuple[Outcomes, float]]
+    backend: Backend,
+    weights: Mapping[str, float],
+    wanted: int,
+    dialled: Callable[[Backend], tuple[Outcomes, float]],
+    held: Mapping[Backend, Mapping[str, int]],
 ) -> answers.BackendSeen:
     outcomes, now = dialled(backend)
     changed = ["admin"] if backend.admin.value != "ready" else []
@@ -206,7 +212,19 @@ def _backend(
         attempts=outcomes.attempts,
         next_attempt_s=None if outcomes.next_at is None else round(max(0.0, outcomes.next_at - now), 3),
         last_end=outcomes.why,
+        held=dict(held.get(backend, {})),
     )
+
+
+def _held(service: Service) -> dict[Backend, Counter[str]]:
+    """The connections of each backend that are given no requests, by why not."""
+    found: dict[Backend, Counter[str]] = {}
+    whys = [(link, _line(link)) for link in service.joining] + [(link, "half of a pair") for link in service.halves]
+    whys += [(link, "in doubt" if link in service.spoiled else "leaving") for link in service.leaving]
+    for link, why in whys:
+        if link.backend is not None:
+            found.setdefault(link.backend, Counter())[why] += 1
+    return found
 
 
 def _wanted(config: Config, service: Service) -> int:
@@ -218,7 +236,7 @@ def _wanted(config: Config, service: Service) -> int:
 def backend_seen(subject: Subject, service: Service, backend: Backend) -> answers.BackendSeen:
     """One backend, after an order."""
     config = subject.config()
-    return _backend(backend, configured(config, service), _wanted(config, service), partial(_dialled, subject, service))
+    return _backend(backend, configured(config, service), _wanted(config, service), partial(_dialled, subject, service), _held(service))
 
 
 def _service(service: Service, backends: list[answers.BackendSeen], failed: int) -> answers.ServiceSeen:
@@ -240,6 +258,7 @@ def _service(service: Service, backends: list[answers.BackendSeen], failed: int)
         halted=sorted(service.halted),
         backends=backends,
         shut=service.shut,
+        waiting={rank: many for rank, many in zip(CLASSES, service.waiting.by_class(), strict=True) if many},
     )
 
 
