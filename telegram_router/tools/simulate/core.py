@@ -200,6 +200,7 @@ class Simulation:
         ended = how if how in ("fin", "rst") else "fin"
         self.journal.record(capture.closed(self.time_of(now), f"c{number}", by=by, how=ended, pending=line.framer.pending))  # type: ignore[arg-type]
         self.world.forget(number)
+        self._pairing.forget(line)
         self._used.pop(number, None)
 
     # --- telegrams that come --------------------------------------------------------------------------------------

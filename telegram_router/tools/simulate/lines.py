@@ -13,7 +13,7 @@ EARLIER: Final = 16  # answers that a connection remembers, for stale ones
 GATHERED: Final = 10_000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Line:
     number: int  # in the order in which they came, from 1
     framer: Framer

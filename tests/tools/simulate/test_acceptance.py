@@ -1,0 +1,334 @@
+"""What was promised of simulators: split and pipelined input, every fault, decisions that follow from the seed, bounded memory."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from construct import Struct
+
+from telegram_router.storage.capture_reader import CaptureReader
+from telegram_router.telegrams import Code, Digits, Family, Framing, LengthField, Message, Plus, Spec, Telegram, compile_family
+from telegram_router.testing import read, sample
+from telegram_router.tools.simulate.fixture import Caller, Host, run_simulator
+
+HEAD = '[scenario]\nspec = "firmbanking"\nclock = "2026-11-23T09:00:00+09:00"\n'
+ECHO = HEAD + "[[rule]]\nmatch = 'msg=transfer.request'\nreply = { response_code = '0000' }\n"
+
+Clock = trio.testing.MockClock
+
+
+@cache
+def firmbanking() -> Spec:
+    return read("firmbanking")
+
+
+@cache
+def transfer(number: int = 1) -> bytes:
+    telegram = sample(firmbanking(), "transfer.request", 7, 1)
+    telegram.header["message_number"] = f"{number:06d}"
+    return firmbanking().encode(telegram)
+
+
+def simulator(text: str, **more: Any) -> AbstractAsyncContextManager[Host]:
+    return run_simulator(text, lambda name, folder: firmbanking(), **more)
+
+
+def numbers(telegrams: list[Telegram]) -> list[int]:
+    return [int(each["message_number"]) for each in telegrams]
+
+
+# --- D1
+
+
+def short_spec() -> Spec:
+    """Telegrams of 24 bytes in all."""
+    return compile_family(
+        Family(
+            name="short", title="short", version="1", encoding="ascii",
+            framing=Framing(LengthField(offset=0, width=4, kind="ascii", counts="payload"), header=12), header=Struct(
+                "message_type" / Code(4, required=True, log="clear") * "type", "number" / Digits(8, log="clear") * "number"),
+            length=20, key=("message_type",), correlation=("number",), reply_rule=Plus("message_type", 10),
+            messages=[Message("ask.request", "ask", ("0200",), Struct("amount" / Digits(8, log="clear") * "amount"))],
+        )
+    )  # fmt: skip
+
+
+SHORT = '[scenario]\nspec = "short"\nclock = "2026-11-23T09:00:00+09:00"\n[[rule]]\nmatch = "msg=ask.request"\nreply = {}\n'
+
+
+@pytest.mark.parametrize("writes", [(72,), (36, 36), (1,) * 72, (24, 47, 1)], ids=["all at once", "one and a half", "bytes", "cut late"])
+async def test_pipelined_and_split_input_gets_a_reply_for_each_telegram(writes: tuple[int, ...], tmp_path: Path, autojump_clock: Clock):
+    spec, record = short_spec(), tmp_path / "sim.tgcap.jsonl"
+    frames = b"".join(b"00200200%08d%08d" % (number, number) for number in (1, 2, 3))
+    async with run_simulator(SHORT, lambda name, folder: spec, record=record) as host:
+        caller = await host.connect()
+        at = 0
+        for size in writes:
+            await caller.wire.send(frames[at : at + size])
+            at += size
+        assert [spec.decode(await caller.receive())["number"] for _ in range(3)] == [1, 2, 3]
+    telegrams = [each for each in CaptureReader(record) if each["k"] == "m"]
+    assert [each["len"] for each in telegrams] == [24] * 6
+    assert sorted(each["d"] for each in telegrams) == ["<"] * 3 + [">"] * 3
+
+
+# --- D2, in memory; on sockets in test_faults_on_sockets.py
+
+
+def with_fault(do: str, more: str = "") -> str:
+    return ECHO + f"[[fault]]\nmatch = 'msg=transfer.request'\n{more}do = {{ {do} }}\n"
+
+
+async def got(caller: Caller, patience: float = 100.0) -> tuple[bytes, str]:
+    """Everything that comes, and how it ends."""
+    data = b""
+    with trio.move_on_after(patience):
+        try:
+            while piece := await caller.wire.receive():
+                data += piece
+        except trio.BrokenResourceError:
+            return data, "reset"
+        return data, "end"
+    return data, "silence"
+
+
+REPLY = len(transfer())
+ENDINGS = [
+    ("rst = 'before'", 0, "reset"), ("rst = 'mid'", REPLY // 2, "reset"), ("rst = 'after'", REPLY, "reset"), ("fin = 'before'", 0, "end"),
+    ("fin = 'mid'", REPLY // 2, "end"), ("fin = 'after'", REPLY, "end"), ("half_close = true", REPLY, "end"), ("never = true", 0, "silence"),
+    ("lost = true", 0, "silence"), ("silent = true", 0, "silence"), ("half_open = true", 0, "silence"), ("deaf = true", REPLY, "silence"),
+    ("send_bytes = 120, then = 'rst'", 120, "reset"), ("send_bytes = 120", 120, "end"), ("truncate = 20", REPLY - 20, "silence"),
+    ("garbage = 16", REPLY + 16, "silence"), ("duplicate = 2", 3 * REPLY, "silence"), ("unsolicited = true", 2 * REPLY, "silence"),
+    ("slowloris = '10ms'", REPLY, "silence"), ("bandwidth = '1KB/s'", REPLY, "silence"), ("slice = [1, 50]", REPLY, "silence"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("do", "size", "ending"), ENDINGS, ids=[do for do, _, _ in ENDINGS])
+async def test_each_fault_is_what_the_caller_sees(do: str, size: int, ending: str, autojump_clock: Clock):
+    async with simulator(with_fault(do)) as host:
+        caller = await host.connect()
+        await caller.send(transfer())
+        data, end = await got(caller)
+        assert (len(data), end) == (size, ending)
+        assert host.notes[0].startswith("fault ")
+
+
+async def test_a_deaf_host_blocks_a_caller_whose_buffer_is_full(autojump_clock: Clock):
+    async with simulator(with_fault("deaf = true")) as host:
+        caller = await host.connect(window=2048)
+        taken = 0
+        with trio.move_on_after(5):
+            for number in range(1000):
+                await caller.send(transfer(number))
+                taken += REPLY
+        assert taken < 64 * 1024
+
+
+SPOILT = [
+    "length = 'short'",
+    "length = 'long'",
+    "length = 'text'",
+    "length = 'huge'",
+    "flip = 3",
+    "code_page = 'cp037'",
+    "spoil = 'amount'",
+]
+
+
+@pytest.mark.parametrize("do", SPOILT)
+async def test_a_spoilt_reply_has_other_bytes_and_the_same_size(do: str, autojump_clock: Clock):
+    async with simulator(ECHO) as good, simulator(with_fault(do)) as bad:
+        right, wrong = await good.connect(), await bad.connect()
+        await right.send(transfer())
+        await wrong.send(transfer())
+        (expected, _), (found, _) = await got(right), await got(wrong)
+        assert len(found) == len(expected) and found != expected
+        assert (found[:4] != expected[:4]) == do.startswith("length")
+
+
+async def test_late_replies_come_late_and_others_do_not(autojump_clock: Clock):
+    async with simulator(with_fault("late = '35s'", "every = 2\n")) as host:
+        caller = await host.connect()
+        for number in (1, 2, 3):
+            await caller.send(transfer(number))
+        began = trio.current_time()
+        seen = [(int(host.spec.decode(await caller.receive())["message_number"]), round(trio.current_time() - began)) for _ in range(3)]
+        assert seen == [(1, 0), (3, 0), (2, 35)]
+
+
+async def test_replies_are_reordered_held_together_and_sent_elsewhere(autojump_clock: Clock):
+    async with simulator(with_fault("reorder = '5s'", "first = 1\n")) as host:
+        caller = await host.connect()
+        await caller.send(transfer(1), transfer(2))
+        assert numbers([host.spec.decode(await caller.receive()) for _ in range(2)]) == [2, 1]
+    async with simulator(with_fault("coalesce = 3")) as host:
+        caller = await host.connect()
+        for number in (1, 2, 3):
+            await caller.send(transfer(number))
+        assert len(await caller.wire.receive()) == 3 * REPLY
+    async with simulator(with_fault("other_connection = true", "conn = 1\n")) as host:
+        asker, other = await host.connect(), await host.connect()
+        await asker.send(transfer(5))
+        assert numbers([host.spec.decode(await other.receive())]) == [5]
+
+
+async def test_replies_carry_other_numbers_values_and_earlier_bytes(autojump_clock: Clock):
+    async with simulator(with_fault("wrong_key = true")) as host:
+        caller = await host.connect()
+        assert numbers([await caller.ask(transfer(5))]) != [5]
+    async with simulator(with_fault("set = { response_code = '9999' }")) as host:
+        caller = await host.connect()
+        assert (await caller.ask(transfer(5)))["response_code"] == "9999"
+    async with simulator(with_fault("stale = true", "skip = 1\n")) as host:
+        caller = await host.connect()
+        await caller.send(transfer(1), transfer(2))
+        assert numbers([host.spec.decode(await caller.receive()) for _ in range(3)]) == [1, 2, 1]
+
+
+async def test_a_reply_comes_before_its_request_is_complete(autojump_clock: Clock):
+    async with simulator(with_fault("early = true")) as host:
+        caller = await host.connect()
+        await caller.wire.send(transfer(5)[:120])
+        assert numbers([host.spec.decode(await caller.receive())]) == [5]
+        await caller.wire.send(transfer(5)[120:])
+        assert (await got(caller, 5))[0] == b""
+
+
+async def test_connections_are_ended_as_they_are_made(autojump_clock: Clock):
+    for do, ending in (("accept = 'close'", "end"), ("accept = 'rst'", "reset"), ("silent = true", "silence"), ("idle_drop = '3s'", "end")):
+        async with simulator(ECHO + f"[[fault]]\nconn = 2\ndo = {{ {do} }}\n") as host:
+            first, second = await host.connect(), await host.connect()
+            assert (await got(second, 10))[1] == ending, do
+            assert numbers([await first.ask(transfer(1))]) == [1]
+
+
+async def test_heartbeats_stop_when_told_to(autojump_clock: Clock):
+    poll = b"0020HDRREQPOLL0123456789"
+    for fault, answered in (("", True), ("[[fault]]\ndo = { no_heartbeat = true }\n", False)):
+        async with simulator(ECHO + fault) as host:
+            caller = await host.connect()
+            await caller.wire.send(poll)
+            assert bool((await got(caller, 5))[0]) == answered
+
+
+# --- D3, D4
+
+
+CHANCE = ECHO + "[[fault]]\nname = 'wrong'\nmatch = 'msg=transfer.request'\nrate = 0.02\ndo = { set = { response_code = '9210' } }\n"
+
+
+async def decisions(text: str, connections: int, messages: int, seed: int = 42) -> dict[int, list[int]]:
+    """Which messages of each connection got the fault."""
+    async with simulator(text, seed=seed) as host:
+        callers = [await host.connect() for _ in range(connections)]
+        for number in range(1, messages + 1):
+            for caller in callers:
+                await caller.send(transfer(number))
+                await caller.receive()
+        found: dict[int, list[int]] = {}
+        for entry in host.simulation.journal.entries(sent=True):
+            if "set" in entry.faults:
+                found.setdefault(entry.connection, []).append(entry.number)
+        return found
+
+
+async def test_the_same_seed_decides_the_same_and_others_do_not_disturb(autojump_clock: Clock):
+    text = CHANCE.replace("0.02", "0.2")
+    few = await decisions(text, 3, 40)
+    assert few == await decisions(text, 3, 40)
+    assert few != await decisions(text, 3, 40, seed=43)
+    assert few[3] == (await decisions(text, 12, 40))[3]
+    unrelated = "[[fault]]\nmatch = 'msg=transfer.request'\nrate = 0.3\ndo = { duplicate_after = '1ms', garbage = 0 }\n"
+    unrelated = unrelated.replace("duplicate_after = '1ms', garbage = 0", "late = '1ms'")
+    head, fault = text.split("[[fault]]")
+    assert few == await decisions(head + unrelated + "[[fault]]" + fault, 3, 40)
+
+
+def implied(seed: int, messages: int) -> int:
+    """How many faults of rate 2 % a seed implies, without running anything."""
+    from telegram_router.tools.simulate.chance import Draws
+
+    draws = Draws(seed, "simulator")
+    return sum(draws.share(1, number, "fault wrong") < 0.02 for number in range(1, messages + 1))
+
+
+async def test_the_number_of_faults_is_the_one_that_the_seed_implies(autojump_clock: Clock):
+    async with simulator(CHANCE) as host:
+        caller = await host.connect()
+        for _ in range(50):
+            await caller.send(*[transfer(number) for number in range(100)])
+            for _ in range(100):
+                await caller.receive()
+        assert host.simulation.faults[0].keeper.times == implied(42, 5000)
+
+
+def test_over_many_seeds_the_share_is_the_rate():
+    mean = sum(implied(seed, 5000) for seed in range(100)) / 100 / 5000
+    assert abs(mean - 0.02) < 0.001
+
+
+async def test_the_same_seed_writes_the_same_recording(tmp_path: Path, autojump_clock: Clock):
+    text = (
+        CHANCE.replace("0.02", "0.3")
+        + "[[rule]]\nmatch = 'msg=balance.request'\ndelay = { lognormal = { p50 = '5ms', p99 = '80ms' } }\nreply = {}\n"
+    )
+    files = [tmp_path / "one.tgcap.jsonl", tmp_path / "two.tgcap.jsonl"]
+    for file in files:
+        async with simulator(text, record=file) as host:
+            caller = await host.connect()
+            for number in range(20):
+                await caller.send(transfer(number), sample(host.spec, "balance.request", 7, number))
+                await caller.receive()
+                await caller.receive()
+            await caller.close()
+    one, two = (file.read_bytes() for file in files)
+    times = [[record.get("t") for record in CaptureReader(file)] for file in files]
+    assert len(times[0]) == len(times[1])
+    assert timeless(one) == timeless(two)
+
+
+def timeless(capture: bytes) -> list[str]:
+    import re
+
+    lines = capture.decode("ascii").splitlines()[:-1]  # the last has the digest
+    return [re.sub(r'"(t|t0)":\d+', "", line) for line in lines]
+
+
+# --- D7, D8 and what is bounded
+
+
+async def test_the_journal_forgets_and_the_counts_do_not(autojump_clock: Clock):
+    async with simulator(ECHO.replace("[[rule]]", "journal = 50\n[[rule]]")) as host:
+        caller = await host.connect()
+        for _ in range(10):
+            await caller.send(*[transfer(number) for number in range(20)])
+            for _ in range(20):
+                await caller.receive()
+        assert len(host.received()) + len(host.sent()) == 50
+        assert host.simulation.stats()["received"] == {"transfer.request": 200}
+
+
+async def test_garbage_costs_its_connection_and_no_other(autojump_clock: Clock):
+    async with simulator(ECHO) as host:
+        bad, good = await host.connect(), await host.connect()
+        await bad.wire.send(b"GET / HTTP/1.1\r\n\r\n" + bytes(100))
+        assert (await got(bad, 5)) == (b"", "end")
+        assert numbers([await good.ask(transfer(3))]) == [3]
+        assert any("E-FRM" in note for note in host.notes)
+
+
+async def test_a_check_fails_with_the_closest_rule_and_the_seed(autojump_clock: Clock):
+    text = ECHO + "[[verify]]\nname = 'all of them'\nexpect = 'count msg=transfer.request = 2'\n"
+    async with simulator(text) as host:
+        caller = await host.connect()
+        await caller.ask(sample(host.spec, "balance.request", 7, 1))
+        with pytest.raises(
+            AssertionError, match=r"(?s)scenario.toml:7: all of them.*there were 0.*seed 42.*nearest is 'rule 1'.*msg = transfer.request"
+        ):
+            host.check()
