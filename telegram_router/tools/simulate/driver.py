@@ -30,6 +30,7 @@ from telegram_router.tools.simulate.world import Prepared
 
 PAUSED_AT: Final = 256 * 1024  # bytes waiting to be written: nothing more is read from that connection
 CUT_OFF_AT: Final = 16 * 1024 * 1024
+LISTEN_BACKLOG: Final = 128
 FLUSHED_EVERY: Final = 1.0  # seconds
 AGAIN_AFTER: Final = 0.1  # seconds after which a client tries again to connect at its start
 TRIES: Final = 50
@@ -71,6 +72,7 @@ class Simulator:
         self._connections: dict[int, _Connection] = {}
         self._woken = trio.Event()
         self._ticks_at: float | None = None
+        self._watched: trio.Event | None = None
         self._writer = CaptureWriter(record, self._head()) if record is not None else None
         self._nursery: trio.Nursery | None = None
         self._door_scopes: list[trio.CancelScope] = []  # at most two
@@ -127,31 +129,31 @@ class Simulator:
 
     async def _door(self, place: Address, standby: bool, *, task_status: trio.TaskStatus[Address]) -> None:
         """Listen as the faults have it: openly, not at all, or without taking anybody."""
+        listener = _listening(place, small=self._needs_small_buffers, backlog=LISTEN_BACKLOG)  # also to know that it is possible
+        place = Address(place.host, listener.getsockname()[1])
+        was = "open"
         told = False
-        while True:
-            now = trio.current_time()
-            state, until = self.simulation.door(now), self.simulation.door_changes_at(now)
-            listener = (
-                None
-                if state == "refuse" and told
-                else _listening(place, small=self._needs_small_buffers, backlog=0 if state == "never_accept" else 128)
-            )
-            if listener is not None:
-                place = Address(place.host, listener.getsockname()[1])
-            if not told:
-                told = True
-                task_status.started(place)
-            if state == "refuse" and listener is not None:
-                listener.close()
-                listener = None
-            with trio.move_on_at(until if until is not None else float("inf")), trio.CancelScope() as scope:
-                self._door_scopes.append(scope)
-                try:
-                    await self._accept(listener if state == "open" else None, standby)
-                finally:
-                    self._door_scopes.remove(scope)
-                    if listener is not None:
-                        listener.close()
+        try:
+            while True:
+                now = trio.current_time()
+                state, until = self.simulation.door(now), self.simulation.door_changes_at(now)
+                if state != was:  # else it goes on listening: who is about to be taken must not be lost
+                    listener.close()
+                    if state != "refuse":
+                        backlog = 0 if state == "never_accept" else LISTEN_BACKLOG
+                        listener = _listening(place, small=self._needs_small_buffers, backlog=backlog)
+                    was = state
+                if not told:
+                    told = True
+                    task_status.started(place)
+                with trio.move_on_at(until if until is not None else float("inf")) as scope:
+                    self._door_scopes.append(scope)
+                    try:
+                        await self._accept(listener if state == "open" else None, standby)
+                    finally:
+                        self._door_scopes.remove(scope)
+        finally:
+            listener.close()
 
     async def _accept(self, listener: trio.socket.SocketType | None, standby: bool) -> None:
         assert self._nursery is not None
@@ -337,8 +339,17 @@ class Simulator:
                 connection.wake()
         if self.simulation.next_at != self._ticks_at:
             self._woken.set()
+        if self._watched is not None:
+            self._watched.set()
+            self._watched = None
         if self._writer is not None:
             self._write_records()
+
+    async def something(self) -> None:
+        """Return once anything has come, or has become due."""
+        if self._watched is None:
+            self._watched = trio.Event()
+        await self._watched.wait()
 
     def act(self, change: Callable[[Simulation], object]) -> None:
         """Let somebody change the simulation from outside."""

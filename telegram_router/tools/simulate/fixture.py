@@ -62,6 +62,7 @@ class Host:
     def __init__(self, simulator: Simulator, sockets: bool) -> None:
         self._simulator = simulator
         self._sockets = sockets
+        self._callers: list[Caller] = []
 
     @property
     def simulation(self) -> Simulation:
@@ -82,9 +83,15 @@ class Host:
         if not self._sockets:
             caller: Wire = self._simulator.connect(window)
             await trio.lowlevel.checkpoint()
-            return Caller(caller, self.spec)
-        stream = await trio.open_tcp_stream(self.address.host, self.address.port)
-        return Caller(SocketWire(stream), self.spec)
+        else:
+            caller = SocketWire(await trio.open_tcp_stream(self.address.host, self.address.port))
+        self._callers.append(Caller(caller, self.spec))
+        return self._callers[-1]
+
+    def close_callers(self) -> None:
+        """End every connection that the test has made."""
+        for caller in self._callers:
+            caller.wire.end("fin")
 
     def received(self, message: str | None = None) -> list[Telegram]:
         """What came, decoded, oldest first; of the last ones that the journal keeps."""
@@ -94,6 +101,12 @@ class Host:
     def sent(self, message: str | None = None) -> list[bytes]:
         """The frames that it sent, faults and all."""
         return [entry.frame for entry in self.simulation.journal.entries(message, sent=True)]
+
+    async def wait_for(self, message: str, count: int = 1, *, sent: bool = False) -> None:
+        """Return when so many of a message have come, or have been sent."""
+        journal = self.simulation.journal
+        while (journal.went if sent else journal.came)[message] < count:
+            await self._simulator.something()
 
     @property
     def notes(self) -> list[str]:
@@ -140,9 +153,11 @@ async def run_simulator(
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(_run, simulator, listens)
+            host = Host(simulator, sockets)
             try:
-                yield Host(simulator, sockets)
+                yield host
             finally:
+                host.close_callers()
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         raise _alone(group) from None

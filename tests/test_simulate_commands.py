@@ -1,0 +1,206 @@
+"""`simulate` as people meet it: a process that says where it listens, takes orders, and ends with a verdict."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from test_capture_commands import day
+
+from telegram_router.cli import main
+from telegram_router.storage.capture_reader import CaptureReader
+from telegram_router.telegrams import Framer, Spec, Telegram
+from telegram_router.testing import read
+
+SCENARIO = """
+[scenario]
+spec = "firmbanking"
+name = "core"
+seed = 42
+[state.account]
+key = "{withdrawal_account}"
+rows = { "111" = { balance = "100000" } }
+[[rule]]
+match = 'msg=transfer.request'
+update = { "state.account.balance" = "-f.amount" }
+reply = { response_code = "0000" }
+[[verify]]
+name = "two transfers"
+expect = 'count msg=transfer.request = 2'
+"""
+ROOT = Path(__file__).parent.parent
+SAMPLE = (ROOT / "specs" / "samples" / "firmbanking" / "transfer.request.telegram").read_bytes()
+
+
+@cache
+def firmbanking() -> Spec:
+    return read("firmbanking")
+
+
+def call(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["simulate", *map(str, arguments)], prog_name="telegram-router")
+
+
+@contextmanager
+def running(folder: Path, *arguments: str | Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A simulator as a process of its own, once it listens, and its port."""
+    command = [sys.executable, "-m", "telegram_router", "simulate", *map(str, arguments), "--control", str(folder / "control")]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    try:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        found = re.search(r"listens on 127\.0\.0\.1:(\d+)", first)
+        assert found, first + process.stderr.read()
+        while "Ctrl-C" not in process.stderr.readline():
+            pass
+        yield process, int(found[1])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ask(port: int, *frames: bytes) -> list[Telegram]:
+    framer, found = Framer(firmbanking().framing), []
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        for frame in frames:
+            sock.sendall(frame)
+            while not (got := framer.take()):
+                framer.feed(sock.recv(65_536))
+            found += got
+    return [firmbanking().decode(frame) for frame in found]
+
+
+def transfer(account: str = "111") -> bytes:
+    telegram = firmbanking().decode(SAMPLE)
+    telegram.body |= {"withdrawal_account": account, "amount": 1000}
+    return firmbanking().encode(telegram)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=10)
+    return process.returncode, out
+
+
+def test_a_simulator_takes_orders_and_ends_with_its_verdict(tmp_path: Path):
+    scenario, record = tmp_path / "core.toml", tmp_path / "sim.tgcap.jsonl"
+    scenario.write_text(SCENARIO, encoding="utf-8")
+    control = ("--control", tmp_path / "control")
+
+    def shown(*order: str | Path) -> Any:
+        done = call("ctl", *order, *control, "--json")
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    with running(tmp_path, scenario, "--listen", ":0", "--record", record) as (process, port):
+        assert ask(port, transfer())[0]["response_code"] == "0000"
+        assert shown("state")["state"]["account"]["111"]["balance"] == "99000"
+        assert shown("set", "state.account[111].balance", "5") == {"state.account[111].balance": "5"}
+        assert call("ctl", "verify", *control).exit_code == 1
+        assert shown("fault", "add", "name='odd', match='msg=transfer.request', do={set={response_code='9999'}}") == {"added": "odd"}
+        assert ask(port, transfer())[0]["response_code"] == "9999"
+        assert shown("stats")["faults"] == {"odd": 1}
+        assert shown("fault", "clear") == {"cleared": 1}
+        assert shown("verify")["met"] is True
+        assert call("ctl", "fault", "add", "do={lat='5s'}", *control).exit_code == 1
+        assert call("ctl", "set", "nonsense", "5", *control).exit_code == 1
+        code, out = ended(process)
+        assert code == 0 and "met     two transfers" in out
+    records = list(CaptureReader(record))
+    assert [each["text"] for each in records if each["k"] == "note"] == ["fault odd: set on c2 message 1 (transfer.request)"]
+    assert CaptureReader(record).head["seed"] == "42"
+
+
+def test_a_verdict_that_is_not_met_is_exit_code_1_with_the_seed(tmp_path: Path):
+    scenario = tmp_path / "core.toml"
+    scenario.write_text(SCENARIO, encoding="utf-8")
+    with running(tmp_path, scenario) as (process, port):
+        ask(port, transfer())
+        code, out = ended(process)
+    assert code == 1
+    assert "NOT MET two transfers" in out and "there were 1, expected = 2" in out and "--seed 42" in out
+
+
+def test_a_capture_alone_makes_a_host(tmp_path: Path):
+    capture = day(tmp_path / "day.tgcap.jsonl")
+    with running(tmp_path, capture, "--on-miss", "nearest") as (process, port):
+        requests = [each for each in CaptureReader(capture) if each["k"] == "m" and each["d"] == ">"]
+        replies = [each["raw"] for each in CaptureReader(capture) if each["k"] == "m" and each["d"] == "<"]
+        first = ask(port, requests[0]["raw"])[0]
+        assert firmbanking().encode(first) == replies[0]
+        other = firmbanking().decode(requests[0]["raw"])
+        other.header["message_number"] = "000777"
+        assert ask(port, firmbanking().encode(other))[0]["message_number"] == "000777"
+        assert ended(process)[0] == 0
+
+
+def test_a_bad_scenario_is_exit_code_2_and_names_line_and_cure(tmp_path: Path):
+    scenario = tmp_path / "core.toml"
+    scenario.write_text(SCENARIO.replace("response_code", "respons_code"), encoding="utf-8")
+    done = call(scenario)
+    assert done.exit_code == 2
+    assert f"E-SIM-03: {scenario}:12: rule[0].reply.respons_code" in done.stderr and "response_code, perhaps" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "code"), [(b"", 5), (b"hello\n", 5), (b"\x1f\x8b\x08\0damaged", 5)], ids=["empty", "foreign", "damaged"]
+)
+def test_a_capture_that_is_none_is_exit_code_5(tmp_path: Path, content: bytes, code: int):
+    capture = tmp_path / "day.tgcap.jsonl"
+    capture.write_bytes(content)
+    done = call(capture)
+    assert done.exit_code == code and "E-CAP-0" in done.stderr
+
+
+def test_a_client_that_nobody_waits_for_is_exit_code_4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from telegram_router.tools.simulate import driver
+
+    monkeypatch.setattr(driver, "TRIES", 1)
+    scenario = tmp_path / "bank.toml"
+    scenario.write_text('[scenario]\nspec = "firmbanking"\nrole = "client"\n', encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    done = call(scenario, "--to", f"127.0.0.1:{port}", "--control", tmp_path / "control")
+    assert done.exit_code == 4, done.output
+    assert "nobody answers" in done.stderr
+
+
+def test_other_machines_are_not_served_unless_that_is_asked_for(tmp_path: Path):
+    scenario = tmp_path / "core.toml"
+    scenario.write_text(SCENARIO, encoding="utf-8")
+    done = call(scenario, "--listen", "0.0.0.0:0")
+    assert done.exit_code == 2 and "--insecure-public" in done.stderr
+
+
+def test_orders_to_nobody_are_told(tmp_path: Path):
+    done = call("ctl", "stats", "--control", tmp_path / "nobody")
+    assert done.exit_code == 1 and "no simulator answers" in done.stderr
+
+
+def test_several_simulators_run_in_one_process(tmp_path: Path):
+    one, two = tmp_path / "one.toml", tmp_path / "two.toml"
+    one.write_text(SCENARIO.split("[[verify]]")[0], encoding="utf-8")
+    parts = "".join(
+        f'[[simulators]]\nscenario = {{ spec = "firmbanking", name = "{name}" }}\n[[simulators.rule]]\nmatch = "msg=transfer.request"\nreply = {{}}\n'
+        for name in ("van", "flaky")
+    )
+    two.write_text(parts, encoding="utf-8")
+    with running(tmp_path, one, two) as (process, port):
+        ask(port, transfer())
+        done = call("ctl", "stats", "--control", tmp_path / "control", "--json")
+        assert {name: sum(each["received"].values()) for name, each in json.loads(done.stdout).items()} == {"core": 1, "van": 0, "flaky": 0}
+        assert ended(process)[0] == 0
