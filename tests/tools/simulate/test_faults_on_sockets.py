@@ -123,7 +123,7 @@ def may_vanish() -> bool:
 
 
 async def test_a_host_that_vanished_resets_what_it_gets_where_that_is_permitted():
-    if not may_vanish():  # then it is refused at the start: test_hosts.py
+    if not may_vanish():  # then it is refused at the start: test_simulated_banks.py
         return
     async with simulated("match = 'msg=transfer.request'\ndo = { half_open = true }") as host:
         with connected(host) as sock:
