@@ -307,3 +307,12 @@ def test_the_spec_must_be_known(tmp_path: Path, target: Target):
     sheet.written(path)
     assert call(path, "--to", target.address).exit_code == 2
     assert call(path, "--to", target.address, "--spec", SPEC.name).exit_code == 0
+
+
+def test_the_page_needs_nothing_from_outside_and_has_charts_and_both_telegrams(capture: Path, target: Target, tmp_path: Path):
+    target.reply = lambda request: sample("transfer.response", message_number=part(request, "message_number"), sent_date=part(request, "sent_date"), response_code="9210")  # fmt: skip
+    call(capture, "--to", target.address, "--report", tmp_path / "out")
+    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "http" not in text.replace("http-equiv", "") and "<script" not in text and "src=" not in text and "@import" not in text
+    assert text.count("<svg") == 4 and "재생 결과" in text and "불일치" in text
+    assert "<mark>39</mark> <mark>32</mark> <mark>31</mark>" in text  # 921 in the answer of now

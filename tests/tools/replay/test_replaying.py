@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import pytest
 import trio
-from replay_kit import Answer, Sheet, as_recorded, fields_of, part, replayed, sample, transfers
+from replay_kit import SPEC, Answer, Sheet, as_recorded, fields_of, part, replayed, sample, transfers
 from trio.testing import MockClock
 
 from telegram_router.tools.replay.running import Conduct
@@ -221,3 +222,18 @@ async def test_noise_leaves_out_what_two_good_answers_disagree_about(autojump_cl
     wrong = as_recorded(fee="900", response_code="9999")
     done = await replayed(transfers(3), wrong, others={"baseline": random_fee, "noise": random_fee}, conduct=conduct)
     assert done.buckets == {"different": 3} and fields_of(done) == ["header.response_code"]
+
+
+async def test_families_without_a_key_pair_by_order_and_give_a_connection_up_when_an_answer_stays_out(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(SPEC, "family", dataclasses.replace(SPEC.family, correlation=()))
+    count = 0
+
+    def answer(request: bytes) -> Frames:
+        nonlocal count
+        count += 1
+        return [] if count == 3 else [*as_recorded()(request)]
+
+    done = await replayed(transfers(6, every=10), answer)
+    assert done.buckets == {"same": 5, "missing": 1} and done.hosts["target"].dialled == 2
