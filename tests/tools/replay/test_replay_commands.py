@@ -66,6 +66,12 @@ class Target(threading.Thread):
                     session.sendall(answer)
 
 
+@pytest.fixture(autouse=True)
+def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling the spec takes most of the time of a command."""
+    monkeypatch.setattr("telegram_router.plan.read_spec", lambda path: SPEC)
+
+
 @pytest.fixture
 def target() -> Iterator[Target]:
     host = Target(right)
