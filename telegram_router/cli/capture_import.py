@@ -13,6 +13,7 @@ import click
 
 from telegram_router.cli.capture_inputs import EXIT_DAMAGED, spec_digest
 from telegram_router.cli.capture_masking import masker_for
+from telegram_router.cli.options import spec_file
 from telegram_router.cli.shown import say_json
 from telegram_router.errors import ConfigError
 from telegram_router.storage import capture_records as records
@@ -41,10 +42,8 @@ def import_packets(
     policy: Path | None = None,
 ) -> int:
     """Returns the exit code: 0, 1 where there are no telegrams, 5 where the file is damaged, or with `strict` has holes."""
-    from telegram_router import cli
-
     name = spec_name if spec_name is not None else guessed_spec(file, folders, port)
-    path = cli.spec_file(name, folders)
+    path = spec_file(name, folders)
     from telegram_router.plan import read_spec
 
     spec = read_spec(path)

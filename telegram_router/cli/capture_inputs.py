@@ -12,6 +12,7 @@ from typing import BinaryIO, Final, cast
 
 import click
 
+from telegram_router.cli.options import spec_named
 from telegram_router.storage.capture_reader import CaptureReader, Findings
 from telegram_router.telegrams import Spec
 
@@ -53,11 +54,10 @@ class _Growing:
 
 def spec_for(reader: CaptureReader, name: str | None, folders: Sequence[Path]) -> Spec | None:
     """The spec that was named, or the one that the capture names; None where it names none or it cannot be found."""
-    from telegram_router import cli
     from telegram_router.plan import find_spec, read_spec, spec_folders
 
     if name is not None:
-        return cli.spec_named(name, folders)
+        return spec_named(name, folders)
     told = reader.head.get("spec")
     file = find_spec(told, [*folders, *spec_folders(None, Path())]) if isinstance(told, str) else None
     if file is None or not file.is_file():

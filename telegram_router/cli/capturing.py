@@ -9,14 +9,11 @@ from typing import Any, TypeVar
 import click
 
 from telegram_router.cli.admin_options import OPTIONS, where_of
+from telegram_router.cli.options import example
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 EXIT_DAMAGED = 5
-
-
-def _example(*lines: str) -> str:
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def _asks(command: Command) -> Command:
@@ -51,7 +48,7 @@ _POLICY = click.option(
 _STRICT = click.option("--strict", is_flag=True, help="Exit code 5 also if a capture was not closed cleanly or has gaps.")
 
 
-@click.group(epilog=_example("telegram-router capture show day.tgcap.jsonl 'msg=transfer.* and f.amount>1000000'"))
+@click.group(epilog=example("telegram-router capture show day.tgcap.jsonl 'msg=transfer.* and f.amount>1000000'"))
 def capture() -> None:
     """Work with captures of telegrams (*.tgcap.jsonl).
 
@@ -60,7 +57,7 @@ def capture() -> None:
 
 
 @capture.command(
-    epilog=_example(
+    epilog=example(
         "telegram-router capture show day.tgcap.jsonl",
         "telegram-router capture show day.tgcap.jsonl 'msg=transfer.request and f.amount > 1000000' --fields",
         "telegram-router capture show -f live.tgcap.jsonl 'x=x17'",
@@ -96,7 +93,7 @@ def show(
     return show_capture(file, Wanted(wanted, follow, fields, show_values, limit, as_json), spec_name, folders)
 
 
-@capture.command(epilog=_example("telegram-router capture stat day.tgcap.jsonl"))
+@capture.command(epilog=example("telegram-router capture stat day.tgcap.jsonl"))
 @click.argument("file", type=_FILE)
 @_JSON
 def stat(file: Path, as_json: bool) -> int:
@@ -106,7 +103,7 @@ def stat(file: Path, as_json: bool) -> int:
     return show_statistics(file, as_json)
 
 
-@capture.command(epilog=_example("telegram-router capture verify day.tgcap.jsonl --strict"))
+@capture.command(epilog=example("telegram-router capture verify day.tgcap.jsonl --strict"))
 @click.argument("files", metavar="FILE...", type=_FILE, nargs=-1, required=True)
 @_STRICT
 @click.option(
@@ -127,7 +124,7 @@ def verify(files: Sequence[Path], strict: bool, pii: bool, spec_name: str | None
 
 
 @capture.command(
-    epilog=_example(
+    epilog=example(
         "telegram-router capture mask day.tgcap.jsonl --key-file mask.key -w shared.tgcap.jsonl",
         "head -c 32 /dev/urandom | base64 > mask.key",
     )
@@ -152,7 +149,7 @@ def mask(file: Path, key_file: Path, output: Path, policy: Path | None, spec_nam
 
 @capture.command(
     "import",
-    epilog=_example(
+    epilog=example(
         "telegram-router capture import day.pcapng --port 9000 --spec firmbanking -w day.tgcap.jsonl",
         "tcpdump -i any -w - port 9000 | telegram-router capture import - --spec firmbanking -w live.tgcap.jsonl",
     ),
@@ -189,7 +186,7 @@ def import_(
     return import_packets(file, output, spec_name, folders, port, strict=strict, as_json=as_json, mask_key=mask_key, policy=policy)
 
 
-@capture.command(epilog=_example("telegram-router capture merge front.tgcap.jsonl back.tgcap.jsonl -w both.tgcap.jsonl"))
+@capture.command(epilog=example("telegram-router capture merge front.tgcap.jsonl back.tgcap.jsonl -w both.tgcap.jsonl"))
 @click.argument("files", metavar="FILE...", type=_FILE, nargs=-1, required=True)
 @_WRITE
 def merge(files: Sequence[Path], output: Path) -> int:
@@ -203,7 +200,7 @@ def merge(files: Sequence[Path], output: Path) -> int:
 
 
 @capture.command(
-    epilog=_example("telegram-router capture split day.tgcap.jsonl --by 1h", "telegram-router capture split day.tgcap.jsonl --by message")
+    epilog=example("telegram-router capture split day.tgcap.jsonl --by 1h", "telegram-router capture split day.tgcap.jsonl --by message")
 )
 @click.argument("file", type=_FILE)
 @click.option(
@@ -226,7 +223,7 @@ def split(file: Path, by: str, select: str | None, output: Path | None, spec_nam
 
 
 @capture.command(
-    epilog=_example(
+    epilog=example(
         "telegram-router capture convert day.tgcap.jsonl --to csv -w day.csv",
         "telegram-router capture convert day.tgcap.jsonl --to pcapng -w day.pcapng",
     )
@@ -251,7 +248,7 @@ def convert(file: Path, form: str, output: Path, show_values: bool, spec_name: s
 
 
 @capture.command(
-    epilog=_example(
+    epilog=example(
         "telegram-router capture attach -w /var/captures/noon.tgcap.jsonl --duration 10m --mask-key-file mask.key",
         "telegram-router capture attach --admin unix:/run/tr.sock -w out.tgcap.jsonl --duration 30s",
     )

@@ -9,11 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
+from telegram_router.cli.options import example
+
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def _example(*lines: str) -> str:
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def _days(default: int) -> Callable[[Command], Command]:
@@ -28,12 +26,12 @@ _FORCE = click.option("--force", is_flag=True, help="Replace files that exist.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-@click.group(epilog=_example("telegram-router certs ca --output certs", "telegram-router certs server router.example --ca certs"))
+@click.group(epilog=example("telegram-router certs ca --output certs", "telegram-router certs server router.example --ca certs"))
 def certs() -> None:
     """Make certificates for development and tests, and look at certificates."""
 
 
-@certs.command(epilog=_example("telegram-router certs ca --output certs"))
+@certs.command(epilog=example("telegram-router certs ca --output certs"))
 @click.option("--output", metavar="DIR", type=_FOLDER, required=True, help="Folder to write to, made if need be.")
 @click.option("--name", metavar="TEXT", default="telegram-router development CA", show_default=True, help="What the CA is called.")
 @_days(3650)
@@ -50,7 +48,7 @@ def ca(output: Path, name: str, days: int, force: bool, as_json: bool) -> int:
     return _tell(files, as_json, [_line("client_ca", files.certificate)], "[listeners.NAME.tls], to accept clients that it certifies")
 
 
-@certs.command(epilog=_example("telegram-router certs server router.example 10.0.0.5 --ca certs"))
+@certs.command(epilog=example("telegram-router certs server router.example 10.0.0.5 --ca certs"))
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @_CA
 @_OUTPUT
@@ -67,7 +65,7 @@ def server(names: Sequence[str], ca: Path, output: Path | None, days: int, force
     return _tell(files, as_json, lines, "[listeners.NAME.tls]")
 
 
-@certs.command(epilog=_example("telegram-router certs client acme.example --ca certs"))
+@certs.command(epilog=example("telegram-router certs client acme.example --ca certs"))
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @_CA
 @_OUTPUT
@@ -84,7 +82,7 @@ def client(names: Sequence[str], ca: Path, output: Path | None, days: int, force
     return _tell(files, as_json, lines, "[services.NAME.tls], where the router is the client")
 
 
-@certs.command(epilog=_example("telegram-router certs show certs/router.example.pem"))
+@certs.command(epilog=example("telegram-router certs show certs/router.example.pem"))
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_JSON
 def show(files: Sequence[Path], as_json: bool) -> int:

@@ -9,14 +9,11 @@ from typing import Any, TypeVar
 import click
 
 from telegram_router.cli.admin_options import OPTIONS, where_of
+from telegram_router.cli.options import example
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-
-
-def _example(*lines: str) -> str:
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def _asks(command: Command) -> Command:
@@ -27,7 +24,7 @@ def _asks(command: Command) -> Command:
 
 
 @click.command(
-    epilog=_example("telegram-router status --config bank.toml", "telegram-router status --socket router.sock --json | jq .services")
+    epilog=example("telegram-router status --config bank.toml", "telegram-router status --socket router.sock --json | jq .services")
 )
 @_asks
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; with --watch one on each line.")
@@ -42,7 +39,7 @@ def status(as_json: bool, every: float | None, **options: Any) -> int:
     return show_status(where_of(options), as_json, every)
 
 
-@click.command(epilog=_example("telegram-router top --config bank.toml"))
+@click.command(epilog=example("telegram-router top --config bank.toml"))
 @_asks
 @click.option("--every", metavar="SECONDS", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Time between two looks.")
 def top(every: float, **options: Any) -> int:
@@ -55,7 +52,7 @@ def top(every: float, **options: Any) -> int:
     return watch(where_of(options), every)
 
 
-@click.command(epilog=_example("telegram-router exchanges --config bank.toml --count 5"))
+@click.command(epilog=example("telegram-router exchanges --config bank.toml --count 5"))
 @_asks
 @click.option(
     "--count", metavar="N", type=click.IntRange(1), default=20, show_default=True, help="How many at most; the router tells of 1,000."
@@ -72,7 +69,7 @@ def exchanges(count: int, as_json: bool, **options: Any) -> int:
 
 
 @click.command(
-    epilog=_example(
+    epilog=example(
         "telegram-router backend transfer 10.0.0.1:9100 drain --wait 30",
         "telegram-router backend transfer 10.0.0.1:9100 ready --weight 2",
     )
@@ -100,7 +97,7 @@ def backend(service: str, backend: str, state: str | None, weight: int | None, w
     return order_backend(where_of(options), service, backend, state, weight, wait, as_json)
 
 
-@click.command(epilog=_example("telegram-router drain branches --over 120"))
+@click.command(epilog=example("telegram-router drain branches --over 120"))
 @click.argument("listener")
 @_asks
 @click.option(
@@ -129,7 +126,7 @@ def drain(listener: str, over: float, patience: float | None, as_json: bool, **o
 
 
 @click.command(
-    epilog=_example(
+    epilog=example(
         "telegram-router tail 'message=transfer.* code=E-BCK-05'", "telegram-router tail --service transfer --json | jq .took_ms"
     )
 )
@@ -154,7 +151,7 @@ def tail(
     return watch_telegrams(where_of(options), [*terms, *(f"{name}={each}" for name, each in named.items() if each)], limit, as_json)
 
 
-@click.command("open", epilog=_example("telegram-router open branches"))
+@click.command("open", epilog=example("telegram-router open branches"))
 @click.argument("listener")
 @_asks
 @AS_JSON
@@ -169,7 +166,7 @@ def open_(listener: str, as_json: bool, **options: Any) -> int:
 
 
 @click.command(
-    epilog=_example(
+    epilog=example(
         "telegram-router message off transfer.request --service transfer",
         "telegram-router message on transfer.request --service transfer",
     )
@@ -190,7 +187,7 @@ def message(state: str, message: str, listener: str | None, service: str | None,
     return switch_message(where_of(options), state, message, listener, service, as_json)
 
 
-@click.command(epilog=_example("telegram-router failback transfer"))
+@click.command(epilog=example("telegram-router failback transfer"))
 @click.argument("service")
 @_asks
 @AS_JSON
@@ -204,7 +201,7 @@ def failback(service: str, as_json: bool, **options: Any) -> int:
     return fail_back(where_of(options), service, as_json)
 
 
-@click.command(epilog=_example("telegram-router promote --config bank.toml", "telegram-router promote transfer"))
+@click.command(epilog=example("telegram-router promote --config bank.toml", "telegram-router promote transfer"))
 @click.argument("service", required=False)
 @_asks
 @AS_JSON
@@ -218,7 +215,7 @@ def promote(service: str | None, as_json: bool, **options: Any) -> int:
     return promote(where_of(options), service, as_json)
 
 
-@click.command(epilog=_example("telegram-router demote --config bank.toml --wait 60"))
+@click.command(epilog=example("telegram-router demote --config bank.toml --wait 60"))
 @click.argument("service", required=False)
 @_asks
 @click.option(
@@ -235,7 +232,7 @@ def demote(service: str | None, wait: float | None, as_json: bool, **options: An
     return demote(where_of(options), service, wait, as_json)
 
 
-@click.command(epilog=_example("telegram-router reload --config bank.toml --dry-run"))
+@click.command(epilog=example("telegram-router reload --config bank.toml --dry-run"))
 @_asks
 @click.option("--dry-run", is_flag=True, help="Only tell what is wrong, or what would change.")
 @AS_JSON
@@ -250,7 +247,7 @@ def reload(dry_run: bool, as_json: bool, **options: Any) -> int:
     return reload_config(where_of(options), dry_run, as_json)
 
 
-@click.command(epilog=_example("telegram-router probe readyz --config bank.toml"))
+@click.command(epilog=example("telegram-router probe readyz --config bank.toml"))
 @click.argument("what", default="livez", metavar="[livez|readyz|startupz]", type=click.Choice(["livez", "readyz", "startupz"]))
 @_asks
 def probe(what: str, **options: Any) -> int:
@@ -264,7 +261,7 @@ def probe(what: str, **options: Any) -> int:
 
 
 @click.command(
-    epilog=_example(
+    epilog=example(
         "telegram-router usage --config bank.toml",
         "telegram-router usage --from 2026-03-01 --to 2026-03-31 --by user,service --csv > march.csv",
         "telegram-router usage --state /var/lib/router/state --states --json",

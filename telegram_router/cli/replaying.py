@@ -8,12 +8,10 @@ from typing import Any
 
 import click
 
+from telegram_router.cli.options import example
+
 _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 _READABLE = click.Path(dir_okay=False, exists=True, path_type=Path)
-
-
-def _example(*lines: str) -> str:
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 class _WithDefault(click.Group):
@@ -30,7 +28,7 @@ class _WithDefault(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=_WithDefault, epilog=_example("telegram-router replay day.tgcap.jsonl --to core-test:9000 --pace x10 --report out"))
+@click.group(cls=_WithDefault, epilog=example("telegram-router replay day.tgcap.jsonl --to core-test:9000 --pace x10 --report out"))
 def replay() -> None:
     """Send the requests of a capture to a system again, and compare its answers.
 
@@ -39,7 +37,7 @@ def replay() -> None:
 
 
 @replay.command(
-    epilog=_example(
+    epilog=example(
         "telegram-router replay day.tgcap.jsonl --to core-test:9000",
         "telegram-router replay day.tgcap.jsonl --to core-test:9000 --pace 200/s --select 'msg=transfer.*' --report out",
         "telegram-router replay day.tgcap.jsonl --to new:9000 --compare baseline:old:9000 --noise",
@@ -103,7 +101,7 @@ def run(file: Path, **options: Any) -> int:
     return replay_capture(file, options)
 
 
-@replay.command(epilog=_example("telegram-router replay masks --suggest out/report.json > masks.toml"))
+@replay.command(epilog=example("telegram-router replay masks --suggest out/report.json > masks.toml"))
 @click.option("--suggest", "report", metavar="REPORT", type=_READABLE, required=True, help="A report.json of `replay`.")
 @click.option("--least", metavar="N", type=click.IntRange(1), default=2, show_default=True, help="Only for fields that differed so often.")
 def masks(report: Path, least: int) -> int:

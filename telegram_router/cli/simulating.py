@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from telegram_router.cli.options import example
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDERS = click.option(
     "--spec-folder",
@@ -24,10 +26,6 @@ _NAME = click.option("--name", metavar="SIMULATOR", help="Which simulator, where
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def _example(*lines: str) -> str:
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
-
-
 class _RunUnlessCtl(click.Group):
     """`simulate FILE` is short for `simulate run FILE`."""
 
@@ -37,7 +35,7 @@ class _RunUnlessCtl(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=_RunUnlessCtl, epilog=_example("telegram-router simulate core.toml --listen 127.0.0.1:9000 --seed 42"))
+@click.group(cls=_RunUnlessCtl, epilog=example("telegram-router simulate core.toml --listen 127.0.0.1:9000 --seed 42"))
 def simulate() -> None:
     """Stand in for a host or a client that is not there. `simulate FILE` is short for `simulate run FILE`.
 
@@ -47,7 +45,7 @@ def simulate() -> None:
 
 
 @simulate.command(
-    epilog=_example(
+    epilog=example(
         "telegram-router simulate core.toml --listen 127.0.0.1:9000 --seed 42 --record sim.tgcap.jsonl",
         "telegram-router simulate day.tgcap.jsonl --listen 127.0.0.1:9000 --on-miss nearest",
         "telegram-router simulate bank.toml --role client --to 127.0.0.1:9000",
@@ -89,12 +87,12 @@ def run(files: Sequence[Path], **options: Any) -> int:
     return run_simulators(files, Asked(**options))
 
 
-@simulate.group(epilog=_example("telegram-router simulate ctl fault add \"match='msg=transfer.request', do={never=true}\""))
+@simulate.group(epilog=example("telegram-router simulate ctl fault add \"match='msg=transfer.request', do={never=true}\""))
 def ctl() -> None:
     """Steer a simulator that runs on this machine."""
 
 
-@ctl.command(epilog=_example("telegram-router simulate ctl state --json"))
+@ctl.command(epilog=example("telegram-router simulate ctl state --json"))
 @_CONTROL
 @_NAME
 @_JSON
@@ -103,7 +101,7 @@ def state(control: Path | None, name: str | None, as_json: bool) -> int:
     return _order(control, {"order": "state"}, name, as_json)
 
 
-@ctl.command("set", epilog=_example("telegram-router simulate ctl set 'state.account[110998877665].balance' 5000000"))
+@ctl.command("set", epilog=example("telegram-router simulate ctl set 'state.account[110998877665].balance' 5000000"))
 @click.argument("what")
 @click.argument("value")
 @_CONTROL
@@ -119,7 +117,7 @@ def fault() -> None:
     """Add faults, and take them away."""
 
 
-@fault.command(epilog=_example("telegram-router simulate ctl fault add \"match='msg=transfer.request', rate=0.1, do={late='35s'}\""))
+@fault.command(epilog=example("telegram-router simulate ctl fault add \"match='msg=transfer.request', rate=0.1, do={late='35s'}\""))
 @click.argument("table", metavar="FAULT")
 @_CONTROL
 @_NAME
@@ -129,7 +127,7 @@ def add(table: str, control: Path | None, name: str | None, as_json: bool) -> in
     return _order(control, {"order": "fault_add", "fault": table}, name, as_json)
 
 
-@fault.command(epilog=_example("telegram-router simulate ctl fault clear"))
+@fault.command(epilog=example("telegram-router simulate ctl fault clear"))
 @click.argument("fault_name", metavar="[FAULT]", required=False)
 @_CONTROL
 @_NAME
@@ -139,7 +137,7 @@ def clear(fault_name: str | None, control: Path | None, name: str | None, as_jso
     return _order(control, {"order": "fault_clear", "fault": fault_name}, name, as_json)
 
 
-@ctl.command(epilog=_example("telegram-router simulate ctl stats"))
+@ctl.command(epilog=example("telegram-router simulate ctl stats"))
 @_CONTROL
 @_NAME
 @_JSON
@@ -148,7 +146,7 @@ def stats(control: Path | None, name: str | None, as_json: bool) -> int:
     return _order(control, {"order": "stats"}, name, as_json)
 
 
-@ctl.command(epilog=_example("telegram-router simulate ctl verify"))
+@ctl.command(epilog=example("telegram-router simulate ctl verify"))
 @_CONTROL
 @_NAME
 @_JSON
@@ -157,7 +155,7 @@ def verify(control: Path | None, name: str | None, as_json: bool) -> int:
     return _order(control, {"order": "verify"}, name, as_json)
 
 
-@ctl.command(epilog=_example("telegram-router simulate ctl reset"))
+@ctl.command(epilog=example("telegram-router simulate ctl reset"))
 @_CONTROL
 @_NAME
 @_JSON

@@ -15,6 +15,7 @@ import pydantic
 import trio
 
 from telegram_router.cli import EXIT_BUG, tell
+from telegram_router.cli.options import spec_named
 from telegram_router.cli.shown import say, say_json
 from telegram_router.cli.simulation_ctl import sockets_folder
 from telegram_router.config.values import Address, Duration
@@ -78,7 +79,7 @@ def _code_of(error: BaseException) -> int:
 
 
 def _prepared(file: Path, asked: Asked) -> Iterator[Prepared]:
-    from telegram_router import cli, plan
+    from telegram_router import plan
 
     def find(name: str, folder: Path) -> Spec:
         places = [*asked.folders, folder, *plan.spec_folders(None, Path())]
@@ -90,7 +91,7 @@ def _prepared(file: Path, asked: Asked) -> Iterator[Prepared]:
         return plan.read_spec(path)
 
     if is_capture(file):
-        spec = cli.spec_named(asked.spec_name, asked.folders) if asked.spec_name is not None else None
+        spec = spec_named(asked.spec_name, asked.folders) if asked.spec_name is not None else None
         yield from_capture(file, find, spec=spec, role=asked.role or "host", on_miss=_on_miss(asked.on_miss or "error"))
         return
     for prepared in read_scenarios(file, find, allow_code=asked.allow_code):
