@@ -302,7 +302,7 @@ def usage(
 
 
 @click.command(
-    epilog=_example("telegram-router quotas --config bank.toml", "telegram-router quotas --count 1 --json | jq '.quotas[].used_ratio'")
+    epilog=example("telegram-router quotas --config bank.toml", "telegram-router quotas --count 1 --json | jq '.quotas[].used_ratio'")
 )
 @_asks
 @click.option(
