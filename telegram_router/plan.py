@@ -195,6 +195,7 @@ class _Planner:
         self.problems: list[ConfigProblem] = list(draft.problems)
         self._draft = draft
         self._all_routes = not any(problem.key.startswith("routes") for problem in draft.problems)
+        self._all_listeners = not any(problem.key.startswith("listeners") for problem in draft.problems)
         self._filename = str(path)
         self._lines = draft.lines
 
@@ -340,6 +341,9 @@ class _Planner:
             if service.spec is not None:
                 wanted.setdefault(service.spec, ("services", name, "spec"))
         folders = spec_folders(config, self.plan.folder)
+        for each in config.specs:
+            if not (self.plan.folder / each).is_dir():  # else a spec that ships with the router would silently take its place
+                self.report("E-CFG-01", ("specs",), f"there is no folder {each}", do="make it, or leave it out")
         for name in wanted:  # a file that comes into being in a folder before the others is the spec from then on
             self.plan.files |= {path: digest_of(path) for path in _candidates(name, folders)}
         found = {spec: path if (path := find_spec(spec, folders)) and path.is_file() else None for spec in wanted}
@@ -508,7 +512,9 @@ class _Planner:
                 field = each.removeprefix("header.")
                 if each.startswith("header.") and spec is not None and field not in known:
                     nearest = _nearest(field, known)
-                    self.report("E-CFG-06", (*path, "key"), f"{spec.name} has no such header field", f"one of {', '.join(known)}{nearest}")
+                    what = f"{spec.name}, the spec of the listener {listener}, has no such header field"
+                    do = "" if limit.listener else "name the `listener` that it counts at, or count by a field that all have"
+                    self.report("E-CFG-06", (*path, "key"), what, f"one of {', '.join(known)}{nearest}", do)
             if (
                 "certificate" in limit.key
                 and limit.on_missing_key == "deny"
@@ -539,7 +545,7 @@ class _Planner:
             if field == name or not specs:
                 continue
             having = [spec for spec in specs.values() if has(name, spec)]
-            if not having:
+            if not having and self._all_listeners:
                 known = sorted({each for spec in specs.values() for each in spec.header_fields})
                 self.report("E-CFG-06", ("usage", "user"), f"no spec has the header field {field}", f"one of {', '.join(known)}")
             for spec in having:
@@ -548,7 +554,7 @@ class _Planner:
                     self.report("E-CFG-07", ("usage", "user"), what, do='use another field, or mark it log="clear" in the spec')
         if usage.amount is not None and specs:
             fields = [(spec, name, each) for spec in specs.values() for name, each in amount_fields(usage.amount, spec).items()]
-            if not fields:
+            if not fields and self._all_listeners:
                 self.report("E-CFG-06", ("usage", "amount"), "no request has such a field", do="see `telegram-router spec show`")
             for spec, message, planned in fields:
                 if not isinstance(planned.kind, Number):

@@ -303,7 +303,14 @@ class Reloader:
         log = self._router.log
         for problem in report.problems:
             log.error(
-                "reload_failed", code=problem.code, file=problem.file, line=problem.line, key=problem.key, what=problem.what, do=problem.do
+                "reload_failed",
+                code=problem.code,
+                file=problem.file,
+                line=problem.line,
+                key=problem.key,
+                what=problem.what,
+                expected=problem.expected,
+                do=problem.do,
             )
         for warning in report.warnings:
             log.warning("config_warning", file=warning.file, line=warning.line, key=warning.key, what=warning.what, do=warning.do)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from telegram_router import __version__, app, cli
 from telegram_router.cli import main
-from telegram_router.cli.shown import widths
+from telegram_router.cli.shown import in_lines, widths
 from telegram_router.telegrams.explain import display_width
 
 ROOT = Path(__file__).parent.parent
@@ -205,9 +205,9 @@ def test_columns_share_a_terminals_width_and_break_no_word_that_fits(rows: list[
     columns = list(zip(*rows, strict=True))
     natural = [max(display_width(cell) for cell in column) for column in columns]
     words = [max(display_width(word) for cell in column for word in [*cell.split(), ""]) for column in columns]
-    found = [-1 if width is None else width for width in widths(rows, room)]
-    if -1 in found:
-        assert sum(natural) > room and found == [-1] * len(columns)
+    found = widths(rows, room)
+    if found is None:
+        assert sum(natural) > room
         return
     assert sum(found) <= room
     assert all(width <= most for width, most in zip(found, natural, strict=True))
@@ -215,6 +215,14 @@ def test_columns_share_a_terminals_width_and_break_no_word_that_fits(rows: list[
         assert all(width >= word for width, word in zip(found, words, strict=True))
     if sum(natural) <= room:
         assert found == natural
+
+
+def test_a_row_that_fits_no_terminal_is_told_line_by_line_without_what_is_empty_or_broken_words():
+    headings = ("service", "backend", "state", "in use", "changed")
+    row = ("transfer", "127.0.0.1:19100", "unreachable", "no", "")
+    assert in_lines(headings, row, 40) == ["transfer", "  backend 127.0.0.1:19100", "  state unreachable · in use no"]
+    assert in_lines(headings, row, 10)[1:] == ["  backend 127.0.0.1:19100", "  state unreachable", "  in use no"]
+    assert in_lines(headings, ("송금", "", "", "", ""), 10) == ["송금"]
 
 
 # --- decode and encode

@@ -1,4 +1,4 @@
-"""Tables: drawn to the width of a terminal, or as aligned text for a pipe, where nothing is cut."""
+"""Tables: drawn to the width of a terminal, row by row where they do not fit, or as aligned text for a pipe, where nothing is cut."""
 
 from __future__ import annotations
 
@@ -60,15 +60,37 @@ def _drawn(headings: Sequence[str], rows: list[list[str]], styles: Mapping[int, 
     console = Console(markup=False, emoji=False, highlight=False)
     drawn = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     room = console.width - 2 * len(headings) - 1  # a blank and the line that is not drawn behind each column, and one in front
-    for heading, width in zip(headings, widths([headings, *rows], room), strict=True):
+    found = widths([headings, *rows], room)
+    if found is None:
+        for number, row in enumerate(rows):
+            for line in in_lines(headings, row, console.width):
+                console.print(line, style=styles.get(number, ""), soft_wrap=True)
+        return
+    for heading, width in zip(headings, found, strict=True):
         drawn.add_column(heading, overflow="fold", width=width, style=columns.get(heading, ""))
     for number, row in enumerate(rows):
         drawn.add_row(*row, style=styles.get(number, ""))
     console.print(drawn)
 
 
-def widths(rows: Sequence[Sequence[str]], room: int) -> list[int | None]:
-    """What each column gets of `room`. Where not all fits, texts are folded between words; names and codes only where there is no other way."""
+def in_lines(headings: Sequence[str], row: Sequence[str], width: int) -> list[str]:
+    """A row of a table that does not fit: its first cell, and below it the others that hold something, each behind its heading."""
+    lines = [row[0], " "]
+    for heading, cell in zip(headings[1:], row[1:], strict=True):
+        part = f"{heading} {cell}"
+        if not cell:
+            continue
+        if lines[-1].strip() and display_width(f"{lines[-1]} · {part}") > width:
+            lines.append(" ")
+        lines[-1] += f" · {part}" if lines[-1].strip() else f" {part}"
+    return [line for line in lines if line.strip()]
+
+
+def widths(rows: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    """What each column gets of `room`. Where not all fits, texts are folded between words; names and codes only where there is no other way.
+
+    None where words and numbers would have to be broken to pieces.
+    """
     columns = list(zip(*rows, strict=True))
     whole = [max(display_width(cell) for cell in column) for column in columns]
     words = [max(display_width(word) for cell in column for word in [*cell.split(), ""]) for column in columns]
@@ -78,7 +100,7 @@ def widths(rows: Sequence[Sequence[str]], room: int) -> list[int | None]:
     for low, high in ((words, whole), (least, words)):
         if sum(low) <= room:
             return [*_between(low, high, room)]
-    return [None] * len(columns)  # whatever rich makes of it
+    return None
 
 
 def _between(low: Sequence[int], high: Sequence[int], room: int) -> Iterator[int]:

@@ -1,5 +1,6 @@
 """The configuration file as frozen data, checked whole: every problem at once, each with its file, line and key."""
 
+from telegram_router.config.lines import dotted
 from telegram_router.config.model import (
     IN_BODY,
     TABLES,
@@ -38,7 +39,7 @@ from telegram_router.config.model import (
     Tracing,
     Usage,
 )
-from telegram_router.config.reading import Draft, dotted, draft_config, parse_config
+from telegram_router.config.reading import Draft, draft_config, parse_config
 from telegram_router.config.values import Address, Exact, Prefix, Range, Rule, Source, Url
 
 __all__ = [

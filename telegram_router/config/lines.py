@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from bisect import bisect_left
+from collections.abc import Sequence
 
 Path = tuple[str | int, ...]
 
@@ -144,3 +145,15 @@ class _Scanner:
     def _note(self, path: Path, begin: int) -> Path:
         self.lines.setdefault(path, bisect_left(self._breaks, begin) + 1)
         return path
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """A path of the file as people write it: `routes[1].match.branch`."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            name = step if re.fullmatch(r"[\w-]+", step, re.ASCII) else f'"{step if step.isprintable() else ascii(step)[1:-1]}"'
+            text += ("." if text else "") + name
+    return text

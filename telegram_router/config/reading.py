@@ -9,8 +9,6 @@
 from __future__ import annotations
 
 import difflib
-import re
-import tomllib
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, combinations_with_replacement, product
 from typing import Any, NamedTuple
@@ -18,7 +16,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from telegram_router.config.lines import Path, key_lines, line_of
+from telegram_router.config.lines import Path, dotted, key_lines, line_of
 from telegram_router.config.model import (
     KINDS,
     Access,
@@ -56,6 +54,7 @@ from telegram_router.config.model import (
     kind_of,
     specs_by_party,
 )
+from telegram_router.config.syntax import load
 from telegram_router.config.values import Address, Exact, Range, Rule
 from telegram_router.errors import ConfigError, ConfigProblem
 
@@ -86,23 +85,7 @@ def parse_config(text: str, filename: str) -> Config:
 def draft_config(text: str, filename: str) -> Draft:
     """Read a configuration as far as it can be read. Raises ConfigError where it is no TOML."""
     text = text.removeprefix("\ufeff")  # Windows editors put one in front of a file
-    return _Reading(_load(text, filename), filename, key_lines(text)).draft()
-
-
-def _load(text: str, filename: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        what, line = _syntax_problem(str(error), text)
-    except RecursionError:
-        what, line = "nested too deeply", 0
-    raise ConfigError([ConfigProblem("E-CFG-02", filename, line, "", what, do="mend the syntax at this line")])
-
-
-def _syntax_problem(message: str, text: str) -> tuple[str, int]:
-    what, _, place = message.partition(" (at ")
-    found = re.match(r"line (\d+)", place)
-    return what, int(found[1]) if found else text.rstrip().count("\n") + 1
+    return _Reading(load(text, filename), filename, key_lines(text)).draft()
 
 
 class _Reading:
@@ -680,15 +663,3 @@ def _what_and_expected(detail: ErrorDetails) -> tuple[str, str]:
 def _suggestion(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, sorted(known), n=1)
     return f'did you mean "{near[0]}"?' if near else ""
-
-
-def dotted(path: Sequence[str | int]) -> str:
-    """A path of the file as people write it: `routes[1].match.branch`."""
-    text = ""
-    for step in path:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        else:
-            name = step if re.fullmatch(r"[\w-]+", step, re.ASCII) else f'"{step if step.isprintable() else ascii(step)[1:-1]}"'
-            text += ("." if text else "") + name
-    return text

@@ -217,7 +217,8 @@ class Conductor:
         _count(peer, role, "accepted" if yes else "refused")
         act, now = standing.answered(role, yes=yes), standing.heard_at
         if act is Act.REFUSED:
-            self._close(peer, "E-BCK-15", "sign_on_failed", answered=True, telegram=peer.group.names(frame))
+            code = spec.formalities.said(role, frame)
+            self._close(peer, "E-BCK-15", "sign_on_failed", answered=True, response=code, telegram=peer.group.names(frame))
         else:
             self._do(peer, act, now)
         return True

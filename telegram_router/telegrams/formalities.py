@@ -53,6 +53,11 @@ class Formalities:
         answer = self._spec.message_of(frame)
         return answer is not None and self._forms[role].accepts(answer, frame)
 
+    def said(self, role: str, frame: bytes) -> str:
+        """The response code of an answer, for the log; "" where it may not be shown or cannot be read."""
+        answer = self._spec.message_of(frame)
+        return self._forms[role].said(answer, frame) if answer is not None else ""
+
     def answered(self, frame: bytes) -> str | None:
         """The formality whose answer a frame is by its message; None when it is that of none."""
         answer = self._spec.message_of(frame)
@@ -75,6 +80,7 @@ class _Form:
         planned = reply.field(conduct.response) if reply is not None else None
         prefix = spec.framing.prefix
         self._outcome = slice(prefix + planned.offset, prefix + planned.end) if planned is not None else slice(0)
+        self._shown = planned is not None and planned.log == "clear"
         codes = formality.accepted or conduct.accepted
         self._accepted = frozenset(planned.kind.write(code) for code in codes) if planned is not None else frozenset()
         numbered = [_digits(field) for field, value in self._values if value is Filled.NUMBER]
@@ -91,6 +97,10 @@ class _Form:
         for planned, value in (*self._values, *self._named({f"header.{name}": value for name, value in given.items()})):
             made[planned.offset : planned.end] = planned.kind.write(_value(planned, value, today, now, number))
         return bytes(made)
+
+    def said(self, answer: MessageLayout, frame: bytes) -> str:
+        raw = frame[self._outcome] if self._shown and answer is self.reply else b""
+        return raw.decode("ascii").strip() if raw.isascii() and raw.decode("ascii").isprintable() else ""
 
     def accepts(self, answer: MessageLayout, frame: bytes) -> bool:
         good = answer is self.reply and answer.min_frame <= len(frame) <= answer.max_frame

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -146,7 +147,15 @@ def _reason(error: OSError) -> str:
     """What the system says. trio wraps it, since a name may stand for several addresses."""
     cause = error.__cause__ or error
     each = cause.exceptions if isinstance(cause, BaseExceptionGroup) else (cause,)
-    return "; ".join(dict.fromkeys(getattr(one, "strerror", None) or type(one).__name__ for one in each))
+    return "; ".join(dict.fromkeys(_text(one) for one in each))
+
+
+def _text(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or type(error).__name__
+    number = getattr(error, "errno", None)
+    if number and text.startswith("Error connecting to"):  # trio's words around the system's; the address is told already
+        return os.strerror(number)
+    return text
 
 
 def _unreachable(backend: Backend, why: str) -> RouterError:

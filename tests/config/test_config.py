@@ -313,6 +313,23 @@ def test_broken_syntax_gives_its_line(text: str, line: int):
     assert problem.what and problem.do
 
 
+@pytest.mark.parametrize(
+    ("text", "code", "line", "key"),
+    [
+        ('drain = "1s"\nstate = "a\\u0000b"', "E-CFG-04", 2, "state"),
+        ('[listeners.a]\nspec = "x"\ntls = { names = ["a\\u0000"] }', "E-CFG-04", 3, "listeners.a.tls.names[0]"),
+        ('[listeners]\n"a\\u0000" = 1', "E-CFG-04", 1, "listeners"),
+        ("[limits.a]\nrate = " + "9" * 5_000, "E-CFG-02", 2, ""),
+    ],
+    ids=["value", "list", "key", "number"],
+)
+def test_what_the_system_or_python_would_choke_on_is_told_with_its_line(text: str, code: str, line: int, key: str):
+    with pytest.raises(ConfigError) as error:
+        parse_config(text, "bank.toml")
+    (problem,) = error.value.problems
+    assert (problem.code, problem.line, problem.key) == (code, line, key)
+
+
 def test_an_empty_file_says_what_is_missing():
     assert [(each.code, each.key, each.expected) for each in problems("")] == [("E-CFG-04", "listeners", "at least one [listeners.NAME]")]
 

@@ -279,6 +279,20 @@ async def test_quotas_are_shown_with_their_window_and_who_has_used_most(tmp_path
 # --- configuration
 
 
+def test_a_mistake_in_one_place_is_not_told_as_one_of_another(tmp_path: Path):
+    """A listener that cannot be read has a spec all the same; a folder of specs that is missing is no folder without specs."""
+    file = tmp_path / "router.toml"
+    usage = '[usage]\nuser = "header.company_number"\namount = "body.amount"\n'
+    other = '[listeners.cards]\naddress = "127.0.0.1:0"\nspec = "iso8583"\n'
+    backend = '[services.core]\nbackends = ["127.0.0.1:9"]\n'
+    broken = '[listeners.companies]\naddress = "127.0.0.1:99999"\nspec = "firmbanking"\n'
+    route = '[[routes]]\nlistener = "cards"\nservice = "core"\ndefault = true\n'
+    file.write_text('specs = "nowhere"\n' + usage + broken + other + backend + route)
+    with pytest.raises(ConfigError) as error:
+        planning.read_plan(file)
+    assert [(each.code, each.key) for each in error.value.problems] == [("E-CFG-01", "specs"), ("E-CFG-04", "listeners.companies.address")]
+
+
 @pytest.mark.parametrize(
     ("table", "code", "key", "what"),
     [

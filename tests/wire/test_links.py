@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,7 @@ from telegram_router.routing.conducting import Terms
 from telegram_router.telegrams import NUMBER, Conduct, Formality, compile_family
 from telegram_router.wire import links
 from telegram_router.wire.connection import Limits
-from telegram_router.wire.links import Backend, LinkKeeper, Outcomes, Pauses
+from telegram_router.wire.links import Backend, LinkKeeper, Outcomes, Pauses, _reason
 
 MakeWorld = Callable[..., World]
 SIGNING = compile_family(
@@ -68,6 +69,13 @@ def test_a_pause_is_never_shorter_than_a_tenth_so_that_no_refusal_becomes_a_busy
 
 
 # -- dialling
+
+
+def test_what_the_system_says_is_told_without_the_words_that_trio_puts_around_it() -> None:
+    wrapped = OSError("all attempts to connect to 127.0.0.1:9 failed")
+    refused = OSError(errno.ECONNREFUSED, "Error connecting to ('127.0.0.1', 9): Connection refused")
+    wrapped.__cause__ = ExceptionGroup("several", [refused, refused, OSError(errno.EINVAL, "the source port 1 may be used by root alone")])
+    assert _reason(wrapped) == "Connection refused; the source port 1 may be used by root alone"
 
 
 async def test_a_host_that_cannot_be_reached_is_dialled_again_with_doubling_pauses(keepers: Keepers, autojump_clock: MockClock) -> None:
