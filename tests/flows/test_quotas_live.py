@@ -284,7 +284,7 @@ def test_a_mistake_in_one_place_is_not_told_as_one_of_another(tmp_path: Path):
     file = tmp_path / "router.toml"
     usage = '[usage]\nuser = "header.company_number"\namount = "body.amount"\n'
     other = '[listeners.cards]\naddress = "127.0.0.1:0"\nspec = "iso8583"\n'
-    backend = '[services.core]\nbackends = ["127.0.0.1:9"]\n'
+    backend = '[services.core]\nbackends = ["127.0.0.1:9"]\nmode = "fifo"\n'
     broken = '[listeners.companies]\naddress = "127.0.0.1:99999"\nspec = "firmbanking"\n'
     route = '[[routes]]\nlistener = "cards"\nservice = "core"\ndefault = true\n'
     file.write_text('specs = "nowhere"\n' + usage + broken + other + backend + route)
