@@ -38,7 +38,10 @@ def main() -> int:
 
 def report(sums: list[Sums], seconds: float) -> None:
     spells: Counter[str] = sum((each.spells for each in sums), Counter())
-    totals = {name: sum(getattr(each, name) for each in sums) for name in ("asked", "answered", "not_sent", "unknown", "late", "retries")}
+    totals = {
+        name: sum(getattr(each, name) for each in sums)
+        for name in ("asked", "answered", "not_sent", "unknown", "late", "retries", "probes", "beats")
+    }
     print(
         f"{len(sums)} nights of {HOURS} h in {seconds:.0f} s of real time: {', '.join(f'{count} {name}' for name, count in totals.items())}"
     )

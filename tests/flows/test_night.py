@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from night import FAULTS, Night
+from night import Night
+from night_parties import FAULTS
 
 
 def test_eight_hours_of_failing_hosts_reloads_a_renewal_and_a_drain_cost_no_session_and_no_truth(tmp_path: Path):
     sums = Night(20_261_123, tmp_path).run()
     assert sums.asked > 10_000 and sums.answered > 0.9 * sums.asked
     assert sums.unknown and sums.not_sent and sums.late and sums.retries  # all that may happen to a request has happened
+    assert sums.probes > 5_000 and sums.beats > 500
     assert min(sums.spells[kind] for kind in FAULTS) >= 5
     assert [sums.spells[kind] for kind in ("reload", "renewal", "drain", "all die")] == [2, 1, 1, 1]
 
