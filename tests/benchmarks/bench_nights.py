@@ -15,7 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
 
-from night import BACK, DETECTED, HOURS, Night, Sums
+from night import HOURS, Night
+from night_books import Sums
+from night_parties import BACK, DETECTED
 
 
 def main() -> int:
