@@ -59,6 +59,11 @@ class Callers:
     def backends(self) -> list[str]:
         return [each.backend for each in self._callers]
 
+    @property
+    def sign_on(self) -> bool:
+        """Whether any of them is told by its sign-on."""
+        return any(each.signs for each in self._callers)
+
     def expects(self, host: str) -> bool:
         """Whether any backend may come from there: asked before a handshake is begun with a stranger."""
         return any(each.comes_from(host) for each in self._callers)

@@ -133,16 +133,16 @@ class BackendDoor(Door):
         prepare(sock, terms.limits.keepalive, terms.limits.write_timeout)
         tls = TlsLayer(terms.tls, "server") if terms.tls is not None else None
         name = f"{self.service.name}#{next(LinkKeeper.numbers)}"
-        link = CallingConnection(sock, name, terms.limits, self._reader, is_session=False, tls=tls)
-        link.on_first = None
+        kind = CallingConnection if terms.callers.sign_on else TelegramConnection
+        link = kind(sock, name, terms.limits, self._reader, is_session=False, tls=tls)
         link.on_open = partial(self._opened, told, client[0])
         link.on_closed = self._closed
         self._hub.enter(lambda now: self._hub.add(link, now))
 
     def _opened(self, told: dict[str, str], host: str, connection: Connection) -> None:
-        assert isinstance(connection, CallingConnection)
+        assert isinstance(connection, TelegramConnection)
         names = connection.tls.certificate_names() if connection.tls is not None else frozenset()
-        if self._terms.callers.awaits_sign_on(host, names):
+        if isinstance(connection, CallingConnection) and self._terms.callers.awaits_sign_on(host, names):
             connection.on_first = partial(self._signed_on, told, host, names)
             return
         backend = self._terms.callers.identify(host, names)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from telegram_router.errors import FramingError, RouterError
-from telegram_router.wire.connection import Stage
-from telegram_router.wire.telegram_connection import TelegramConnection
+from telegram_router.wire.connection import Limits, Socket, Stage
+from telegram_router.wire.telegram_connection import Reader, TelegramConnection
+from telegram_router.wire.tls import TlsLayer
 
 
 class CallingConnection(TelegramConnection):
@@ -19,7 +20,9 @@ class CallingConnection(TelegramConnection):
 
     __slots__ = ("on_first",)
 
-    on_first: Callable[[TelegramConnection, bytes, float], None] | None
+    def __init__(self, sock: Socket, name: str, limits: Limits, reader: Reader, *, is_session: bool, tls: TlsLayer | None = None) -> None:
+        super().__init__(sock, name, limits, reader, is_session=is_session, tls=tls)
+        self.on_first: Callable[[TelegramConnection, bytes, float], None] | None = None
 
     def more(self, now: float) -> None:
         if self.peer is None and self.on_first is not None and self.stage is Stage.OPEN:

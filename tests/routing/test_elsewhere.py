@@ -76,6 +76,18 @@ def test_an_answer_goes_to_the_other_session_of_the_same_owner_in_one_piece_or_i
     assert talk.ended(talk.listener("askers")) == {"ok": 2}
 
 
+def test_answers_to_both_kinds_of_sessions_in_one_batch_each_go_their_way():
+    talk = apart()
+    asks, plain, takes, host = talk.session(listener="askers"), talk.session(listener="takers"), taker(talk), talk.link()
+    for number in (1, 2, 3):
+        asks.sends(ask(number))
+        plain.sends(ask(number + 10))
+    host.sends(*map(answer_to, host.got()))
+    assert plain.got() == [answer_to(ask(number + 10)) for number in (1, 2, 3)]
+    assert takes.got() == [answer_to(ask(number)) for number in (1, 2, 3)] and asks.got() == []
+    assert talk.leftovers() == {} and talk.service().undelivered == 0
+
+
 def test_an_http_service_and_a_handler_answer_to_the_other_session_too():
     for kind in (Kind.HTTP, Kind.HANDLER):
         talk = apart()
