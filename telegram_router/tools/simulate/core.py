@@ -241,16 +241,22 @@ class Simulation:
         answered_early, line.begun = line.begun, False
         is_reply = message is not None and message.kind == "reply"
         happening = [] if is_reply and not self._any_fault_for_replies else self._happening(line, seen)
-        rule = None if any(each.do.lost for each in happening) else self._rule_for(line, seen)
+        lost = any(each.do.lost for each in happening)
+        refused = None if is_reply or lost else self._session_refuses(line, seen)
+        rule = None if lost or refused is not None else self._rule_for(line, seen)
         seen.rule = rule[1] if rule is not None else ""
         exchange = self._came(line, seen, happening)
-        if any(each.do.lost for each in happening):
+        if lost:
             return
-        outs = [] if answered_early else self._answers(line, seen, rule, is_reply)
+        if refused is not None:
+            outs = self._special(line, seen, refused, "not open")
+        else:
+            outs = [] if answered_early else self._answers(line, seen, rule, is_reply)
         for out in outs:
             out.exchange = exchange
-        self._suffer(line, seen, happening, outs, rule)
-        self.world.move_on(seen)
+        self._suffer(line, seen, happening, outs)
+        if refused is None:
+            self.world.move_on(seen)
 
     @property
     def _any_fault_for_replies(self) -> bool:
@@ -292,9 +298,6 @@ class Simulation:
         return None
 
     def _answers(self, line: Line, seen: Seen, rule: tuple[Rule, str] | None, is_reply: bool) -> list[Out]:
-        refused = None if is_reply else self._session_refuses(line, seen)
-        if refused is not None:
-            return self._special(line, seen, refused, "not open")
         due = self._served_at(line, seen, is_reply)
         if due is None:
             assert self._scenario.limits is not None
@@ -512,7 +515,7 @@ class Simulation:
         where = f"c{line.number}" + (f" message {number} ({what})" if number else "")
         self._note(f"fault {active.name}: {' '.join(active.do.words)} on {where}", fault=active.name, c=f"c{line.number}")
 
-    def _suffer(self, line: Line, seen: Seen, happening: list[Active], outs: list[Out], rule: tuple[Rule, str] | None) -> None:
+    def _suffer(self, line: Line, seen: Seen, happening: list[Active], outs: list[Out]) -> None:
         outcome = Outcome(outs)
         others = [each.number for each in self.lines.values() if each.number != line.number and not each.ended] if happening else []
         for active in happening:
