@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from telegram_router.errors import FieldError
@@ -82,6 +83,7 @@ def _in_turn(answers: list[Answered], key: object, used: dict[object, int]) -> A
     return answers[min(turn, len(answers) - 1)]
 
 
+@lru_cache(maxsize=16)
 def volatile_header(spec: Spec) -> frozenset[str]:
     """Names of header fields that differ with every telegram."""
     family = spec.family
