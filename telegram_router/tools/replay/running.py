@@ -31,7 +31,7 @@ Outcome = Literal["answered", "late", "missing", "unparseable", "closed", "not_s
 
 QUEUED_AT_MOST: Final = 20_000  # telegrams that are due and wait for room, on all connections
 OPEN_AT_MOST: Final = 100_000  # exchanges
-REMEMBERED: Final = 100_000  # keys of exchanges that are over, to know a second answer
+REMEMBERED: Final = 20_000  # keys of exchanges that are over, to know a second answer
 CONNECTIONS_AT_MOST: Final = 1_000
 RECEIVE: Final = 65_536
 MAX_FRAME: Final = 1024 * 1024
@@ -520,6 +520,7 @@ class Replay:
         ):
             del self._unsettled[exchange]
             self._judge(exchange)
+            exchange.asked.clear()  # they know each other: the collector would have to find them
             self._room.set()
             if not self._unsettled:
                 self._settled.set()

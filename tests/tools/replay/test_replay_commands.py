@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -15,10 +16,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 from click.testing import CliRunner, Result
 from replay_kit import SPEC, Sheet, as_recorded, part, sample, transfers
 
 from telegram_router.cli import main
+from telegram_router.tools.replay.resuming import Progress, resumed
+from telegram_router.tools.replay.rewriting import Sequences
 
 ROOT = Path(__file__).parent.parent.parent.parent
 Reply = Callable[[bytes], bytes]
@@ -322,3 +326,32 @@ def test_the_page_needs_nothing_from_outside_and_has_charts_and_both_telegrams(c
     assert "http" not in text.replace("http-equiv", "") and "<script" not in text and "src=" not in text and "@import" not in text
     assert text.count("<svg") == 4 and "재생 결과" in text and "불일치" in text
     assert "<mark>39</mark> <mark>32</mark> <mark>31</mark>" in text  # 921 in the answer of now
+
+
+def test_a_target_is_spoken_to_through_tls_and_must_be_who_it_says(capture: Path, tmp_path: Path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    host = Target(right)
+    host.listening = context.wrap_socket(host.listening, server_side=True)
+    host.start()
+    try:
+        done = call(capture, "--to", host.address, "--tls-ca", tmp_path / "ca.pem", "--pace", "max")
+        assert (done.exit_code, done.stderr) == (0, "") and len(host.got) == 5
+        stranger = call(capture, "--to", host.address, "--tls")
+        assert stranger.exit_code == 4 and "TLS" in stranger.stderr and len(host.got) == 5
+    finally:
+        host.listening.close()
+
+
+def test_after_a_crash_some_may_be_left_out_and_none_is_sent_twice(tmp_path: Path):
+    head = transfers(1).reader().head
+    crashed = Progress()
+    crashed.begin(tmp_path, head, Sequences({"message_number": 5}))
+    for n in range(1, 8):
+        crashed.mark(n)
+    again = resumed(tmp_path, head)
+    assert again.sent_up_to >= 7 and again.numbers["message_number"] >= 12
+    crashed.finish()
+    assert resumed(tmp_path, head).sent_up_to == 7
