@@ -48,12 +48,58 @@ _POLICY = click.option(
 _STRICT = click.option("--strict", is_flag=True, help="Exit code 5 also if a capture was not closed cleanly or has gaps.")
 
 
-@click.group(epilog=example("telegram-router capture show day.tgcap.jsonl 'msg=transfer.* and f.amount>1000000'"))
-def capture() -> None:
-    """Work with captures of telegrams (*.tgcap.jsonl).
+@click.group(
+    invoke_without_command=True,
+    epilog=example(
+        "telegram-router capture --listen :9000 --to core:9000 --spec firmbanking -w lines.tgcap.jsonl --mask-key-file mask.key",
+        "telegram-router capture show day.tgcap.jsonl 'msg=transfer.* and f.amount>1000000'",
+    ),
+)
+@click.option("--listen", metavar="HOST:PORT", help="Be a proxy: where clients connect. :PORT is for this machine alone.")
+@click.option("--to", metavar="HOST:PORT", help="The host that a proxy stands before.")
+@click.option(
+    "-w", "--write", "output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="The capture that a proxy writes."
+)
+@click.option("--spec", "spec_name", metavar="SPEC", help="Name of a spec, or path of a spec file (.py), of what passes a proxy.")
+@_FOLDERS
+@_MASK_KEY
+@_POLICY
+@click.option("--rotate", metavar="SIZE|TIME", help="Begin another file at this size (256MB) or age (1h).")
+@click.option(
+    "--on-full",
+    type=click.Choice(["drop", "block"]),
+    default="drop",
+    show_default=True,
+    help="When the file cannot be kept up with or written: leave exchanges out, or have clients wait.",
+)
+@click.option("--certificate", metavar="FILE", type=_FOUND, help="PEM certificates, for TLS with clients of a proxy.")
+@click.option("--key", metavar="FILE", type=_FOUND, help="Their key (PEM).")
+@click.option("--to-tls", is_flag=True, help="Speak TLS with the host; its certificate must be of a CA that this machine trusts.")
+@click.option("--to-ca", metavar="FILE", type=_FOUND, help="The same, with a CA of this file.")
+@click.pass_context
+def capture(context: click.Context, /, spec_name: str | None, folders: Sequence[Path], **wanted: Any) -> int:
+    """Work with captures of telegrams (*.tgcap.jsonl); with --listen and --to, be a proxy that makes one of what it passes on.
 
-    Exit codes: 0 well, 1 something failed, 2 wrong usage, 5 a capture is damaged, 78 a bad spec, 130 interrupted.
+    Exit codes: 0 well, 1 something failed, 2 wrong usage, 4 the port cannot be had, 5 a capture is damaged, 78 a bad spec, 130 and
+    143 interrupted, which is how a proxy ends.
     """
+    needed = {"--listen": wanted["listen"], "--to": wanted["to"], "--write": wanted["output"], "--spec": spec_name}
+    if context.invoked_subcommand is not None:
+        if any(value is not None for value in needed.values()):
+            raise click.UsageError("--listen and --to are for a proxy, which is no other command.")
+        return 0
+    if not any(value is not None for value in needed.values()):
+        click.echo(context.get_help())
+        raise SystemExit(2)
+    missing = [name for name, value in needed.items() if value is None]
+    if missing:
+        raise click.UsageError(f"A proxy needs {' and '.join(missing)} too.")
+    if wanted["policy"] is not None and wanted["mask_key"] is None:
+        raise click.UsageError("--policy says how to mask: give --mask-key-file too.")
+    from telegram_router.cli.capture_proxying import Wanted, run_proxy
+
+    assert spec_name is not None
+    return run_proxy(Wanted(**wanted), spec_name, folders)
 
 
 @capture.command(

@@ -31,6 +31,7 @@ from telegram_router.tools.masked_records import RecordMasker
 from telegram_router.tools.recorded import message_of
 from telegram_router.wire.capture_feed import CAME, CLOSED, JUNK, LEFT, OPENED, SHED
 
+NICE: Final = 10
 FLUSH_EVERY: Final = 0.2  # seconds after which what was read is in the file
 EXCHANGES: Final = 100_000  # that are remembered
 
@@ -92,6 +93,7 @@ class Sink:
         file = Path(settings.spec_file)
         self._spec = load_spec(file.read_text(encoding="utf-8"), file.name)
         self._began = settings.began
+        self._proxy = settings.source == "proxy"  # which sees the beginning of every connection
         self._front: dict[str, bool] = {}
         self._exchanges = Exchanges(self._spec)
         self._masking = None
@@ -127,7 +129,7 @@ class Sink:
         elif kind == OPENED:
             leg, peer, local, tls, at = rest
             self._front[name] = leg == "front"
-            self._put(records.opened(self._t(at), name, leg=leg, peer=peer, local=local, tls=tls, syn=False))
+            self._put(records.opened(self._t(at), name, leg=leg, peer=peer, local=local, tls=tls, syn=self._proxy))
         elif kind == CLOSED:
             at, by, how = rest
             self._put(records.closed(self._t(at), name, by=by, how=how))
@@ -188,6 +190,7 @@ class Sink:
 
 
 def main() -> int:
+    os.nice(NICE)  # whoever handles telegrams goes first
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     stream = open(0, "rb", buffering=0)  # noqa: SIM115

@@ -12,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import subprocess
 import sys
+import time
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +26,7 @@ from telegram_router.errors import RouterError
 HELD: Final = 8 * 1024 * 1024
 PIPE: Final = 1024 * 1024
 BATCH: Final = 256  # items of one message
+ROOM: Final = 0.005  # seconds between two looks for room
 PATIENCE: Final = 5.0  # seconds in which the child must end when it is told to
 CHILD: Final = "telegram_router.tools.capture_child"
 
@@ -102,19 +105,17 @@ class Feed:
     async def room(self) -> None:
         """Wait until there is room, however long it takes."""
         while self.pressed and not self.failed:
-            await trio.lowlevel.wait_writable(self._pipe)
+            await trio.sleep(ROOM)  # many may wait, and only one could wait for the pipe itself
             self.flush()
 
     def close(self) -> dict[str, Any]:
         """No more comes. Waits until the child has written all, a few seconds at most; gives its last words."""
         self.flush()
         assert self._process.stdin is not None and self._process.stdout is not None
-        try:
-            if self._waiting and not self.failed:
-                os.set_blocking(self._pipe, True)
-                os.write(self._pipe, self._waiting)
-        except OSError:
-            self.failed = True
+        deadline = time.monotonic() + PATIENCE
+        while self._waiting and not self.failed and time.monotonic() < deadline:
+            select.select([], [self._pipe], [], 0.1)
+            self.flush()
         self._process.stdin.close()  # without a buffer of its own: it cannot fail for what was written
         self._process.stdin = None
         try:

@@ -1,0 +1,111 @@
+"""`capture --listen --to`: a standing proxy that captures what it passes on."""
+
+from __future__ import annotations
+
+import signal
+import ssl
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import trio
+
+from telegram_router.cli.capture_attaching import rotation
+from telegram_router.cli.capture_inputs import spec_digest
+from telegram_router.cli.capture_masking import policy_table
+from telegram_router.tools.capture_proxy import Proxy, Way
+from telegram_router.wire.capture_feed import Feed
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was said of the proxy."""
+
+    listen: str
+    to: str
+    output: Path
+    mask_key: Path | None
+    policy: Path | None
+    rotate: str | None
+    on_full: str
+    certificate: Path | None
+    key: Path | None
+    to_tls: bool
+    to_ca: Path | None
+
+
+def run_proxy(wanted: Wanted, spec_name: str, folders: Sequence[Path]) -> int:
+    """Until a signal. Returns the exit code: 130 or 143, 1 where something was left out, 4 where the port cannot be had."""
+    from telegram_router import cli
+    from telegram_router.plan import read_spec
+
+    file = cli.spec_file(spec_name, folders)
+    spec = read_spec(file)
+    octets, age = rotation(wanted.rotate)
+    way = Way(address(wanted.listen, "127.0.0.1"), address(wanted.to, "127.0.0.1"), *_contexts(wanted))
+    settings: dict[str, Any] = {
+        "spec_file": str(file), "spec_sha256": spec_digest(file), "output": str(wanted.output.absolute()), "source": "proxy",
+        "key": b"" if wanted.mask_key is None else wanted.mask_key.read_bytes().strip(),
+        "policy": None if wanted.policy is None else policy_table(wanted.policy),
+        "rotate_size": octets, "rotate_age": age, "on_full": wanted.on_full,
+    }  # fmt: skip
+    code = 0
+
+    def warn(text: str) -> None:
+        click.echo(text, err=True)
+
+    async def serve() -> None:
+        nonlocal code
+        feed = Feed(settings | {"t0": time.time_ns(), "began": trio.current_time()})
+        try:
+            proxy = Proxy(way, spec, feed, block=wanted.on_full == "block", warn=warn)
+            async with trio.open_nursery() as nursery:
+                with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                    port = await nursery.start(proxy.run)
+                    masked = "masked" if wanted.mask_key is not None else "NOT masked"
+                    warn(f"capturing {spec.name}, {masked}: {way.listen[0]}:{port} -> {wanted.to}, in {wanted.output}")
+                    async for number in signals:
+                        code = 128 + number
+                        break
+                nursery.cancel_scope.cancel()
+        except* OSError as error:
+            warn(f"{wanted.listen}: {error.exceptions[0]}")
+            code = 4
+        finally:
+            said = feed.close()
+        files = ", ".join(said.get("files", ())) or "no file"
+        click.echo(
+            f"{said.get('telegrams', 0):,} telegrams captured, {said.get('left_out', 0) + said.get('unwritten', 0):,} left out: {files}"
+        )
+        if said.get("why"):
+            click.secho(f"it could not be written: {said['why']}", fg="red", err=True)
+            code = code or 1
+
+    trio.run(serve)
+    return code
+
+
+def address(text: str, default: str) -> tuple[str, int]:
+    """HOST:PORT, [IPv6]:PORT, or :PORT of this machine."""
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) < 65_536):
+        raise click.UsageError(f"{text} is no address: write HOST:PORT, or :PORT for this machine alone.")
+    return host.removeprefix("[").removesuffix("]") or default, int(port)
+
+
+def _contexts(wanted: Wanted) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
+    if (wanted.certificate is None) != (wanted.key is None):
+        raise click.UsageError("--certificate and --key go together.")
+    try:
+        server = client = None
+        if wanted.certificate is not None and wanted.key is not None:
+            server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            server.load_cert_chain(wanted.certificate, wanted.key)
+        if wanted.to_tls or wanted.to_ca is not None:
+            client = ssl.create_default_context(cafile=wanted.to_ca)
+    except (OSError, ssl.SSLError) as error:
+        raise click.UsageError(f"TLS: {error}") from None
+    return server, client
