@@ -16,6 +16,7 @@ import trio
 from telegram_router.cli.capture_attaching import rotation
 from telegram_router.cli.capture_inputs import spec_digest
 from telegram_router.cli.capture_masking import policy_table
+from telegram_router.cli.options import spec_file
 from telegram_router.tools.capture_proxy import Proxy, Way
 from telegram_router.wire.capture_feed import Feed
 
@@ -39,10 +40,9 @@ class Wanted:
 
 def run_proxy(wanted: Wanted, spec_name: str, folders: Sequence[Path]) -> int:
     """Until a signal. Returns the exit code: 130 or 143, 1 where something was left out, 4 where the port cannot be had."""
-    from telegram_router import cli
     from telegram_router.plan import read_spec
 
-    file = cli.spec_file(spec_name, folders)
+    file = spec_file(spec_name, folders)
     spec = read_spec(file)
     octets, age = rotation(wanted.rotate)
     way = Way(address(wanted.listen, "127.0.0.1"), address(wanted.to, "127.0.0.1"), *_contexts(wanted))
