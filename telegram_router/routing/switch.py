@@ -1056,6 +1056,8 @@ class Switch:
         """There is no usable answer, for the reason the code names."""
         if not exchange.settled:
             self.now = now
+            if exchange.unsent:  # wherever it waits: what its asker is told to have failed must never go out
+                self._withdraw(exchange)
             self._fail(exchange, code, delivery, now)
             self._settle_doubts(now)
 

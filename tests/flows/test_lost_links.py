@@ -3,6 +3,8 @@
 import pytest
 from conversation import answer_to, ask, firm, one_service, reply_to, small, transfer
 
+from telegram_router.errors import Delivery
+
 TELEGRAM = 304
 
 
@@ -233,3 +235,16 @@ def test_a_request_whose_links_are_lost_one_after_the_other_is_refused_in_the_en
     assert failed == [("E-BCK-02", "sent_unknown"), ("E-BCK-01", "not_sent")]
     assert (talk.service().retries, talk.service().retries_denied) == (2, 1)
     assert talk.link().got() == []
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_was_told_to_have_failed_never_goes_out_wherever_it_waited(linked: bool):
+    talk = firm()
+    bank = talk.session()
+    host = talk.link() if linked else None
+    bank.sends(transfer(1), transfer(2))
+    first = next(iter(talk.service().register.pending.values()))
+    talk.switch.fail(first, "E-INT-01", Delivery.NOT_SENT, talk.now())
+    assert bank.got() == [reply_to(transfer(1), "SB99")]
+    assert (host or talk.link()).got() == [transfer(2)]
+    assert not talk.service().waiting

@@ -76,6 +76,8 @@ class Bank:
     def answer(self, who: int, good: bool) -> None:
         for order in [each for each in self.switch.commands if hasattr(each, "exchange")][:1]:
             self.switch.commands.remove(order)
+            if order.exchange.settled or order.exchange.answerer is not order.link:
+                continue  # its link was lost in this very turn
             self.switch.answer(order.exchange, answer_to(order.exchange.frame), self.talk.now())
         link = self.links[who % len(self.links)]
         for frame in self.arrived[link][:1]:
