@@ -167,10 +167,10 @@ class Conductor:
         owner = frame[spec.owner] if spec.owner is not None else None
         if owner is not None and not switch._speaks_for(peer, owner):
             _count(peer, entry.formality, "refused")
-            switch._refuse(peer, frame, "E-RTE-04", entry.message.name, **group.claim(frame), certificate=sorted(peer.identity))
+            switch.refusals.refuse(peer, frame, "E-RTE-04", entry.message.name, **group.claim(frame), certificate=sorted(peer.identity))
         elif not office.business.open:
             _count(peer, entry.formality, "refused")
-            switch._refuse(peer, frame, "E-TXN-03", entry.message.name, why="closed")
+            switch.refusals.refuse(peer, frame, "E-TXN-03", entry.message.name, why="closed")
         elif office.terms.forward:
             standing.until = math.inf  # it has done its part in time; the service's timeout is the one that counts now
             switch._request(peer, frame, entry, now)

@@ -12,29 +12,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
-from telegram_router.errors import CODES, Delivery, FieldError
+from telegram_router.errors import Delivery, FieldError
 from telegram_router.routing.backends import Admin, Backend, Health
 from telegram_router.routing.classes import CLASSES, rank_of, sheds
 from telegram_router.routing.conduct import Phase
 from telegram_router.routing.conducting import Conductor
 from telegram_router.routing.elsewhere import introduce, taker
-from telegram_router.routing.ended import ENDED_PER_FLUSH, Ended, result_of
+from telegram_router.routing.ended import ENDED_PER_FLUSH, result_of
 from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
 from telegram_router.routing.limits import AT_ONCE, Grant, check, give_back
-from telegram_router.routing.near_miss import nearest_miss
-from telegram_router.routing.orders import Call, Close, Event, Grow, Journal, Ready
+from telegram_router.routing.orders import Call, Close, Grow, Journal, Ready
 from telegram_router.routing.pairs import Pair
 from telegram_router.routing.peers import LATENCY_BUCKETS, OWNERS_PER_SESSION, Audience, Listener, Peer, Service, Target
+from telegram_router.routing.refusing import Refusals, texts
 from telegram_router.routing.routes import Entry
-from telegram_router.routing.traces import Traces, numbered, parent_of
+from telegram_router.routing.telling import Telling
 from telegram_router.routing.turns import Turns
 from telegram_router.routing.waiting import Arranged
 
-EVENTS_PER_FLUSH = 100
-PROBLEMS_TOLD = 16
 POLLS_ANSWERED = 100  # of one peer in a second; who sends more gets no answer to them
 BLAMED = frozenset({"E-BCK-02", "E-BCK-03", "E-BCK-04", "E-BCK-05", "E-BCK-06"})  # what speaks against the backend that was asked
 LEFT_AND_REJECTED = "E-BCK-09"  # it was not executed, but its backend has had it
@@ -42,10 +40,11 @@ NOTHING: dict[Hashable, Exchange] = {}
 NOBODY: dict[Exchange, float] = {}
 
 
-class Switch:
+class Switch(Telling):
     """All sessions, links and open exchanges of one router."""
 
     def __init__(self, journal: Journal | None = None) -> None:
+        super().__init__()
         self.journal = journal
         self.listeners: dict[str, Listener] = {}
         self.services: dict[str, Service] = {}
@@ -55,17 +54,8 @@ class Switch:
         self.dirty: list[Peer] = []  # peers whose outbox is no longer empty
         self.resumed: list[Peer] = []  # paused peers that got room
         self.commands: list[Call | Close | Grow | Ready] = []
-        self.events: list[Event] = []
-        self.events_dropped = 0
-        self.ended: list[Ended] | None = None  # a list once somebody listens; emptied once a turn by take_ended
-        self.ended_dropped = 0
-        self.tap: Callable[[Peer, Sequence[bytes], float], None] | None = (
-            None  # is shown all that came, once it is dealt with; never raises
-        )
-        self.traces = Traces(numbered())
-        self.now = 0.0  # of the last call that told the time
         self.conductor = Conductor(self)
-        self._refusals: dict[tuple[Peer, str, str], dict[str, Any]] = {}  # fields of the refusals among the events
+        self.refusals = Refusals(self)
         self._granted = AT_ONCE  # what the limits of the request at hand want of it
         self._until: dict[Exchange, float] = {}  # of requests that wait for their time, from their release on the queue's business
         self._doubted: dict[Service, None] = {}  # services one of whose backends was ejected or returned in this step
@@ -497,7 +487,7 @@ class Switch:
             telegram = spec.decode(frame)
         except FieldError as error:
             give_back(entry.limits, peer, frame, entry, now)
-            self._invalid(peer, frame, entry, error)
+            self.refusals.invalid(peer, frame, entry, error)
             return True
         link = service.free[-1]
         exchange = Exchange(peer, lane, key, ref, entry, frame, now, link, link.queued, telegram=telegram)
@@ -561,16 +551,16 @@ class Switch:
                 self._put(peer, answer)
             return None
         if len(frame) < peer.group.header_end:
-            self._refuse(peer, frame, "E-FRM-08", "")
+            self.refusals.refuse(peer, frame, "E-FRM-08", "")
             self._may_be_a_reply(peer, now)
             return None
         entry = peer.group.classify(frame)
         if entry is None:
             if isinstance(peer.group, Service):
-                self._strange(peer, frame)
+                self.refusals.strange(peer, frame)
                 self._may_be_a_reply(peer, now)
             else:
-                self._refuse(peer, frame, "E-RTE-01", "")
+                self.refusals.refuse(peer, frame, "E-RTE-01", "")
         return entry
 
     def _elder(self, peer: Peer, frame: bytes) -> Entry | None:
@@ -591,14 +581,14 @@ class Switch:
         entry.count += 1
         if not entry.answers:
             sizes: dict[str, Any] = {"size": len(frame), "least": entry.low, "most": entry.high}
-            self._refuse(peer, frame, "E-FRM-07" if len(frame) > entry.high else "E-FRM-08", entry.message.name, **sizes)
+            self.refusals.refuse(peer, frame, "E-FRM-07" if len(frame) > entry.high else "E-FRM-08", entry.message.name, **sizes)
             return
         exchange = self._asked(peer, frame)
         rule = exchange.entry.message.reply if exchange is not None else None
         if exchange is not None and rule is not None and rule.message is entry.message:
             self._unreadable(exchange, now)
         else:
-            self._odd_reply(peer, frame, entry, now)
+            self.refusals.odd_reply(peer, frame, entry, now)
 
     def _request(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
         if entry.deep:
@@ -612,14 +602,14 @@ class Switch:
         group = peer.group
         spec = group.spec
         if target is None or self.draining or entry.halted:
-            self._no_target(peer, frame, entry)
+            self.refusals.no_target(peer, frame, entry)
             return
         if (peer.barred and not entry.formality) or target.shut:
-            self._refuse(peer, frame, "E-TXN-03", entry.message.name, why="closed" if group.shut or target.shut else "no sign-on")
+            self.refusals.refuse(peer, frame, "E-TXN-03", entry.message.name, why="closed" if group.shut or target.shut else "no sign-on")
             return
         owner = frame[spec.owner] if spec.owner is not None else None
         if owner is not None and not self._speaks_for(peer, owner):
-            self._refuse(peer, frame, "E-RTE-04", entry.message.name, **group.claim(frame), certificate=sorted(peer.identity))
+            self.refusals.refuse(peer, frame, "E-RTE-04", entry.message.name, **group.claim(frame), certificate=sorted(peer.identity))
             return
         if owner is not None and not peer.barred:  # a sign-on that is forwarded says nothing until it is accepted
             self._bind(peer, owner)
@@ -630,7 +620,7 @@ class Switch:
         if type(target) is Audience:
             answerer = target.choose(frame[target.listener.spec.owner]) if target.listener.spec.owner else None
             if answerer is None:
-                self._refuse(peer, frame, "E-RTE-05", entry.message.name)
+                self.refusals.refuse(peer, frame, "E-RTE-05", entry.message.name)
                 return
             register = target.listener.register
             answerer.register = register  # from now on what it answers is looked at
@@ -640,15 +630,15 @@ class Switch:
         # Where a telegram has nothing to be told apart by, nobody can know a duplicate, and every request is one of its own.
         key = spec.correlate(frame) if spec.correlation_fields else register.number()
         if key in lane.open or key in lane.reserved:
-            self._duplicate(peer, frame, entry, lane.open.get(key))
+            self.refusals.duplicate(peer, frame, entry, lane.open.get(key))
             return
         if lane.full or register.full or (answerer is not None and self._asked_enough(answerer, register)):
             target.overflow += 1
-            self._refuse(peer, frame, "E-LIM-01", entry.message.name)
+            self.refusals.refuse(peer, frame, "E-LIM-01", entry.message.name)
             return
         ref = register.number() if register.renumbers and spec.correlation_fields else key
         if ref is key and (key in register.pending or key in register.tombstones):
-            self._duplicate(peer, frame, entry, register.pending.get(key))
+            self.refusals.duplicate(peer, frame, entry, register.pending.get(key))
             return
         if answerer is None and self._crowded(peer, frame, entry):
             return
@@ -660,7 +650,7 @@ class Switch:
                 telegram = spec.decode(frame)
             except FieldError as error:
                 give_back(entry.limits, peer, frame, entry, now)
-                self._invalid(peer, frame, entry, error)
+                self.refusals.invalid(peer, frame, entry, error)
                 return
         exchange = Exchange(peer, lane, key, ref, entry, frame, now, answerer, telegram=telegram)
         if entry.limits and self._granted.until:
@@ -702,12 +692,12 @@ class Switch:
         try:
             chosen = group.look_inside(frame, entry)
         except FieldError as error:
-            self._invalid(peer, frame, entry, error)
+            self.refusals.invalid(peer, frame, entry, error)
             return None
         if chosen is None and isinstance(group, Service):
-            self._strange(peer, frame, entry.message.name)
+            self.refusals.strange(peer, frame, entry.message.name)
         elif chosen is None:
-            self._refuse(peer, frame, "E-RTE-02", entry.message.name)
+            self.refusals.refuse(peer, frame, "E-RTE-02", entry.message.name)
         return chosen
 
     def _over(self, peer: Peer, frame: bytes, entry: Entry, now: float, exchange: Exchange | None = None) -> bool:
@@ -718,7 +708,7 @@ class Switch:
         try:
             said = check(entry.limits, peer, frame, entry, now)
         except FieldError as error:  # an amount that cannot be read cannot be counted
-            self._invalid(peer, frame, entry, error)
+            self.refusals.invalid(peer, frame, entry, error)
             return True
         if isinstance(said, Grant):
             self._granted = said
@@ -727,7 +717,7 @@ class Switch:
                     slots.append(exchange)
             return False
         after = None if said.retry_after is None else max(1, math.ceil(said.retry_after * 1000 - 1e-6))
-        self._refuse(peer, frame, said.code, entry.message.name, said.result, limit=said.limit, retry_after_ms=after)
+        self.refusals.refuse(peer, frame, said.code, entry.message.name, said.result, limit=said.limit, retry_after_ms=after)
         return True
 
     def _crowded(self, peer: Peer, frame: bytes, entry: Entry) -> bool:
@@ -738,7 +728,7 @@ class Switch:
             if not waiting and service.choose(frame) is not None:
                 return False
             service.overflow += bool(service.links)
-            self._refuse(peer, frame, "E-LIM-01" if service.links else "E-BCK-01", entry.message.name)
+            self.refusals.refuse(peer, frame, "E-LIM-01" if service.links else "E-BCK-01", entry.message.name)
             return True
         if 2 * waiting <= most or type(service.waiting) is not Arranged:
             return False
@@ -746,7 +736,7 @@ class Switch:
         if not sheds(rank, waiting, most):
             return False
         service.shed[rank] += 1
-        self._refuse(peer, frame, "E-LIM-07" if service.links else "E-BCK-01", entry.message.name, urgency=CLASSES[rank])
+        self.refusals.refuse(peer, frame, "E-LIM-07" if service.links else "E-BCK-01", entry.message.name, urgency=CLASSES[rank])
         return True
 
     def _asked_enough(self, session: Peer, register: Register) -> bool:
@@ -774,11 +764,11 @@ class Switch:
     def _reply(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
         exchange = self._asked(peer, frame)
         if exchange is None:
-            self._odd_reply(peer, frame, entry, now)
+            self.refusals.odd_reply(peer, frame, entry, now)
             return
         rule = exchange.entry.message.reply
         if rule is None or rule.message is not entry.message or (peer.turns is not None and not peer.turns.follows(frame, rule)):
-            self._odd_reply(peer, frame, entry, now)
+            self.refusals.odd_reply(peer, frame, entry, now)
             return
         if exchange.entry.full and not self._readable(exchange, frame, now):
             return
@@ -802,7 +792,7 @@ class Switch:
         try:
             exchange.entry.message.spec.decode(frame)
         except FieldError as error:
-            self._unreadable(exchange, now, problems=_texts(error))
+            self._unreadable(exchange, now, problems=texts(error))
             return False
         return True
 
@@ -973,7 +963,7 @@ class Switch:
         to = listener.answers_to if isinstance(listener, Listener) else None
         if to is None or owner is None or taker(peer, to, owner) is not None:
             return False
-        self._refuse(peer, frame, "E-RTE-05", entry.message.name, why=f"nobody takes its answer at {to.name}")
+        self.refusals.refuse(peer, frame, "E-RTE-05", entry.message.name, why=f"nobody takes its answer at {to.name}")
         return True
 
     def _refusal_to(self, peer: Peer, frame: bytes) -> Peer:
@@ -1330,112 +1320,6 @@ class Switch:
             if other.answerer is link and other.offset != NOT_YET and other.offset > offset:
                 other.offset -= size
 
-    # --- what does not fit --------------------------------------------------------------------------------------
-
-    def _refuse(self, peer: Peer, frame: bytes, code: str, message: str, result: str = "", **more: object) -> None:
-        group = peer.group
-        answer = group.spec.error_reply(frame, code, Delivery.NOT_SENT)
-        if answer is not None and not group.aside:
-            self._put(peer, answer)
-        elif answer is not None:
-            to = self._refusal_to(peer, frame)
-            self._put(to, answer)
-            self._hold_back(peer, to)
-        group.refused[code] = group.refused.get(code, 0) + 1
-        self._record_frame(peer, frame, code, "not_sent", result, known=bool(message))
-        # Who floods is refused thousands of times a second: told once a turn, and how often.
-        alike = (peer, code, message)
-        told = self._refusals.get(alike)
-        if told is None:
-            told = self._refusals[alike] = {
-                "code": code, "reason": CODES[code].title, "peer": peer.name, "origin": group.name, "message": message,
-                "telegram": group.names(frame) if message else None, **more, "count": 0,
-            }  # fmt: skip
-            self._tell(Event("refused", told))
-        told["count"] += 1
-
-    def _no_target(self, peer: Peer, frame: bytes, entry: Entry) -> None:
-        if entry.target is None and isinstance(peer.group, Service):
-            self._strange(peer, frame, entry.message.name)
-        elif entry.target is None:
-            self._refuse(peer, frame, "E-RTE-01", entry.message.name)
-        else:
-            self._refuse(peer, frame, "E-LIM-04" if self.draining else "E-RTE-06", entry.message.name)
-
-    def _strange(self, peer: Peer, frame: bytes, message: str = "") -> None:
-        """A host asks and no route takes it. It is not answered: a line that expects only answers might misread ours."""
-        group = peer.group
-        group.refused["E-TXN-02"] = group.refused.get("E-TXN-02", 0) + 1
-        self._record_frame(peer, frame, "E-TXN-02", "not_sent", known=bool(message))
-        self._event("dead_letter", code="E-TXN-02", peer=peer.name, origin=group.name, message=message, size=len(frame))
-
-    def _unasked(self, peer: Peer, entry: Entry) -> None:
-        """A session answers though it was asked nothing. Never answer an answer: two routers would do it for ever."""
-        group = peer.group
-        group.refused["E-TXN-01"] = group.refused.get("E-TXN-01", 0) + 1
-        self._event("dead_letter", code="E-TXN-01", peer=peer.name, origin=group.name, message=entry.message.name)
-
-    def _duplicate(self, peer: Peer, frame: bytes, entry: Entry, original: Exchange | None) -> None:
-        entry.target.duplicates += 1
-        if original is None:
-            state = "reserved after an unknown end"
-        elif original.settled:
-            state = "answered"
-        else:
-            state = "waiting to be sent" if original.unsent else "sent, not answered yet"
-        self._refuse(peer, frame, "E-DUP-01", entry.message.name, original=state)
-
-    def _invalid(self, peer: Peer, frame: bytes, entry: Entry, error: FieldError) -> None:
-        self._refuse(peer, frame, error.code, entry.message.name, problems=_texts(error))
-
-    def _odd_reply(self, peer: Peer, frame: bytes, entry: Entry, now: float) -> None:
-        """A reply that pairs with nothing, or with a request that expects another message. It goes to nobody, or it is to us."""
-        if peer.standing is not None and self.conductor.answered(peer, frame):
-            return
-        register, spec, turns = peer.register, peer.group.spec, peer.turns
-        if register is None:
-            self._unasked(peer, entry)
-            self._record_frame(peer, frame, "E-TXN-01", "")
-            return
-        group = peer.group
-        stats = group if isinstance(group, Service) else group.audience
-        assert stats is not None
-        if turns is not None:
-            late = turns.spoiled and turns.late(frame, entry.message)
-        else:
-            ref = frame[spec.carrier] if register.carrier_width and spec.carrier is not None else spec.correlate(frame)
-            late = ref in register.tombstones
-        self._record_frame(peer, frame, "E-BCK-07", "", "late_reply" if late else "unmatched_reply")
-        if late:
-            stats.late += 1
-            self._event(
-                "late_reply",
-                code="E-BCK-07",
-                peer=peer.name,
-                service=register.answering,
-                message=entry.message.name,
-                telegram=group.names(frame),
-            )
-            if turns is not None and isinstance(group, Service):
-                self._close_spoiled(group, now)
-            return
-        stats.unmatched += 1
-        if turns is not None:
-            self._event("unmatched_reply", code="E-BCK-07", peer=peer.name, service=register.answering, message=entry.message.name)
-            self._may_be_a_reply(peer, now)
-        elif len(self.events) < EVENTS_PER_FLUSH:  # the search is only worth it when somebody will read it
-            near = nearest_miss(register, frame, peer, entry)
-            self._event(
-                "unmatched_reply",
-                code="E-BCK-07",
-                peer=peer.name,
-                service=register.answering,
-                message=entry.message.name,
-                nearest_differs_in=near,
-            )
-        else:
-            self.events_dropped += 1
-
     # --- owners -------------------------------------------------------------------------------------------------
 
     @staticmethod
@@ -1456,60 +1340,6 @@ class Switch:
         if isinstance(listener, Listener):
             listener.bind(peer, owner)
 
-    # --- for whoever listens ------------------------------------------------------------------------------------
-
-    def trace_of(self, exchange: Exchange) -> bytes:
-        """Trace id, span id and flags of an exchange, which it gets when they are first asked for."""
-        if not exchange.trace:
-            place = exchange.asker.group.spec.trace
-            exchange.trace = self.traces.new(parent_of(exchange.frame[place]) if place is not None else None)
-        return exchange.trace
-
-    def _record(self, result: str, exchange: Exchange, code: str, delivery: str, frame: bytes = b"", waited: float = 0.0) -> None:
-        """An exchange is over, or an answer came for one that was."""
-        ended = self.ended
-        if ended is None:
-            return
-        if len(ended) < ENDED_PER_FLUSH:
-            ended.append((result, self.now, exchange, exchange.asker, exchange.entry, frame, code, delivery, waited))
-        else:
-            self.ended_dropped += 1
-
-    def _record_frame(self, peer: Peer, frame: bytes, code: str, delivery: str, result: str = "", *, known: bool = True) -> None:
-        """A telegram never became an exchange. `known`: its header says which message it is."""
-        ended = self.ended
-        if ended is None:
-            return
-        if len(ended) < ENDED_PER_FLUSH:
-            entry = peer.group.memo.get(peer.group.head(frame)) if known else None
-            ended.append((result or result_of(code), self.now, None, peer, entry, frame, code, delivery, 0.0))
-        else:
-            self.ended_dropped += 1
-
-    def take_ended(self) -> tuple[list[Ended], int]:
-        """What has ended since this was last asked, and how much there was no room for. For whoever has set `ended`."""
-        taken = self.ended or [], self.ended_dropped
-        self.ended, self.ended_dropped = [], 0
-        return taken
-
-    # --- for the log --------------------------------------------------------------------------------------------
-
-    def _event(self, name: str, **fields: object) -> None:
-        self._tell(Event(name, fields))
-
-    def _tell(self, event: Event) -> None:
-        if len(self.events) < EVENTS_PER_FLUSH:
-            self.events.append(event)
-        else:
-            self.events_dropped += 1
-
-    def take_events(self) -> tuple[list[Event], int]:
-        """What has happened since this was last asked, and how many events there was no room for."""
-        taken = self.events, self.events_dropped
-        self.events, self.events_dropped = [], 0
-        self._refusals = {}
-        return taken
-
 
 def _unwritten(peer: Peer) -> dict[int, bytes]:
     """Whole frames that the kernel has taken nothing of, by where they stand in the peer's outgoing stream."""
@@ -1518,7 +1348,3 @@ def _unwritten(peer: Peer) -> dict[int, bytes]:
         frames[offset] = frame
         offset += len(frame)
     return frames
-
-
-def _texts(error: FieldError) -> list[str]:
-    return [problem.text() for problem in error.problems[:PROBLEMS_TOLD]]
