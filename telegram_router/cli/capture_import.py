@@ -51,7 +51,7 @@ def import_packets(
     masking = None if mask_key is None else RecordMasker(masker_for(spec, mask_key, policy))
     with _packets(file) as stream:
         packets = PacketFile(stream, file.name)
-        found = _imported(packets, spec, output, head, port, masking)
+        found, output = _imported(packets, spec, output, head, port, masking)
     if as_json:
         say_json({"file": str(file), "spec": spec.name, "output": str(output)} | found.as_object())
     else:
@@ -65,7 +65,10 @@ def import_packets(
     return EXIT_DAMAGED if damaged else 0
 
 
-def _imported(packets: PacketFile, spec: Spec, output: Path, head: Record, port: int | None, masking: RecordMasker | None) -> Imported:
+def _imported(
+    packets: PacketFile, spec: Spec, output: Path, head: Record, port: int | None, masking: RecordMasker | None
+) -> tuple[Imported, Path]:
+    """What was found, and the file that it was written to: no capture is ever written over."""
     writer: CaptureWriter | None = None
 
     def begin(t0: int) -> None:
@@ -86,7 +89,7 @@ def _imported(packets: PacketFile, spec: Spec, output: Path, head: Record, port:
     for text in (*found.stories, *found.strangers, *found.warnings):
         writer.write(records.note(0, text))
     writer.close()
-    return found
+    return found, writer.paths[-1] if writer.paths else output
 
 
 def _tell(found: Imported, output: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -34,22 +35,44 @@ def packets(head: Record, every: Iterable[Record]) -> Iterator[bytes]:
     """Ethernet, IP and TCP made up around the telegrams: handshake, segments, acknowledgements, end; checksums are right."""
     yield _section() + _interface(_ETHERNET)
     talks: dict[str, _Talk] = {}
+    ports = _Ports()
     at = 0
     for record in every:
         kind = record["k"]
         at = head["t0"] + record.get("t", 0)
         if kind == "open" and record["c"] not in talks:
-            talks[record["c"]] = talk = _Talk(_end(record["peer"]), _end(record["local"]))
+            talks[record["c"]] = talk = _Talk(*ports.of_its_own(_end(record["peer"]), _end(record["local"])))
             yield from talk.begins(head["t0"] + record.get("t1", record["t"]))
         elif kind == "m":
             if record["c"] not in talks:
-                talks[record["c"]] = talk = _Talk(_end("10.0.0.1:40000"), _end("10.0.0.2:9000"))
+                talks[record["c"]] = talk = _Talk(*ports.of_its_own(_end("10.0.0.1:40000"), _end("10.0.0.2:9000")))
                 yield from talk.begins(at)
             yield from talks[record["c"]].sends(at, 0 if record["d"] == ">" else 1, record["raw"])
         elif kind == "gap" and record["c"] in talks:
             talks[record["c"]].misses(0 if record["d"] == ">" else 1, (record.get("bytes") or 0) + (record.get("resync") or 0))
         elif kind == "close" and record["c"] in talks:
-            yield from talks.pop(record["c"]).ends(at, record)
+            talk = talks.pop(record["c"])
+            ports.free(talk.client, talk.server)
+            yield from talk.ends(at, record)
+
+
+class _Ports:
+    """Which pairs of ends are taken. Captures of a router name its listeners and know no ports: each connection needs a pair of its own."""
+
+    def __init__(self) -> None:
+        self._taken: set[tuple[tuple[bytes, int], tuple[bytes, int]]] = set()
+        self._made_up = itertools.cycle(range(40_000, 65_000))
+
+    def of_its_own(self, client: tuple[bytes, int], server: tuple[bytes, int]) -> tuple[tuple[bytes, int], tuple[bytes, int]]:
+        for port in itertools.islice(self._made_up, 25_000) if not client[1] or (client, server) in self._taken else ():
+            client = client[0], port
+            if (client, server) not in self._taken:
+                break
+        self._taken.add((client, server))
+        return client, server
+
+    def free(self, client: tuple[bytes, int], server: tuple[bytes, int]) -> None:
+        self._taken.discard((client, server))
 
 
 @dataclass

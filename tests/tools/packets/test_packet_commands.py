@@ -15,7 +15,9 @@ from made import Packet, Talk, pcap
 from running_router import answer_to, spec_named, telegram, transfer
 
 from telegram_router.cli import main
+from telegram_router.storage import capture_records as records
 from telegram_router.storage.capture_reader import CaptureReader
+from telegram_router.storage.capture_writer import CaptureWriter
 from telegram_router.telegrams.exporters.lua import dissector
 
 
@@ -120,6 +122,41 @@ def test_a_capture_written_as_packets_and_imported_again_is_the_same(file: Path,
     )
     assert one == other
     assert len(one) == 16
+
+
+def test_connections_whose_ports_nobody_knows_stay_apart_as_packets(tmp_path: Path):
+    known, packets, again = tmp_path / "a.tgcap.jsonl", tmp_path / "a.pcapng", tmp_path / "b.tgcap.jsonl"
+    writer = CaptureWriter(known, records.head(t0=1_700_000_000 * 10**9, spec="firmbanking", source="router"))
+    for name in ("companies#1", "companies#2"):
+        writer.write(records.opened(0, name, leg="front", peer="127.0.0.1", local="companies"))
+    for number in range(6):
+        name = f"companies#{number % 2 + 1}"
+        writer.write(records.telegram(number * 1000, name, ">", transfer(number)))
+        writer.write(records.telegram(number * 1000 + 1, name, "<", answer_to(transfer(number))))
+    writer.close()
+    call("convert", known, "--to", "pcapng-tcp", "-w", packets)
+    assert call("import", packets, "--spec", "firmbanking", "-w", again).stderr == ""
+    one, other = ([record["raw"] for record in CaptureReader(path) if record["k"] == "m"] for path in (known, again))
+    assert one == other and len(one) == 12
+
+
+def test_no_capture_is_written_over_and_the_new_name_is_told(file: Path, tmp_path: Path):
+    out = tmp_path / "day.tgcap.jsonl"
+    call("import", file, "--spec", "firmbanking", "-w", out)
+    before = out.read_bytes()
+    assert str(tmp_path / "day-2.tgcap.jsonl") in call("import", file, "--spec", "firmbanking", "-w", out).stdout
+    assert out.read_bytes() == before and len([*CaptureReader(tmp_path / "day-2.tgcap.jsonl")]) == 16
+
+
+def test_the_three_commands_of_the_docs_lead_from_packets_to_a_simulator(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    text = (Path(__file__).parents[3] / "docs" / "captures.md").read_text("utf-8")
+    block = text.partition("```sh\ntcpdump ")[2].partition("```")[0].splitlines()
+    assert len(block) == 3
+    monkeypatch.chdir(tmp_path)
+    for line, more in zip(block[1:], ([], ["--listen", "127.0.0.1:0", "--duration", "50ms", "--control", "control"]), strict=True):
+        done = CliRunner().invoke(main, [*line.split()[1:], *more])
+        assert done.exit_code == 0, done.output
+    assert "day: 0 connections" in done.stdout
 
 
 def test_what_tcpdump_records_is_imported_to_exactly_what_was_sent(tmp_path: Path):
