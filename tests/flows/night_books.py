@@ -6,7 +6,7 @@
 # 2. An answer is that of its own request, byte for byte, and its host has had the request.
 # 3. No request left twice. What is "not sent" has not left, what is "unknown" has left, and to a host that had a fault meanwhile.
 # 4. A request is unsent only where no host was to be had; a host in trouble is found out, and left alone, within its bound.
-# 5. A host that is drained is given nothing; one that is well again is used again, within the bound.
+# 5. A host that is drained is given nothing; one that is well again is used again.
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from night_parties import ANSWERED, BACK, BASE, CONSECUTIVE, DETECTED, FAULTS, PENDING, Bank, Host, number_of, transfer
+from night_parties import ANSWERED, BACK, BASE, CONSECUTIVE, DETECTED, FAULTS, PENDING, Bank, Host, Spell, number_of, transfer
 from running_router import answer_to, put
 from running_router import field as field_of
+
+PASSED_OVER = 150  # a request at a tenth of its weight counts as ten, and three others make up for it
 
 
 @dataclass
@@ -123,9 +125,14 @@ class Books:
                 # Half of three may be ejected, which is one: this one surely when no other was in trouble.
                 if not any(each.troubled(spell.begin - BACK, spell.end, FAULTS) for each in others):
                     assert len(resets) <= CONSECUTIVE + 1 + (spell.end - spell.begin) / BASE, f"{host.name} was not ejected"
-            again = [at - spell.end for _, at in host.left if at > spell.end]
-            undisturbed = not host.troubled(spell.end + 0.001, spell.end + BACK + 60)
-            if undisturbed and spell.end + BACK + 60 < self.ended - BACK - ANSWERED:
-                assert again, f"{host.name} was never used again"
-                self.sums.slowest_return = max(self.sums.slowest_return, min(again))
-                assert min(again) <= BACK + 60, f"{host.name} was used again only after {min(again):.1f} s"
+            self.judge_return(host, spell)
+
+    def judge_return(self, host: Host, spell: Spell) -> None:
+        """Once it has had its time to come back, a host is not passed over for long: its slow start may have put it in debt, no more."""
+        again = min((at for _, at in host.left if at > spell.end), default=self.ended)
+        disturbed = min((each.begin for each in host.spells if each.begin > spell.end), default=self.ended)
+        until = min(again, disturbed)
+        passed_over = sum(spell.end + BACK < at < until for other in self.hosts for _, at in other.left)
+        assert passed_over <= PASSED_OVER, f"{host.name} was well again, and {passed_over} requests went elsewhere"
+        if again < disturbed:
+            self.sums.slowest_return = max(self.sums.slowest_return, again - spell.end)
