@@ -38,7 +38,7 @@ def replay() -> None:
 
 @replay.command(
     epilog=example(
-        "telegram-router replay day.tgcap.jsonl --to core-test:9000",
+        "telegram-router replay run day.tgcap.jsonl --to core-test:9000",
         "telegram-router replay day.tgcap.jsonl --to core-test:9000 --pace 200/s --select 'msg=transfer.*' --report out",
         "telegram-router replay day.tgcap.jsonl --to new:9000 --compare baseline:old:9000 --noise",
     )

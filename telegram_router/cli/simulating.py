@@ -46,7 +46,7 @@ def simulate() -> None:
 
 @simulate.command(
     epilog=example(
-        "telegram-router simulate core.toml --listen 127.0.0.1:9000 --seed 42 --record sim.tgcap.jsonl",
+        "telegram-router simulate run core.toml --listen 127.0.0.1:9000 --seed 42 --record sim.tgcap.jsonl",
         "telegram-router simulate day.tgcap.jsonl --listen 127.0.0.1:9000 --on-miss nearest",
         "telegram-router simulate bank.toml --role client --to 127.0.0.1:9000",
     )
@@ -112,7 +112,7 @@ def set_(what: str, value: str, control: Path | None, name: str | None, as_json:
     return _order(control, {"order": "set", "name": what, "value": value}, name, as_json)
 
 
-@ctl.group()
+@ctl.group(epilog=example("telegram-router simulate ctl fault clear"))
 def fault() -> None:
     """Add faults, and take them away."""
 

@@ -537,7 +537,7 @@ class CaptureSeen(Struct, frozen=True):
     telegrams: int = 0  # seen; each copy counts
     left_out: int = 0
     process: int = 0
-    files: tuple[str, ...] = ()  # once it has ended
+    files: list[str] = []  # once it has ended
     why: str = ""  # it could not be written
 
 
