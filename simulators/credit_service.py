@@ -105,9 +105,9 @@ def main(arguments: list[str] | None = None) -> int:
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reader.add_argument("--port", type=int, default=9005, help="port on 127.0.0.1; 9005 unless given, 0 for any")
     service = Service(("127.0.0.1", reader.parse_args(arguments).port))
-    sys.stderr.write(f"credit: listens on http://127.0.0.1:{service.server_port}/credit; end it with Ctrl-C\n")
-    sys.stderr.flush()
     try:
+        sys.stderr.write(f"credit: listens on http://127.0.0.1:{service.server_port}/credit; end it with Ctrl-C\n")
+        sys.stderr.flush()
         service.serve_forever(poll_interval=0.05)
     except KeyboardInterrupt:
         pass

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import signal
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -256,6 +259,17 @@ def test_the_credit_service_keeps_loans_and_tells_a_repeat():
         service.shutdown()
         thread.join()
         service.server_close()
+
+
+def test_the_credit_service_ends_with_ctrl_c_and_its_verdict():
+    command = [sys.executable, str(SIMULATORS / "credit_service.py"), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "listens on http://127.0.0.1:" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        said, complained = process.communicate(timeout=10)
+    assert (process.returncode, complained) == (0, "")
+    assert said == "credit: 0 requests\n  met     nothing is sent twice\n  met     loans add up\n"
 
 
 CREDITS = [("000001", "01", 1_000_000), ("000002", "02", 7_000_000), ("000003", "03", 0), ("000004", "09", 1)]
