@@ -481,7 +481,7 @@ class Api:
                 said = await trio.to_thread.run_sync(capture.close)
             self._captured = msgspec.structs.replace(
                 self._captured, telegrams=capture.telegrams, left_out=max(capture.left_out, said.get("left_out", 0) + said.get("unwritten", 0)),
-                files=tuple(said.get("files", ())), why=said.get("why", ""),
+                files=list(said.get("files", ())), why=said.get("why", ""),
             )  # fmt: skip
             self._capture = None
             capture.written.set()

@@ -897,7 +897,7 @@ class Switch(Telling):
         frame = exchange.reply
         assert frame is not None
         if exchange.entry.aside:
-            self._pass_on(exchange, frame)
+            exchange.entry.target.undelivered += not self._pass_on(exchange, frame)
             if asker.paused:
                 self.resumed.append(asker)
             return
@@ -931,14 +931,14 @@ class Switch(Telling):
             return None if asker.closed else asker
         return taker(asker, to, exchange.frame[place])
 
-    def _pass_on(self, exchange: Exchange, frame: bytes) -> None:
-        """An answer, or a part of one, to whoever takes it."""
+    def _pass_on(self, exchange: Exchange, frame: bytes) -> bool:
+        """An answer, or a part of one, to whoever takes it. False when nobody is there for it."""
         to = self._taker_of(exchange)
         if to is None:
-            exchange.entry.target.undelivered += 1
-        else:
-            self._put(to, frame)
-            self._hold_back(exchange.asker, to)
+            return False
+        self._put(to, frame)
+        self._hold_back(exchange.asker, to)
+        return True
 
     def _hold_back(self, asker: Peer, to: Peer) -> None:
         """Read an asker no more while the session that gets its answers does not take them."""

@@ -80,5 +80,5 @@ def test_the_status_shows_what_is_granted_of_what_is_wanted() -> None:
     from telegram_router.routing.backends import Backend
 
     backend = Backend("10.0.0.1:9100")
-    seen = survey._backend(backend, {}, 3, lambda _: (Outcomes(), 0.0))
+    seen = survey._backend(backend, {}, 3, lambda _: (Outcomes(), 0.0), {})
     assert (seen.links, seen.links_wanted) == (0, 3)
