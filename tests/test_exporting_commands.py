@@ -152,8 +152,8 @@ def test_compatible_asks_only_whether_old_telegrams_decode(tmp_path: Path):
     breaking = changed(
         tmp_path,
         (
-            '"account" / Code(15) * "계좌번호 account",\n    "credit_limit"',
-            '"account" / Code(16) * "계좌번호 account",\n    "credit_limit"',
+            '"account" / Code(15, pii="account") * "계좌번호 account",\n    "credit_limit"',
+            '"account" / Code(16, pii="account") * "계좌번호 account",\n    "credit_limit"',
         ),
         ("Filler(105)", "Filler(104)"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,8 @@ class CaptureReader:
         self.findings = Findings()
         self._everything = everything
         self._stream = _opened(source) if isinstance(source, Path) else source
+        if isinstance(source, Path):
+            weakref.finalize(self, self._stream.close)  # whoever stops in the middle need not think of it
         self._digest = hashlib.sha256()
         self._line = 0
         self._lines = self._split()

@@ -26,7 +26,7 @@ class Latency:
 
     def add(self, took: int, times: int = 1) -> None:
         """Count a time in nanoseconds."""
-        bucket = _bucket(min(max(took, _LEAST), _MOST) // _LEAST)
+        bucket = _bucket(min(max(took, _LEAST), _MOST))
         self._counts[bucket] = self._counts.get(bucket, 0) + times
         self.count += times
         self.total += took * times
@@ -55,12 +55,12 @@ class Latency:
         for bucket in sorted(self._counts):
             seen += self._counts[bucket]
             if seen >= wanted:
-                return min(_middle(bucket), self.longest)
+                return max(min(_middle(bucket), self.longest), self.shortest)
         return None
 
     def above(self, limit: int) -> int:
         """How many took longer than so many nanoseconds, as well as the buckets tell."""
-        edge = _bucket(max(limit, _LEAST) // _LEAST)
+        edge = _bucket(max(limit, _LEAST))
         return sum(count for bucket, count in self._counts.items() if bucket > edge)
 
     def buckets(self) -> Iterator[tuple[int, int]]:
@@ -100,17 +100,17 @@ class Latency:
         return float((sum(count * (took - mean) ** 2 for took, count in self.buckets()) / self.count) ** 0.5 / 1e6)
 
 
-def _bucket(micros: int) -> int:
-    """Which bucket a number of microseconds lies in: exact up to 128, then 64 for each power of two."""
-    shift = max(micros.bit_length() - _SHIFT - 1, 0)
-    return (shift << _SHIFT) + (micros >> shift)
+def _bucket(nanos: int) -> int:
+    """Which bucket a number lies in: 64 for each power of two."""
+    shift = nanos.bit_length() - _SHIFT - 1  # never negative: nothing is below a microsecond
+    return (shift << _SHIFT) + (nanos >> shift)
 
 
 def _middle(bucket: int) -> int:
     """The middle of a bucket, in nanoseconds."""
-    shift = max((bucket >> _SHIFT) - 1, 0)
+    shift = (bucket >> _SHIFT) - 1
     low = (bucket - (shift << _SHIFT)) << shift
-    return (low * 2 + (1 << shift) - 1) * _LEAST // 2
+    return low + (1 << shift) // 2
 
 
 def _ms(nanos: float | None) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telegram_router.tools.latency import Latency
@@ -19,6 +19,7 @@ def of(every: list[int]) -> Latency:
     return made
 
 
+@settings(max_examples=500)
 @given(times, st.sampled_from([1.0, 50.0, 90.0, 99.0]))
 def test_a_percentile_is_at_most_one_percent_from_the_true_one(every: list[int], percent: float):
     found = of(every).percentile(percent)
@@ -26,7 +27,7 @@ def test_a_percentile_is_at_most_one_percent_from_the_true_one(every: list[int],
         assert found is None
         return
     true = sorted(every)[math.ceil(round(percent * len(every) / 100, 9)) - 1]
-    assert found is not None and abs(found - true) <= max(true * 0.01, 1_000)
+    assert found is not None and abs(found - true) <= true * 0.01
 
 
 @given(times, times)
@@ -44,7 +45,7 @@ def test_a_percentile_that_the_sample_cannot_support_is_not_told():
 
 def test_what_is_shorter_than_a_microsecond_or_longer_than_an_hour_counts_at_the_end():
     made = of([1, 4_000 * 10**9])
-    assert next(took for took, _ in made.buckets()) == 1_000 and made.longest == 4_000 * 10**9
+    assert next(took for took, _ in made.buckets()) < 1_010 and made.longest == 4_000 * 10**9
 
 
 def test_the_text_form_ends_with_all_of_them():
