@@ -120,9 +120,10 @@ def test_a_simulator_takes_orders_and_ends_with_its_verdict(tmp_path: Path):
         assert call("ctl", "set", "nonsense", "5", *control).exit_code == 1
         code, out = ended(process)
         assert code == 0 and "met     two transfers" in out
-    records = list(CaptureReader(record))
+    reader = CaptureReader(record)
+    records = list(reader)
     assert [each["text"] for each in records if each["k"] == "note"] == ["fault odd: set on c2 message 1 (transfer.request)"]
-    assert CaptureReader(record).head["seed"] == "42"
+    assert reader.head["seed"] == "42"
 
 
 def test_a_verdict_that_is_not_met_is_exit_code_1_with_the_seed(tmp_path: Path):

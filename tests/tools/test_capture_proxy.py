@@ -237,4 +237,6 @@ def test_the_command_serves_until_a_signal_and_tells_what_it_did(tmp_path: Path)
         process.send_signal(signal.SIGTERM)
         said, _ = process.communicate(timeout=10)
     assert process.returncode == 143 and said.startswith("0 telegrams captured, 0 left out")
-    assert CaptureReader(tmp_path / "a.tgcap.jsonl").head["source"] == "proxy"
+    reader = CaptureReader(tmp_path / "a.tgcap.jsonl")
+    reader.close()
+    assert reader.head["source"] == "proxy"
