@@ -245,12 +245,11 @@ def _as_it_was() -> Iterator[None]:
     """A router tunes the collector and looks for handlers beside its configuration: not for the rest of the tests."""
     path, threshold = list(sys.path), gc.get_threshold()
     try:
-        with patch("telegram_router.plan.read_spec", compiled_once):
+        with patch("telegram_router.plan.read_spec", compiled_once), patch.object(gc, "freeze"):
             yield
     finally:
         sys.path[:] = path
         gc.set_threshold(*threshold)
-        gc.unfreeze()
 
 
 @asynccontextmanager

@@ -432,7 +432,7 @@ async def test_whatever_else_comes_and_goes_is_no_fault_and_frees_its_place(tmp_
 async def test_more_requests_at_a_time_than_there_are_places_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     most, served, highest = 3, 0, 0
     monkeypatch.setattr(server, "AT_ONCE", most)
-    monkeypatch.setattr(server, "SILENCE", 2)
+    monkeypatch.setattr(server, "SILENCE", 0.5)
     original = server._serve
 
     async def counted(*arguments: Any) -> None:

@@ -1,0 +1,20 @@
+"""What holds for the whole suite: how many examples a property is tried with, and what the collector need not look at."""
+
+from __future__ import annotations
+
+import gc
+import os
+
+import pytest
+from hypothesis import settings
+
+# `HYPOTHESIS_PROFILE=thorough` looks ten times as long; a property whose claim needs a number of examples names it itself.
+settings.register_profile("suite", max_examples=50)
+settings.register_profile("thorough", max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Thousands of collected tests live to the end: a full collection that looks at them takes two seconds each time."""
+    gc.collect()
+    gc.freeze()
