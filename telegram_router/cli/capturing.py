@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from telegram_router.cli.admin_options import OPTIONS, where_of
-from telegram_router.cli.options import example
+from telegram_router.cli.options import SPEC_FOLDER, example
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -25,14 +25,6 @@ def _asks(command: Command) -> Command:
 _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 _SPEC = click.option(
     "--spec", "spec_name", metavar="SPEC", help="Name of a spec, or path of a spec file (.py). Default: what the capture names."
-)
-_FOLDERS = click.option(
-    "--spec-folder",
-    "folders",
-    metavar="FOLDER",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder to look for the spec in, before those that ship with the router. May be given several times.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _WRITE = click.option(
@@ -61,7 +53,7 @@ _STRICT = click.option("--strict", is_flag=True, help="Exit code 5 also if a cap
     "-w", "--write", "output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="The capture that a proxy writes."
 )
 @click.option("--spec", "spec_name", metavar="SPEC", help="Name of a spec, or path of a spec file (.py), of what passes a proxy.")
-@_FOLDERS
+@SPEC_FOLDER
 @_MASK_KEY
 @_POLICY
 @click.option("--rotate", metavar="SIZE|TIME", help="Begin another file at this size (256MB) or age (1h).")
@@ -116,7 +108,7 @@ def capture(context: click.Context, /, spec_name: str | None, folders: Sequence[
 @click.option("--show-values", "--unmask", is_flag=True, help='Show values that are not log="clear" too.')
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="Stop after N telegrams.")
 @_SPEC
-@_FOLDERS
+@SPEC_FOLDER
 @_JSON
 def show(
     file: Path,
@@ -156,7 +148,7 @@ def stat(file: Path, as_json: bool) -> int:
     "--pii", is_flag=True, help="Search for resident numbers, card numbers and mobile phone numbers too; exit code 1 if there are any."
 )
 @_SPEC
-@_FOLDERS
+@SPEC_FOLDER
 @_JSON
 def verify(files: Sequence[Path], strict: bool, pii: bool, spec_name: str | None, folders: Sequence[Path], as_json: bool) -> int:
     """Check captures: that they can be read, are whole and unchanged, and hold telegrams of their spec.
@@ -182,7 +174,7 @@ def verify(files: Sequence[Path], strict: bool, pii: bool, spec_name: str | None
 @_WRITE
 @_POLICY
 @_SPEC
-@_FOLDERS
+@SPEC_FOLDER
 def mask(file: Path, key_file: Path, output: Path, policy: Path | None, spec_name: str | None, folders: Sequence[Path]) -> int:
     """Write a capture in which the values of people are pseudonyms: of equal length, and the same for the same value and key.
 
@@ -205,7 +197,7 @@ def mask(file: Path, key_file: Path, output: Path, policy: Path | None, spec_nam
 @click.option("--port", metavar="N", type=click.IntRange(1, 65_535), help="Only connections of this port, which is the server's.")
 @click.option("--strict", is_flag=True, help="Exit code 5 also if anything is missing or contradicts itself.")
 @click.option("--spec", "spec_name", metavar="SPEC", help="Name of a spec, or path of a spec file (.py). Default: the one that fits best.")
-@_FOLDERS
+@SPEC_FOLDER
 @_MASK_KEY
 @_POLICY
 @_JSON
@@ -260,7 +252,7 @@ def merge(files: Sequence[Path], output: Path) -> int:
     "-w", "--write", "output", metavar="FILE", type=_FILE, help="Name that the parts' names are made of. Default: the capture's own."
 )
 @_SPEC
-@_FOLDERS
+@SPEC_FOLDER
 def split(file: Path, by: str, select: str | None, output: Path | None, spec_name: str | None, folders: Sequence[Path]) -> int:
     """Take a capture apart."""
     from telegram_router.cli.capture_files import split_capture
@@ -285,7 +277,7 @@ def split(file: Path, by: str, select: str | None, output: Path | None, spec_nam
 @click.option("-w", "--write", "output", metavar="FILE", type=_FILE, default=Path("-"), show_default="stdout", help="File to write.")
 @click.option("--show-values", "--unmask", is_flag=True, help='Write values that are not log="clear" too.')
 @_SPEC
-@_FOLDERS
+@SPEC_FOLDER
 def convert(file: Path, form: str, output: Path, show_values: bool, spec_name: str | None, folders: Sequence[Path]) -> int:
     """Turn a capture into another form."""
     from telegram_router.cli.capture_files import convert_capture

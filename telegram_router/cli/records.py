@@ -7,13 +7,15 @@ from pathlib import Path
 
 import click
 
+from telegram_router.cli.options import example
+
 EXAMPLES = (
     "telegram-router find 17 --config bank.toml",
     "telegram-router find --field header.message_number=17 --date 2026-03-02 --json",
 )
 
 
-@click.command(epilog="\b\nExample:\n" + "\n".join(f"  {line}" for line in EXAMPLES))
+@click.command(epilog=example(*EXAMPLES))
 @click.argument("key", required=False)
 @click.option(
     "--config",

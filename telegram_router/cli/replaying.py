@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from telegram_router.cli.options import example
+from telegram_router.cli.options import SPEC_FOLDER, example
 
 _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 _READABLE = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -84,7 +84,7 @@ def replay() -> None:
 @click.option("--i-know-this-is", "known", metavar="HOST", multiple=True, help="Send there although the capture was made of it, or it is protected.")  # fmt: skip
 @click.option("--strict", is_flag=True, help="Exit code 5 also if the capture was not closed cleanly or has gaps.")
 @click.option("--spec", "spec_name", metavar="SPEC", help="Name of a spec, or path of a spec file (.py). Default: what the capture names.")
-@click.option("--spec-folder", "folders", metavar="FOLDER", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder to look for the spec in, before those that ship with the router. May be given several times.")  # fmt: skip
+@SPEC_FOLDER
 @click.option("--show-values", "--unmask", is_flag=True, help='Show values that are not log="clear" too, also in the report.')
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON instead of the summary.")

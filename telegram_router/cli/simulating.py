@@ -8,17 +8,9 @@ from typing import Any
 
 import click
 
-from telegram_router.cli.options import example
+from telegram_router.cli.options import SPEC_FOLDER, example
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_FOLDERS = click.option(
-    "--spec-folder",
-    "folders",
-    metavar="FOLDER",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder to look for specs in, before those that ship with the router. May be given several times.",
-)
 _CONTROL = click.option(
     "--control", metavar="SOCKET", type=_FILE, help="Its Unix socket, as it was told at its start. Default: the only one there is."
 )
@@ -71,7 +63,7 @@ def simulate() -> None:
 )
 @click.option("--duration", metavar="TIME", help="End by itself after that long, as 90s or 10m.")
 @click.option("--spec", "spec_name", metavar="SPEC", help="For a capture that names no spec: name, or path of a spec file (.py).")
-@_FOLDERS
+@SPEC_FOLDER
 @click.option("--control", metavar="SOCKET", type=_FILE, help="Unix socket for `simulate ctl`. Default: one of its own, which is told.")
 @click.option("--allow-code", is_flag=True, help="Run the Python code that a scenario names.")
 @click.option("--insecure-public", is_flag=True, help="Allow an address that other machines can reach.")

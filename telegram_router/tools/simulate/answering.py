@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from telegram_router.errors import FieldError, RouterError
@@ -23,11 +24,24 @@ class CannotAnswer(Exception):
     """A reply that cannot be made; the argument says why, without values."""
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """What keeps a reply from being made, as CannotAnswer."""
+    try:
+        yield
+    except NoValue as missing:
+        raise CannotAnswer(f"nothing is called {missing}") from None
+    except FieldError as error:
+        raise CannotAnswer(
+            "; ".join(f"{problem.path}: {problem.what}, expected {problem.expected}" for problem in error.problems[:3])
+        ) from None
+
+
 def answer(
     reply: Reply, request: Seen, spec: Spec, at: float, recorded: Mapping[tuple[str, str], tuple[bytes, bytes]], purpose: str
 ) -> bytes:
     """The frame of a reply. Raises CannotAnswer."""
-    try:
+    with _told():
         if reply.recorded is not None:
             before = recorded[reply.recorded, reply.exchange or ""]
             telegram = spec.decode(fitted(spec, *before, request.frame))
@@ -35,26 +49,14 @@ def answer(
             telegram = _from_request(reply, spec.decode(request.frame))
         put_all(telegram, reply.values, request, at, purpose)
         return spec.encode(telegram)
-    except NoValue as missing:
-        raise CannotAnswer(f"nothing is called {missing}") from None
-    except FieldError as error:
-        raise CannotAnswer(
-            "; ".join(f"{problem.path}: {problem.what}, expected {problem.expected}" for problem in error.problems[:3])
-        ) from None
 
 
 def pushed(push: Push, seen: Seen, spec: Spec, at: float, seed: int) -> bytes:
     """The frame of a telegram that nobody asked for: a realistic one, and what is set. Raises CannotAnswer."""
-    try:
+    with _told():
         telegram = sample(spec, push.msg, f"{seed} {seen.connection} {push.name}", seen.number)
         put_all(telegram, push.values, seen, at, push.name)
         return spec.encode(telegram)
-    except NoValue as missing:
-        raise CannotAnswer(f"nothing is called {missing}") from None
-    except FieldError as error:
-        raise CannotAnswer(
-            "; ".join(f"{problem.path}: {problem.what}, expected {problem.expected}" for problem in error.problems[:3])
-        ) from None
 
 
 def changed(frame: bytes, spec: Spec, values: Mapping[str, Template], request: Seen, at: float, purpose: str) -> bytes:
