@@ -124,6 +124,7 @@ class Load:
         self._key = self._spec.correlate
         self._poll = select.epoll()
         self._clients: dict[int, _Client] = {}
+        self._ring: list[_Client] = []  # the same, in the order in which an open loop takes them
         self._next = 0
         self._due: Iterator[float] = iter(())
         self._waiting: float | None = None  # when the next request of an open loop is due
@@ -141,6 +142,7 @@ class Load:
             for _ in range(self.plan.clients):
                 client = self._connect()
                 self._clients[client.sock.fileno()] = client
+                self._ring.append(client)
                 self._poll.register(client.sock, select.EPOLLIN)
             self._began = time.perf_counter()
             self._due = self._schedule()
@@ -260,7 +262,7 @@ class Load:
             self._write(chosen, b"".join(frames))
 
     def _roomy(self) -> _Client | None:
-        every = list(self._clients.values())
+        every = self._ring
         for offset in range(len(every)):
             client = every[(self._turn + offset) % len(every)]
             if len(client.pending) < self.plan.window and len(client.unsent) <= UNSENT_AT_MOST:
@@ -353,6 +355,7 @@ class Load:
         self.tally.refused += 1
         self.tally.lost += len(client.pending)
         del self._clients[client.sock.fileno()]
+        self._ring.remove(client)
         self._poll.unregister(client.sock)
         client.sock.close()
 
