@@ -3,7 +3,9 @@
 # Rules this file keeps:
 #
 # 1. Once framing is lost no byte of this connection is looked at again.
-# 2. A step takes so many frames; what was received beyond that waits, at most one receive of it, and goes first.
+# 2. A step takes so many frames; what was received beyond that waits, at most one receive of it, and goes first. A link
+#    may have more taken in a step than a session: answers that come a few at a time reach their sessions a few at a time,
+#    the next requests come so too, and every batch from then on is small.
 # 3. A session is read no further than its own room for open exchanges and unread answers goes. A link is always read.
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from telegram_router.wire.tls import TlsLayer
 
 FRAMES_PER_STEP = 64
+FRAMES_PER_STEP_OF_A_LINK = 256  # about what one receive holds of telegrams of 300 bytes
 FRAMES_OF_A_FLOOD = 8  # for a session that sends more than a step takes: short turns are what the others feel of it
 UNREAD_WORDS = 4096  # frames of our own that may wait on a link; a link is never paused, both sides might wait for each other
 
@@ -96,7 +99,10 @@ class TelegramConnection(Connection):
 
     def more(self, now: float) -> None:
         """Cut what is whole and hand it to the switch, as much as one step may and the session has room for."""
-        limit = FRAMES_OF_A_FLOOD if self.backlogged and self.is_session else FRAMES_PER_STEP
+        if self.is_session:
+            limit = FRAMES_OF_A_FLOOD if self.backlogged else FRAMES_PER_STEP
+        else:
+            limit = FRAMES_PER_STEP_OF_A_LINK
         self.backlogged = False
         peer = self.peer
         if self.stage is not Stage.OPEN or peer is None:

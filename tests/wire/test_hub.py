@@ -76,6 +76,16 @@ def test_one_socket_gets_at_most_sixty_four_frames_into_a_turn_and_the_others_ar
     world.assert_at_rest()
 
 
+def test_answers_that_one_receive_of_a_link_holds_reach_each_client_in_one_write(world: World) -> None:
+    host, first, second = world.host(), world.client(), world.client()
+    first.sends(requests(*range(60)))
+    second.sends(*(request(number, company="C002") for number in range(60)))
+    host.says(*(reply(number, company=company) for number in range(60) for company in ("C001", "C002")))
+    world.turn()
+    assert first.got() == second.got() == answered(*range(60))
+    world.assert_at_rest()
+
+
 def costly(make_world: MakeWorld, seconds: float) -> World:
     """A world in which every step that brings frames takes so long."""
     clock = SteppedClock()
