@@ -31,13 +31,15 @@ from telegram_router.tools.replay import pacing, thresholds
 from telegram_router.tools.replay.comparing import Comparer
 from telegram_router.tools.replay.dialling import addresses_of, dialler
 from telegram_router.tools.replay.dry_run import dry_run
+from telegram_router.tools.replay.exchanges import Conduct, Dial, Side
 from telegram_router.tools.replay.guard import check_target
 from telegram_router.tools.replay.masks import Masks, read_masks
 from telegram_router.tools.replay.report import About, as_object, summary
 from telegram_router.tools.replay.report_files import write_reports
 from telegram_router.tools.replay.resuming import Progress, resumed
-from telegram_router.tools.replay.rewriting import Rewriter, Rule, Sequences, read_rules, rule_of
-from telegram_router.tools.replay.running import Conduct, Dial, Replay, Side
+from telegram_router.tools.replay.rewriting import Rewriter, Sequences
+from telegram_router.tools.replay.rules import Rule, read_rules, rule_of
+from telegram_router.tools.replay.running import Replay
 from telegram_router.tools.replay.settings import ReplayError, duration, moment, numbers
 from telegram_router.tools.replay.steps import Selection, Steps, referred_to
 from telegram_router.tools.replay.survey import Survey, survey

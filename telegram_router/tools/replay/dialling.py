@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from telegram_router.tools.replay.running import Dial
+from telegram_router.tools.replay.exchanges import Dial
 from telegram_router.tools.replay.settings import ReplayError
 
 CONNECT: Final = 5.0  # seconds, a handshake included

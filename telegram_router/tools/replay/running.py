@@ -10,124 +10,28 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
 
 import trio
 
-from telegram_router.errors import FieldError, FramingError
+from telegram_router.errors import FramingError
 from telegram_router.telegrams import Framer, Spec
-from telegram_router.tools.replay.comparing import Comparer, Difference
+from telegram_router.tools.replay.comparing import Comparer
+from telegram_router.tools.replay.exchanges import OPEN_AT_MOST, PAUSE, QUEUED_AT_MOST, Asked, Conduct, Exchange, Lane, Outcome, Side
+from telegram_router.tools.replay.judging import Judge
 from telegram_router.tools.replay.pacing import Pace
-from telegram_router.tools.replay.rewriting import Rewriter
+from telegram_router.tools.replay.pairing_answers import Answers
 from telegram_router.tools.replay.settings import SECOND, ReplayError
 from telegram_router.tools.replay.steps import Hangup, Step, is_last
-from telegram_router.tools.replay.tally import Tally, Told
+from telegram_router.tools.replay.tally import Tally
 
-Dial = Callable[[], Awaitable[trio.abc.Stream]]
-Outcome = Literal["answered", "late", "missing", "unparseable", "closed", "not_sent"]
-
-QUEUED_AT_MOST: Final = 20_000  # telegrams that are due and wait for room, on all connections
-OPEN_AT_MOST: Final = 100_000  # exchanges
-REMEMBERED: Final = 20_000  # keys of exchanges that are over, to know a second answer
 CONNECTIONS_AT_MOST: Final = 1_000
 RECEIVE: Final = 65_536
 MAX_FRAME: Final = 1024 * 1024
-WAITING_OUT: Final = 256  # answers to polls that wait to be written
-PAUSE: Final = 1.0  # seconds before an address that refused is dialled again
+REMEMBERED: Final = 20_000  # keys of exchanges that are over, to know a second answer
 REFUSALS: Final = 3  # one after the other, and the run is over
-
-
-@dataclass
-class Side:
-    """One system that requests go to. Its `rewriter` makes them its own."""
-
-    name: str  # target, baseline or noise
-    dial: Dial
-    rewriter: Rewriter
-    lanes: dict[str, Lane] = field(default_factory=dict)
-    open: dict[Any, Asked] = field(default_factory=dict)  # by reply and key
-    over: OrderedDict[Any, None] = field(default_factory=OrderedDict)  # keys of what has been answered
-    refused: int = 0  # one after the other
-    refused_at: float = -PAUSE
-    why: str = ""
-    reached: bool = False
-
-
-class Asked:
-    """One request to one side."""
-
-    __slots__ = (
-        "answered_at",
-        "answers",
-        "due",
-        "exchange",
-        "frame",
-        "key",
-        "lane",
-        "outcome",
-        "overdue",
-        "ready_at",
-        "sent_at",
-        "side",
-        "why",
-    )
-
-    def __init__(self, exchange: Exchange, side: Side, lane: Lane, due: int | None, ready_at: int) -> None:
-        self.exchange = exchange
-        self.side = side
-        self.lane = lane
-        self.due = due
-        self.ready_at = ready_at  # when nothing but we stood in its way
-        self.frame = b""
-        self.key: Any = None
-        self.sent_at: int | None = None
-        self.answers: list[bytes] = []
-        self.answered_at = 0
-        self.overdue = False
-        self.outcome: Outcome | None = None
-        self.why = ""
-
-
-class Exchange:
-    """A step on its way, on all sides."""
-
-    __slots__ = ("asked", "step")
-
-    def __init__(self, step: Step) -> None:
-        self.step = step
-        self.asked: list[Asked] = []
-
-
-class Lane:
-    """One connection of a side. `held`: what is due and waits for room, in order."""
-
-    def __init__(self, side: Side, name: str) -> None:
-        self.side = side
-        self.name = name
-        self.stream: trio.abc.Stream | None = None
-        self.scope = trio.CancelScope()
-        self.held: deque[Asked] = deque()  # at most QUEUED_AT_MOST with those of all lanes
-        self.outbox: deque[Asked] = deque()  # at most the window
-        self.polls: deque[bytes] = deque(maxlen=WAITING_OUT)
-        self.flying: dict[Asked, None] = {}  # sent or in the outbox, not timed out
-        self.order: deque[Asked] = deque()  # at most OPEN_AT_MOST: of families without a key
-        self.wake = trio.Event()
-        self.alive = True
-        self.hanging_up = False
-
-
-@dataclass(frozen=True)
-class Conduct:
-    """How a replay is done. Times in nanoseconds."""
-
-    connections: str = "recorded"  # or a number, or per-key:FIELD
-    window: int | None = None
-    timeout: int = 5 * SECOND
-    grace: int = 2 * SECOND
-    compare: Literal["recorded", "baseline", "none"] = "recorded"
 
 
 class Replay:
@@ -144,8 +48,9 @@ class Replay:
         self.conduct = conduct
         self.unreachable: ReplayError | None = None
         self.interrupted = False
+        self._answers = Answers(spec, sides[0], self.tally.beside)
+        self._judge = Judge(comparer, conduct, self.tally)
         self._steps = iter(steps)
-        self._comparer = comparer
         self._now = now
         self._t0 = t0
         self._mark = mark
@@ -434,7 +339,7 @@ class Replay:
             return
         if self.spec.is_poll(frame):
             return
-        asked, readable = self._whose(lane, frame)
+        asked, readable = self._answers.whose(lane, frame)
         if asked is None:
             return
         if not readable:
@@ -444,42 +349,6 @@ class Replay:
         asked.answers.append(frame)
         if is_last(asked.exchange.step.message, frame):
             self._answered(asked, now)
-
-    def _whose(self, lane: Lane, frame: bytes) -> tuple[Asked | None, bool]:
-        """The open request that a frame answers, and whether it can be read; what answers none is counted."""
-        spec, side = self.spec, lane.side
-        whole = len(frame) >= spec.framing.prefix + spec.header_size
-        message = spec.message_of(frame) if whole else None
-        first = side is self.sides[0]
-        if message is not None and message.kind != "reply":
-            self.tally.beside["unexpected"] += first
-            return None, True
-        if not spec.family.correlation:
-            return self._next_in_order(lane, message.name if message else None, first)
-        if message is None:
-            asked = self._by_key_alone(side, frame) if whole else None
-            if asked is None:
-                self.tally.beside["unexpected"] += first
-            return asked, False
-        key = (message.name, spec.correlate(frame))
-        asked = side.open.get(key)
-        if asked is None or asked.sent_at is None:
-            self.tally.beside["duplicate" if key in side.over else "unexpected"] += first
-            return None, True
-        return asked, spec.check_size(frame, message) is None
-
-    def _by_key_alone(self, side: Side, frame: bytes) -> Asked | None:
-        """A frame that is no message of the spec, but has the key of an open request."""
-        wanted = self.spec.correlate(frame)
-        return next((asked for (_, key), asked in side.open.items() if key == wanted and asked.sent_at is not None), None)
-
-    def _next_in_order(self, lane: Lane, name: str | None, first: bool) -> tuple[Asked | None, bool]:
-        if not lane.order or lane.order[0].sent_at is None:
-            self.tally.beside["unexpected"] += first
-            return None, True
-        asked = lane.order[0]
-        wanted = asked.exchange.step.message.reply.message
-        return asked, wanted is not None and wanted.name == name
 
     def _answered(self, asked: Asked, now: int) -> None:
         asked.answered_at = now
@@ -519,7 +388,7 @@ class Replay:
             and len(exchange.asked) == len(self.sides)
         ):
             del self._unsettled[exchange]
-            self._judge(exchange)
+            self._judge.judge(exchange, self.clock())
             exchange.asked.clear()  # they know each other: the collector would have to find them
             self._room.set()
             if not self._unsettled:
@@ -554,60 +423,3 @@ class Replay:
 
     def _given_up(self, asked: Asked) -> int:
         return (asked.sent_at or 0) + self.conduct.timeout + self.conduct.grace
-
-    def _judge(self, exchange: Exchange) -> None:
-        """Put an exchange into its bucket."""
-        target, step = exchange.asked[0], exchange.step
-        bucket, why, differences, expected = str(target.outcome), target.why, list[Difference](), list[bytes]()
-        if target.outcome in ("answered", "late"):
-            bucket, expected, differences = self._compared(exchange, target)
-            if target.outcome == "late" and bucket != "unparseable":
-                bucket = "late"
-        elif target.outcome == "unparseable":
-            expected = step.answers
-        took = target.answered_at - (target.due or 0) if target.answered_at else None
-        told = Told(step.n, step.x, step.message.name, bucket, why, tuple(differences), target.frame, tuple(expected), tuple(target.answers), took)  # fmt: skip
-        self.tally.ended(told, self.clock())
-
-    def _compared(self, exchange: Exchange, target: Asked) -> tuple[str, list[bytes], list[Difference]]:
-        step = exchange.step
-        if step.message.reply.message is None:
-            self.tally.no_answer_wanted += 1
-            return "same", [], []
-        by_name = {asked.side.name: asked for asked in exchange.asked}
-        expected = step.answers
-        if self.conduct.compare == "none":
-            return "same", [], []
-        if self.conduct.compare == "baseline":
-            baseline = by_name["baseline"]
-            expected = baseline.answers if baseline.outcome in ("answered", "late") else []
-        if not expected:
-            return "baseline_missing", [], []
-        found = self._differences(step, target, by_name.get("baseline"), expected)
-        noise = by_name.get("noise")
-        if found and noise is not None:
-            found = self._without_noise(step, found, by_name.get("baseline", target), noise)
-        if found and any(self._comparer.unreadable(frame) for frame in target.answers):
-            return "unparseable", expected, found
-        return ("different" if found else "same"), expected, found
-
-    def _differences(self, step: Step, target: Asked, baseline: Asked | None, expected: list[bytes]) -> list[Difference]:
-        if baseline is not None and self.conduct.compare == "baseline":
-            step = Step(step.n, step.t, step.c, step.x, step.message, baseline.frame, expected, True)
-        try:
-            return self._comparer.differences(step, target.frame, target.side.rewriter, expected, target.answers)
-        except FieldError:  # counts and choices of a telegram that cannot be placed
-            name = step.message.reply.message.name if step.message.reply.message else ""
-            return [Difference(name, "structure", 0, len(target.answers[0]), None, None, clear=False)]
-
-    def _without_noise(self, step: Step, found: list[Difference], one: Asked, other: Asked) -> list[Difference]:
-        """Leave out the fields in which two answers of a system that is known to be good differ."""
-        if one.outcome not in ("answered", "late") or other.outcome not in ("answered", "late"):
-            return found
-        twin = Step(step.n, step.t, step.c, step.x, step.message, one.frame, one.answers, True)
-        noisy = {
-            (each.message, each.path)
-            for each in self._comparer.differences(twin, other.frame, other.side.rewriter, one.answers, other.answers)
-        }
-        self.tally.noisy.update(f"{each.message} {each.path}" for each in found if (each.message, each.path) in noisy)
-        return [each for each in found if (each.message, each.path) not in noisy]

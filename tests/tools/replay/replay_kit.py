@@ -16,10 +16,12 @@ from telegram_router.storage.capture_reader import CaptureReader
 from telegram_router.storage.capture_writer import CaptureWriter
 from telegram_router.telegrams import Framer, Spec
 from telegram_router.tools.replay.comparing import Comparer
+from telegram_router.tools.replay.exchanges import Conduct, Side
 from telegram_router.tools.replay.masks import Masks
 from telegram_router.tools.replay.pacing import Pace, pace_of
-from telegram_router.tools.replay.rewriting import Rewriter, Rule, Sequences
-from telegram_router.tools.replay.running import Conduct, Replay, Side
+from telegram_router.tools.replay.rewriting import Rewriter, Sequences
+from telegram_router.tools.replay.rules import Rule
+from telegram_router.tools.replay.running import Replay
 from telegram_router.tools.replay.settings import SECOND, ReplayError
 from telegram_router.tools.replay.steps import Selection, Steps
 

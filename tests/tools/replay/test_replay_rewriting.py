@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from replay_kit import SPEC, part, sample
 
-from telegram_router.tools.replay.rewriting import Rewriter, Rule, Sequences, read_rules, rule_of
+from telegram_router.tools.replay.rewriting import Rewriter, Sequences
+from telegram_router.tools.replay.rules import Rule, read_rules, rule_of
 from telegram_router.tools.replay.settings import SECOND, ReplayError
 from telegram_router.tools.replay.steps import Step
 

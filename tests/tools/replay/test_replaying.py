@@ -10,7 +10,7 @@ import trio
 from replay_kit import SPEC, Answer, Sheet, as_recorded, fields_of, part, replayed, sample, transfers
 from trio.testing import MockClock
 
-from telegram_router.tools.replay.running import Conduct
+from telegram_router.tools.replay.exchanges import Conduct
 from telegram_router.tools.replay.settings import SECOND
 
 MS = SECOND // 1000
