@@ -9,37 +9,32 @@ from __future__ import annotations
 
 import csv
 import datetime
-import difflib
 import importlib.util
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from telegram_router.config.lines import Path as KeyPath
 from telegram_router.config.lines import key_lines, line_of
 from telegram_router.errors import ConfigError, ConfigProblem, RouterError
 from telegram_router.storage.capture_reader import CaptureReader
-from telegram_router.telegrams import FieldFault, MessageLayout, Spec
-from telegram_router.telegrams.json_values import reader_of
-from telegram_router.tools.predicate import Predicate
+from telegram_router.telegrams import Spec
 from telegram_router.tools.simulate import scenario as model
-from telegram_router.tools.simulate.answering import field_named
+from telegram_router.tools.simulate.findings import dotted, path_of, problem_of, value_at
 from telegram_router.tools.simulate.learned import Learned, learn, times_by_message
+from telegram_router.tools.simulate.naming import Names
 from telegram_router.tools.simulate.scenario import Scenario
 from telegram_router.tools.simulate.states import Row
-from telegram_router.tools.simulate.templates import Template
 from telegram_router.tools.simulate.world import Prepared
 
 FindSpec = Callable[[str, Path], Spec]  # a spec by the name in a file, and that file's folder. Raises LookupError, ConfigError
 LARGEST_CSV: Final = 64 * 1024 * 1024
 ROWS_AT_MOST: Final = 1_000_000
-_OWN: Final = frozenset({"now", "conn", "n", "random", "msg", "len", "c", "rule", "fault", "sent", "err"})
 _MISSES: Final = ("error", "nearest", "silent")
 
 
@@ -111,10 +106,10 @@ def parse_fault(text: str, prepared: Prepared) -> model.Fault:
     try:
         fault = model.Fault.model_validate(raw["fault"][0])
     except ValidationError as error:
-        problems = [_problem("fault", 0, (), model.Fault, each, raw["fault"][0]) for each in error.errors(include_input=False)]
+        problems = [problem_of("fault", 0, (), model.Fault, each, raw["fault"][0]) for each in error.errors(include_input=False)]
         raise ConfigError(problems) from None
     reading = _Reading(raw, (), "fault", Path(), {}, _no_spec, allow_code=False)
-    _Names(reading, prepared.scenario, prepared.spec).fault(("fault", 0), fault)
+    Names(reading.report, prepared.scenario, prepared.spec, raw, {}).fault(("fault", 0), fault)
     if reading.problems:
         raise ConfigError(reading.problems)
     return fault
@@ -163,7 +158,7 @@ class _Reading:
 
     def report(self, code: str, path: KeyPath, what: str, expected: str = "", do: str = "") -> None:
         whole = (*self._at, *path)
-        problem = ConfigProblem(code, self._file, line_of(self._lines, whole), _dotted(whole), what, expected, do)
+        problem = ConfigProblem(code, self._file, line_of(self._lines, whole), dotted(whole), what, expected, do)
         if problem not in self.problems:
             self.problems.append(problem)
 
@@ -172,8 +167,8 @@ class _Reading:
             made = Scenario.model_validate(self._raw)
         except ValidationError as error:
             for each in error.errors(include_input=False):
-                line = line_of(self._lines, (*self._at, *_path_of(each["loc"], self._raw)))
-                problem = _problem(self._file, line, self._at, Scenario, each, self._raw)
+                line = line_of(self._lines, (*self._at, *path_of(each["loc"], self._raw)))
+                problem = problem_of(self._file, line, self._at, Scenario, each, self._raw)
                 if problem not in self.problems:
                     self.problems.append(problem)
             return None
@@ -322,13 +317,13 @@ class _Reading:
     # --- names
 
     def _check_names(self, made: Scenario, spec: Spec) -> None:
-        names = _Names(self, made, spec)
+        names = Names(self.report, made, spec, self._raw, self._rows)
         for index, rule in enumerate(made.rule):
             names.rule(("rule", index), rule)
             self._check_delay(("rule", index, "delay"), rule.delay, spec)
             for number, reply in enumerate(rule.reply or ()):
                 self._check_recorded(
-                    ("rule", index, "reply", *((number,) if isinstance(_at(self._raw, ("rule", index, "reply")), list) else ())),
+                    ("rule", index, "reply", *((number,) if isinstance(value_at(self._raw, ("rule", index, "reply")), list) else ())),
                     reply,
                     spec,
                 )
@@ -380,319 +375,3 @@ class _Reading:
             )
         else:
             self._recorded[reply.recorded, reply.exchange or ""] = frames[0], frames[-1]
-
-
-class _Names:
-    """Whether everything that is named exists."""
-
-    def __init__(self, reading: _Reading, made: Scenario, spec: Spec) -> None:
-        self._reading, self._made, self._spec = reading, made, spec
-        self._fields = {
-            name
-            for message in spec.messages.values()
-            for planned in message.fields
-            if planned.name
-            for name in (planned.name, planned.path, planned.path.partition(".")[2])
-        }
-
-    def tables(self) -> None:
-        for name, store in self._made.state.items():
-            path: KeyPath = ("state", name)
-            if store.of is not None and (store.of not in self._made.state or self._made.state[store.of].of is not None):
-                self._reading.report(
-                    "E-SIM-03", (*path, "of"), "names no store", _list(each for each, other in self._made.state.items() if other.of is None)
-                )
-            if store.of is not None and (store.init or store.rows or store.default):
-                self._reading.report("E-SIM-02", path, "has rows of its own and those of another", do="keep `of`, or the rows")
-            if store.key is None and not store.keys:
-                self._reading.report("E-SIM-02", path, "has no key", do='add key = "{FIELD}"')
-            for message, template in store.keys.items():
-                self.message((*path, "keys"), message)
-                self.template((*path, "keys", message), template)
-            if store.key is not None:
-                self.template((*path, "key"), store.key)
-        for name, table in self._made.table.items():
-            self.template(("table", name, "key"), table.key)
-        for name, machine in self._made.machine.items():
-            for index, step in enumerate(machine.transition):
-                self.filter(("machine", name, "transition", index, "on"), step.on)
-            if machine.key is not None:
-                self.template(("machine", name, "key"), machine.key)
-        memory, sessions, limits = self._made.memory, self._made.sessions, self._made.limits
-        if memory is not None:
-            self.template(("memory", "key"), memory.key)
-            self.filter(("memory", "match"), memory.match)
-            self._reply_of(("memory", "again"), memory.again)
-        self.filter(("sessions", "log_on"), sessions.log_on)
-        self.filter(("sessions", "log_off"), sessions.log_off)
-        self._reply_of(("sessions", "refused"), sessions.refused)
-        if sessions.heartbeat is not None:
-            self.message(("sessions", "heartbeat", "msg"), sessions.heartbeat.msg)
-        if limits is not None:
-            self._reply_of(("limits", "full"), limits.full)
-
-    def rule(self, path: KeyPath, rule: model.Rule) -> None:
-        self.filter((*path, "match"), rule.match)
-        asked = self._asked(rule.match)
-        if not asked:
-            near = _near(
-                next((part.removeprefix("msg = ") for part in rule.match.missed(lambda name: None) if part.startswith("msg = ")), ""),
-                self._spec.messages,
-            )
-            self._reading.report(
-                "E-SIM-03",
-                (*path, "match"),
-                f"no message of {self._spec.name} fits, so that it never holds",
-                near,
-                do="see `telegram-router spec show`",
-            )
-        many = isinstance(_at(self._reading._raw, (*path, "reply")), list)
-        for index, reply in enumerate(rule.reply or ()):
-            self._reply((*path, "reply", *((index,) if many else ())), reply, asked)
-        for target, value in rule.update.items():
-            self._update((*path, "update", target), target, value)
-        for name, state in rule.go.items():
-            self._machine((*path, "go", name), name, state)
-
-    def fault(self, path: KeyPath, fault: model.Fault) -> None:
-        self.filter((*path, "match"), fault.match)
-        do = fault.do
-        if not do.words:
-            self._reading.report("E-SIM-02", (*path, "do"), "does nothing", do='say what happens, such as do = { late = "5s" }')
-        if (do.refuse or do.never_accept or do.accept or do.tls) and fault.match is not None:
-            self._reading.report(
-                "E-SIM-02",
-                (*path, "match"),
-                "no telegram has come when a connection is made",
-                do="take match away, and use conn or a schedule",
-            )
-        if (do.refuse or do.never_accept) and (fault.rate or fault.first or fault.every or fault.conn or fault.skip):
-            self._reading.report(
-                "E-SIM-02", path, "a port that nobody listens on has no connections to count", do="use begins, lasts, repeat or between"
-            )
-        if do.code_page is not None:
-            try:
-                "".encode(do.code_page)
-            except LookupError:
-                self._reading.report("E-SIM-02", (*path, "do", "code_page"), "is no code page", do="name one such as utf-8, cp949 or cp037")
-        if do.spoil is not None and do.spoil not in self._fields:
-            self._reading.report("E-SIM-03", (*path, "do", "spoil"), "is no field of the spec", _near(do.spoil, self._fields))
-        tls = self._made.tls
-        if do.tls is not None and (tls is None or (do.tls != "stall" and getattr(tls, f"{do.tls}_certificate") is None)):
-            self._reading.report(
-                "E-SIM-02",
-                (*path, "do", "tls"),
-                "there is no such certificate",
-                do=f"add [tls] with {do.tls}_certificate and {do.tls}_key" if do.tls != "stall" else "add [tls]",
-            )
-        self.values((*path, "do", "set"), do.set, [*self._spec.messages.values()], some=True)
-
-    def message(self, path: KeyPath, name: str) -> None:
-        if name not in self._spec.messages:
-            self._reading.report("E-SIM-03", path, f"{self._spec.name} has no message {name}", _near(name, self._spec.messages))
-
-    def _reply_of(self, path: KeyPath, what: object) -> None:
-        if isinstance(what, model.Reply):
-            self._reply(path, what, [])
-
-    def _reply(self, path: KeyPath, reply: model.Reply, asked: list[MessageLayout]) -> None:
-        if reply.msg is not None:
-            self.message((*path, "msg"), reply.msg)
-            targets = [self._spec.messages[reply.msg]] if reply.msg in self._spec.messages else []
-        else:
-            targets = [message.reply.message for message in asked if message.reply.message is not None]
-            without = [message.name for message in asked if message.reply.message is None]
-            if asked and not targets:
-                self._reading.report(
-                    "E-SIM-02", path, f"{without[0]} has no reply in the spec", do="name the message with msg, or leave reply out"
-                )
-        for name in reply.echo or ():
-            if name not in self._fields:
-                self._reading.report("E-SIM-03", (*path, "echo"), f"{name} is no field of the spec", _near(name, self._fields))
-        self.values(path, reply.values, targets, some=len(targets) > 1 or reply.recorded is not None)
-
-    def values(self, path: KeyPath, values: Mapping[str, Template], targets: list[MessageLayout], *, some: bool = False) -> None:
-        for name, template in values.items():
-            self.template((*path, name), template)
-            planned = [found for message in targets if (found := field_named(message, name)) is not None]
-            if targets and not planned:
-                known = {each.name for message in targets for each in message.fields if each.name}
-                self._reading.report(
-                    "E-SIM-03", (*path, name), f"{targets[0].name if not some else self._spec.name} has no field {name}", _near(name, known)
-                )
-            elif template.is_plain:
-                self._try((*path, name), template.filled(lambda name: None), [*planned])
-
-    def _try(self, path: KeyPath, text: str, planned: list[Any]) -> None:
-        """A value that never changes must fit one of its fields."""
-        faults = []
-        for each in planned:
-            try:
-                each.kind.write_in(reader_of(each.kind)(text), 0)
-            except FieldFault as fault:
-                faults.append(fault)
-        if planned and len(faults) == len(planned):
-            self._reading.report("E-SIM-02", path, f"the value does not fit: {faults[0].what}", faults[0].expected)
-
-    def _asked(self, wanted: Predicate) -> list[MessageLayout]:
-        """The messages that a filter can hold for, as far as its `msg` says."""
-        return [message for message in self._spec.messages.values() if _may_be(wanted, message.name)]
-
-    def _update(self, path: KeyPath, target: str, value: Template) -> None:
-        parts = target.split(".", 2)
-        if len(parts) != 3 or parts[0] != "state" or parts[1] not in self._made.state:
-            self._reading.report("E-SIM-03", path, "is no value of a store", f"state.STORE.COLUMN, of the stores {_list(self._made.state)}")
-        text = value.text[1:].strip() if value.text[:1] in ("-", "+") else ""
-        if text and "{" not in text and text[0].isalpha():
-            self.name(path, text if "." in text else f"f.{text}")
-        self.template(path, value)
-
-    def _machine(self, path: KeyPath, name: str, state: str | None = None) -> None:
-        if name not in self._made.machine:
-            self._reading.report("E-SIM-03", path, "names no machine", _list(self._made.machine))
-            return
-        machine = self._made.machine[name]
-        known = {machine.start, *(step.to for step in machine.transition), *(rule.go[name] for rule in self._made.rule if name in rule.go)}
-        if state is not None and state not in known:
-            self._reading.report("E-SIM-03", path, f"the machine {name} has no state {state}", _list(known))
-
-    def filter(self, path: KeyPath, wanted: Predicate | None) -> None:
-        for name in sorted(wanted.names) if wanted is not None else ():
-            self.name(path, name)
-
-    def template(self, path: KeyPath, template: Template) -> None:
-        for name in sorted(template.names):
-            self.name(path, name if "." in name or name in _OWN else f"f.{name}")
-
-    def name(self, path: KeyPath, name: str) -> None:
-        head, _, rest = name.partition(".")
-        if head in ("f", "request"):
-            if re.sub(r"\[\d+\]", "[0]", rest) not in self._fields and rest not in self._fields:
-                self._reading.report("E-SIM-03", path, f"{self._spec.name} has no field {rest}", _near(rest, self._fields))
-        elif head in ("state", "table"):
-            known = self._made.state if head == "state" else self._made.table
-            if rest.partition(".")[0] not in known:
-                self._reading.report("E-SIM-03", path, f"there is no [{head}.{rest.partition('.')[0]}]", _list(known))
-            else:
-                self._column(path, head, *rest.partition(".")[::2])
-        elif head == "machine":
-            self._machine(path, rest)
-        elif head != "counter" and name not in _OWN:
-            self._reading.report(
-                "E-SIM-03",
-                path,
-                f"nothing is called {name}",
-                "msg, f.FIELD, state.STORE.COLUMN, table.NAME.COLUMN, machine.NAME, counter.NAME, conn, n",
-            )
-
-    def _column(self, path: KeyPath, head: str, name: str, column: str) -> None:
-        store = self._made.state[name] if head == "state" else None
-        owner = store.of if store is not None and store.of in self._made.state else name
-        rows = [*self._reading._rows.get(f"{head}.{owner}", {}).values()][:1]
-        columns = {each for row in rows for each in row}
-        if store is not None:
-            whole = self._made.state[owner or name]
-            columns |= {each for row in (*whole.rows.values(), whole.default) for each in row}
-            columns |= {
-                target.split(".", 2)[2]
-                for rule in self._made.rule
-                for target in rule.update
-                if target.startswith((f"state.{name}.", f"state.{owner}."))
-            }
-            if (whole.init and not rows) or not columns:
-                return
-        if column and columns and column not in columns:
-            self._reading.report("E-SIM-03", path, f"{head}.{name} has no column {column}", _list(columns))
-
-
-def _may_be(wanted: Predicate, message: str) -> bool:
-    """Whether the filter's own test of `msg`, if all tests must hold, lets a message through."""
-
-    def find(name: str) -> Any:
-        return message if name == "msg" else None
-
-    return not any(part.startswith("msg ") for part in wanted.missed(find))
-
-
-# --- problems ---------------------------------------------------------------------------------------------------
-
-
-def _problem(file: str, line: int, at: KeyPath, top: type[BaseModel], detail: ErrorDetails, raw: Any = None) -> ConfigProblem:
-    """One finding of pydantic's."""
-    path = _path_of(detail["loc"], raw)
-    key = _dotted((*at, *path))
-    if detail["type"] == "extra_forbidden":
-        known = _keys(top, path[:-1])
-        near = difflib.get_close_matches(str(path[-1]), known, 1)
-        return ConfigProblem(
-            "E-SIM-02", file, line, key, "unknown key", do=f"did you mean {near[0]}?" if near else f"use one of {', '.join(known)}"
-        )
-    if detail["type"] == "missing":
-        return ConfigProblem("E-SIM-02", file, line, key, "is missing", do="add it")
-    context = detail.get("ctx", {})
-    if detail["type"] == "form":
-        return ConfigProblem("E-SIM-02", file, line, key, str(context["what"]), str(context["expected"]))
-    if detail["type"] == "literal_error":
-        return ConfigProblem("E-SIM-02", file, line, key, "is none of the choices", str(context["expected"]).replace("'", '"'))
-    return ConfigProblem("E-SIM-02", file, line, key, "cannot be used", detail["msg"].lower())
-
-
-def _path_of(loc: tuple[str | int, ...], raw: Any) -> KeyPath:
-    """The keys of the file: pydantic adds names of types where a value may be of several."""
-    path: list[str | int] = []
-    here: Any = raw
-    step: Any
-    for index, step in enumerate(loc):
-        if (isinstance(here, dict) and step in here) or (isinstance(here, list) and isinstance(step, int) and step < len(here)):
-            here = here[step]
-        elif index == len(loc) - 1 and isinstance(step, str) and isinstance(here, dict) and "-" not in step and "[" not in step:
-            pass  # a key that is missing
-        else:
-            continue
-        path.append(step)
-    return tuple(path)
-
-
-def _keys(top: type[BaseModel], path: KeyPath) -> list[str]:
-    """The keys of the table at a path."""
-    here: type[BaseModel] = top
-    for step in path:
-        if isinstance(step, int):
-            continue
-        found = next((each for name, each in here.model_fields.items() if step in (name, each.alias)), None)
-        models = [] if found is None else list(_models_in(found.annotation))
-        if models:
-            here = models[0]
-    return [each.alias or name for name, each in here.model_fields.items()]
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-        return
-    for part in getattr(annotation, "__args__", ()):
-        yield from _models_in(part)
-
-
-def _at(raw: Any, path: KeyPath) -> Any:
-    step: Any
-    for step in path:
-        try:
-            raw = raw[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return raw
-
-
-def _dotted(path: KeyPath) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name[:64], [*known], 1)
-    return f"{close[0]}, perhaps" if close else ""
-
-
-def _list(names: Iterable[str]) -> str:
-    found = sorted(set(names))
-    return ", ".join(found[:10]) if found else "one that the file declares; it declares none"
