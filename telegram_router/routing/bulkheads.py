@@ -86,6 +86,23 @@ class Bulkhead(ByKey):
             held = self._held[admission[0]] = deque()
         return held
 
+    def take(self, peer: Peer, frame: bytes, entry: Entry, now: float, exchange: Exchange) -> bool:
+        only = self._only
+        held = self._held.get(only(peer, frame, entry)) if only is not None else None
+        if not held or self._admitted >= self._sweep_at:
+            return False
+        while held and held[0].settled:  # as in `judge`
+            held.popleft()
+        if len(held) >= self.most:
+            return False
+        self._admitted += 1
+        held.append(exchange)
+        return True
+
+    def untake(self, peer: Peer, frame: bytes, entry: Entry) -> None:
+        self._admitted -= 1
+        self._held[self._key_of(peer, frame, entry)].pop()
+
     def _sweep(self) -> None:
         for key in [key for key, held in self._held.items() if not _pruned(held)]:
             del self._held[key]

@@ -23,7 +23,7 @@ from telegram_router.routing.conducting import Conductor
 from telegram_router.routing.elsewhere import introduce, taker
 from telegram_router.routing.ended import ENDED_PER_FLUSH, result_of
 from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
-from telegram_router.routing.limits import AT_ONCE, Grant, check, give_back
+from telegram_router.routing.limits import AT_ONCE, Grant, check, give_back, take
 from telegram_router.routing.orders import Call, Close, Grow, Journal, Ready
 from telegram_router.routing.pairs import Pair
 from telegram_router.routing.peers import LATENCY_BUCKETS, OWNERS_PER_SESSION, Audience, Listener, Peer, Service, Target
@@ -441,7 +441,8 @@ class Switch(Telling):
             offset = link.queued
             entry.count += 1
             exchange = Exchange(peer, lane, key, ref, entry, frame[kept], now, link, offset)
-            if entry.limits and self._over(peer, frame, entry, now, exchange):
+            limits = entry.limits
+            if limits and not take(limits, peer, frame, entry, now, exchange) and self._over(peer, frame, entry, now, exchange):
                 continue
             opened[key] = pending[ref] = exchange
             link.load += 1

@@ -27,7 +27,7 @@ from telegram_router.routing import Audience, Call, Ended, Kind, Listener, Liste
 from telegram_router.routing.bulkheads import Bulkhead
 from telegram_router.routing.exchange import Exchange, Lane, Register
 from telegram_router.routing.halting import EVERYWHERE, halt
-from telegram_router.routing.limits import Limit, part
+from telegram_router.routing.limits import ByKey, Limit, part
 from telegram_router.routing.quotas import Quota, Window, speller
 
 WIDTH = 2
@@ -68,6 +68,15 @@ def quota_of_messages(spec: Any) -> Quota:
     return quota
 
 
+def limits_of(spec: Any, *, usual: bool) -> list[ByKey]:
+    """Such as the loop counts itself, or such as it has counted by the general way."""
+    rate = Limit("l", 0.5, 6, [part("session", spec)])
+    if usual:
+        return [Bulkhead("users", 5, [part("session", spec)]), rate, Bulkhead("companies", 4, [part("header.company", spec)])]
+    delays = Limit("slow", 2.0, 3, [part("header.company", spec)], frozenset(["other"]), max_delay=2.0)
+    return [Bulkhead("users", 5, [part("session", spec), part("header.company", spec)]), rate, quota_of_messages(spec), delays]
+
+
 class Played:
     """One switch under a script. Whatever it does depends on the script and on the frames that came out, on nothing else."""
 
@@ -80,9 +89,7 @@ class Played:
         policy: dict[str, Any] = {"in_flight": in_flight, "pending": pending, "timeout": 5.0, "tombstone": 20.0}
         first, other = service_of(switch, "transfer", spec, **policy), service_of(switch, "other", spec, **policy)
         listener = Listener("branches", spec, ListenerPolicy(open_exchanges=8, timeout=5.0, tombstone=20.0))
-        users = Bulkhead("users", 5, [part("session", spec), part("header.company", spec)])
-        delays = Limit("slow", 2.0, 3, [part("header.company", spec)], frozenset(["other"]), max_delay=2.0)
-        listener.limits = [users, Limit("l", 0.5, 6, [part("session", spec)]), quota_of_messages(spec), delays] if refusal else []
+        listener.limits = limits_of(spec, usual=in_flight % 2 == 1) if refusal else []
         listener.set_routes(RouteTable(spec, [Route("b", exactly(company="BB"), other, rank=3), Route("rest", {}, first)]))
         for service in (first, other):
             service.arrange(refusal, 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from conversation import Talk, firm, firmbanking, one_service, reply_to, small, transfer
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from telegram_router.routing import Kind
 from telegram_router.routing import limits as module
-from telegram_router.routing.limits import AT_ONCE, Limit, Refusal, check, part
+from telegram_router.routing.bulkheads import Bulkhead
+from telegram_router.routing.limits import AT_ONCE, ByKey, Grant, Limit, Refusal, check, part, take
 
 COMPANY = "header.company_number"
 
@@ -61,6 +63,40 @@ def test_memory_is_bounded_and_what_is_over_goes_first(monkeypatch: pytest.Monke
     admitted(limit, [1.0], "k999")
     admitted(limit, [3.0], "new")
     assert len(limit) <= 100
+
+
+moments = st.lists(st.tuples(st.sampled_from([0.0, 0.0, 0.1, 1.0]), st.sampled_from(["a", "b", ""]), st.integers(0, 9)), max_size=60)
+
+
+@given(moments, st.integers(1, 3), st.integers(1, 5), st.integers(1, 4))
+def test_counting_a_usual_request_quickly_is_the_same_as_judging_and_admitting_it(script, rate: int, burst: int, most: int):
+    """Both ways are asked in turn on one side, as the switch does, and one of them alone on the other."""
+
+    def limits() -> list[ByKey]:
+        by = [lambda peer, frame, entry: frame or None]
+        return [Limit("l", rate, burst, by), Bulkhead("b", most, by, pass_without_key=True), Limit("m", 2 * rate, burst, by)]
+
+    sides: list[tuple[list[ByKey], dict[int, SimpleNamespace]]] = [(limits(), {}), (limits(), {})]
+    now = 0.0
+    for number, (gap, key, ends) in enumerate(script):
+        now += gap
+        said = []
+        for quickly, (counted, open_ones) in zip((True, False), sides, strict=True):
+            if ends in open_ones:
+                open_ones.pop(ends).settled = True
+            exchange = SimpleNamespace(settled=False)
+            asked: tuple[Any, ...] = (counted, None, key, None, now)
+            if quickly and take(*asked, exchange):  # type: ignore[arg-type]
+                answer: Any = ""
+            else:
+                grant = check(*asked)
+                answer = "" if isinstance(grant, Grant) else (grant.limit, grant.code, grant.retry_after and round(grant.retry_after, 6))
+                for slots in grant.slots if isinstance(grant, Grant) else ():
+                    slots.append(exchange)  # type: ignore[arg-type]
+            if not answer:
+                open_ones[number % 10] = exchange
+            said.append((answer, [limit.refused for limit in counted], [len(limit) for limit in counted]))
+        assert said[0] == said[1]
 
 
 # --- in the switch --------------------------------------------------------------------------------------------------
