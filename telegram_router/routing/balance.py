@@ -65,15 +65,18 @@ class HashRing:
 
     def __init__(self, place: slice) -> None:
         self._place = place
+        self._seen: Sequence[Peer] = ()
         self._known: list[Peer] = []
+        self._counts: dict[str, int] = {}
+        self._made: dict[str, list[int]] = {}
         self._points: list[int] = []
         self._owners: list[str] = []
 
     def choose(self, links: Sequence[Peer], frame: bytes) -> Peer | None:
         if not links:
             return None
-        if self._known != links:
-            self._build(links)
+        if self._seen is not links or self._known != links:
+            self._look(links)
         loads: dict[str, int] = {}
         for link in links:
             loads[link.backend_name] = loads.get(link.backend_name, 0) + link.load
@@ -92,18 +95,25 @@ class HashRing:
                 break
         return _idlest(links)  # all are at their bound: whoever has room
 
-    def _build(self, links: Sequence[Peer]) -> None:
-        self._known = list(links)
+    def _look(self, links: Sequence[Peer]) -> None:
+        """Other links, or a new election among the same, which may have given them other weights."""
+        self._seen, self._known = links, list(links)
         weights: dict[str, float] = {}
         for link in links:
             weights[link.backend_name] = weights.get(link.backend_name, 0.0) + link.weight
-        ring = sorted(
-            (point(f"{name}#{number}".encode()), name)
-            for name, weight in weights.items()
-            for number in range(max(1, round(POINTS * weight)))
-        )
-        self._points = [point for point, _ in ring]
-        self._owners = [name for _, name in ring]
+        counts = {name: max(1, round(POINTS * weight)) for name, weight in weights.items()}
+        if counts != self._counts:
+            self._counts = counts
+            self._made = {name: places for name, places in self._made.items() if name in counts}
+            ring = sorted((place, name) for name, count in counts.items() for place in self._places(name, count))
+            self._points = [place for place, _ in ring]
+            self._owners = [name for _, name in ring]
+
+    def _places(self, name: str, count: int) -> list[int]:
+        """Worked out once: the part of a host that starts slowly grows once a second."""
+        places = self._made.setdefault(name, [])
+        places += [point(f"{name}#{number}".encode()) for number in range(len(places), count)]
+        return places[:count]
 
 
 def point(value: bytes) -> int:

@@ -257,8 +257,8 @@ class Service(Origin, Target):
         told = self.pool.elect(now)
         used = self.pool.used
         self._bounded = []
-        self.links = [link for backend in used for link in self._links_of(backend, now, alone=len(used) == 1)] if not self.shut else []
-        least = min((link.had for link in self.links if link.used), default=0.0)
+        least = min((link.had for backend in used for link in backend.links if link.used), default=0.0)
+        self.links = [link for backend in used for link in self._links_of(backend, now, least, alone=len(used) == 1)] if not self.shut else []
         chosen = set(self.links)
         for backend in self.pool.backends.values():
             for link in backend.links:
@@ -272,14 +272,20 @@ class Service(Origin, Target):
             self.free = list(dict.fromkeys([*waited, *idle]))  # in the order in which they became free, new ones behind them
         return told
 
-    def _links_of(self, backend: Backend, now: float, *, alone: bool) -> list[Peer]:
+    def _links_of(self, backend: Backend, now: float, least: float, *, alone: bool) -> list[Peer]:
+        """The links that a backend in use is given requests on. `least`: what the link has had that has had least for its weight."""
         if backend.trials:
             backend.links[0].limit = 1
             return backend.links[:1]
         most = self.policy.bounds.get(backend.name, self.policy.backend_in_flight)
         share = 1.0 if alone else backend.share(now, self.policy.failover.slow_start)
         for link in backend.links:
-            link.weight = backend.weight * share / len(backend.links)
+            weight = backend.weight * share / len(backend.links)
+            if weight != link.weight:
+                # What it had ahead of others is so many requests: while its slow start goes on they become less for its weight. Or one
+                # that came at the beginning, when its weight was a tenth, would be ten that others have to be given, however late.
+                link.had = least + (link.had - least) * link.weight / weight
+                link.weight = weight
             link.limit = max(1, int(self.limit * share))
         if most is not None and not self.exclusive:
             self._bounded.append((backend, max(1, int(most * share)), link.limit))

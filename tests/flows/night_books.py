@@ -18,7 +18,7 @@ from night_parties import ANSWERED, BACK, BASE, CONSECUTIVE, DETECTED, FAULTS, P
 from running_router import answer_to, put
 from running_router import field as field_of
 
-PASSED_OVER = 150  # a request at a tenth of its weight counts as ten, and three others make up for it
+PASSED_OVER = 45  # a request at a tenth of its weight counts as ten while its slow start goes on, and three others make up for it
 
 
 @dataclass
@@ -128,7 +128,7 @@ class Books:
             self.judge_return(host, spell)
 
     def judge_return(self, host: Host, spell: Spell) -> None:
-        """Once it has had its time to come back, a host is not passed over for long: its slow start may have put it in debt, no more."""
+        """Once it has had its time to come back, a host is not passed over for long: its slow start may have put it in debt, which shrinks as its share grows."""
         again = min((at for _, at in host.left if at > spell.end), default=self.ended)
         disturbed = min((each.begin for each in host.spells if each.begin > spell.end), default=self.ended)
         until = min(again, disturbed)

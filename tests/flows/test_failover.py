@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telegram_router.routing.backends import Admin, Ejection, Failover, Health
+from telegram_router.routing.balance import Balance, HashRing, LeastOutstanding, RoundRobin
 
 TROUBLE = exactly(response_code="SSSS")
 CAREFUL = {"failure_when": TROUBLE, "ejection": Ejection(), "timeout": 5.0}
@@ -234,6 +235,66 @@ class TestPriorities:
         assert site.served(1, at=2) == "b"
         site.dies("b", at=3)
         assert site.served(1) == "a"
+
+
+class TestSlowStart:
+    """Where nobody has anything open, and so the requests that each has had decide."""
+
+    @staticmethod
+    def returning(others: int, **policy: object) -> Site:
+        """Host a comes back at 100, beside others that have had a hundred requests meanwhile."""
+        site = Site(*[0] * (others + 1), **policy)
+        site.probe("a", Health.DOWN, at=0)
+        site.served(100)
+        site.probe("a", Health.UP, at=100)
+        return site
+
+    @pytest.mark.parametrize(
+        ("others", "every", "order"),
+        [
+            (1, 10, "abbabababab"),
+            (3, 10, "acdbcdabcdabcdabcdabcd"),  # the first came when its share was a tenth
+            (3, 60, "acdabcdabcda"),
+            (3, 1, "acdbcdbcdbcdabcdbcdabcdbcdabcdabcdabc"),
+        ],
+    )
+    def test_a_host_that_comes_back_in_a_quiet_hour_is_not_passed_over_for_what_it_was_given_at_first(
+        self, others: int, every: int, order: str
+    ):
+        site, got, at = self.returning(others), "", 101
+        for _ in order:
+            site.talk.tick(at=at)
+            got += site.served(1)
+            at += every
+        assert got == order
+
+    @given(st.integers(1, 4), st.sampled_from([0.0, 5.0, 30.0, 300.0]), st.lists(st.floats(0.01, 15), min_size=1, max_size=60))
+    @settings(max_examples=40, deadline=None)
+    def test_whenever_requests_come_it_has_what_its_share_makes_of_them_but_for_one_or_two(
+        self, others: int, slow_start: float, pauses: list[float]
+    ):
+        site = self.returning(others, failover=Failover(slow_start=slow_start))
+        due, had, at = 0.0, 0, 100.0
+        for pause in pauses:
+            at += pause
+            site.talk.tick(at=at)
+            weights = {link.backend_name: link.weight for link in site.service.links}
+            due += weights["a"] / sum(weights.values())
+            had += site.served(1) == "a"
+            assert abs(due - had) <= 2, "starved" if due > had else "flooded"
+
+    @given(st.sampled_from([LeastOutstanding(), RoundRobin(), HashRing(slice(36, 42))]), st.integers(1, 3))
+    @settings(max_examples=12, deadline=None)
+    def test_by_each_policy_its_share_grows_with_time_and_is_whole_in_the_end(self, balance: Balance, others: int):
+        site = self.returning(others)
+        site.service.balance = balance
+        shares = []
+        for at in (103, 110, 120, 131):
+            site.talk.tick(at=at)
+            shares.append(site.served(300).count("a") / 300)
+        assert shares == sorted(shares)
+        assert 0 < shares[0] < 0.6 * shares[-1]
+        assert shares[-1] == pytest.approx(1 / (others + 1), abs=0.1)
 
 
 class TestOrders:

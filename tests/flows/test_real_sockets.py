@@ -129,29 +129,53 @@ class Deaf(HostOfBytes):
         return {int(stream[at + 8 : at + 14]) for stream in self.streams for at in range(0, len(stream) - 14, size)}
 
 
+async def asks_a_deaf_host(router: Running, client: Client, numbers: range) -> dict[str, set[int]]:
+    """Sends them all; what each was answered: "N999" for not sent, "U999" for unknown."""
+    told: dict[str, set[int]] = {"U999": set(), "N999": set()}
+    async with trio.open_nursery() as nursery:
+
+        async def asks_on() -> None:
+            for number in numbers:
+                await client.sends(framed(number, 60_000))
+
+        nursery.start_soon(asks_on)
+        for _ in numbers:
+            answer = await client.got()
+            told[field(answer, "response_code", "binary")].add(int(answer[8:14]))
+    assert told["U999"] | told["N999"] == set(numbers)
+    return told
+
+
 async def test_a_host_that_never_reads_is_given_up_in_time_and_what_it_may_have_is_unknown_and_nothing_else():
-    asked = range(100, 300)
     async with Deaf() as core:
         text = config(core, spec="binary", service='timeout = "2s"\npending = 1000', listener="open_exchanges = 2000")
         async with running(text) as router:
-            client = await router.connect()
-            told: dict[str, set[int]] = {"U999": set(), "N999": set()}
-            async with trio.open_nursery() as nursery:
-
-                async def asks_on() -> None:
-                    for number in asked:
-                        await client.sends(framed(number, 60_000))
-
-                nursery.start_soon(asks_on)
-                await router.logged("E-LIM-06")
-                for _ in asked:
-                    answer = await client.got()
-                    told[field(answer, "response_code", "binary")].add(int(answer[8:14]))
+            told = await asks_a_deaf_host(router, await router.connect(), range(100, 300))
+            await router.logged("E-LIM-06")
             core.reads.set()
             await router.until(lambda: core.began() >= told["U999"])
-            assert told["U999"] | told["N999"] == set(asked)
             assert told["U999"] == core.began(), "it has what is unknown, and has nothing of the rest"
             assert {line["code"] for line in router.log.named("failed") if line["delivery"] == "not_sent"} <= {"E-BCK-01", "E-LIM-01"}
+
+
+async def test_what_has_not_left_when_its_time_is_up_is_told_so_at_once_and_never_leaves_though_the_host_reads_again():
+    """The link is kept: its host has time to read until `write_timeout`."""
+    async with Deaf() as core:
+        text = config(core, spec="binary", service='timeout = "150ms"\nwrite_timeout = "3s"', listener="open_exchanges = 2000")
+        async with running(text) as router:
+            client = await router.connect()
+            told = await asks_a_deaf_host(router, client, range(100, 300))
+            assert told["N999"], "the kernel took them all"
+            failed = router.log.named("failed")
+            assert {line["code"] for line in failed if line["delivery"] == "not_sent"} == {"E-LIM-01"}
+            assert max(line["after_ms"] for line in failed) < 2000
+            core.reads.set()
+            await client.sends(framed(900, 60_000))
+            await router.until(lambda: 900 in core.began())
+            assert core.began() == told["U999"] | {900}
+            assert len(core.streams) == 1
+            assert not router.log.of("E-LIM-06")
+            assert field(await client.got(), "response_code", "binary") == "U999"  # it reads, and answers nothing
 
 
 # --- a process of its own -------------------------------------------------------------------------------------------
