@@ -15,7 +15,9 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from itertools import islice
+from operator import itemgetter
+from typing import Any, Protocol
 
 import msgspec
 
@@ -36,6 +38,7 @@ FRESH = 256
 HASHED = "~"
 HASH_BYTES = 8
 _READABLE = re.compile(rb"[ -~]*")
+_PLAIN = re.compile(rb"[ !#-\[\]-~]*")  # readable, and means nothing to JSON
 
 
 NONE = 0.0  # one object: defaults are left out by identity
@@ -86,24 +89,19 @@ class _Telegrams:
         self._secret = secret
         self._length = spec.framing.length
         at = self._length.offset if isinstance(self._length, LengthField) else 0
-        self._length_at = slice(at, at + self._length.width if isinstance(self._length, LengthField) else 0)
+        self.length_at = slice(at, at + self._length.width if isinstance(self._length, LengthField) else 0)
         self._sizes: dict[bytes, int] = {}  # at most SIZES, forgotten together
         self._kept = spec.kept.stop
         # The usual family has clear fields in ASCII: their texts are put into the line as they are.
-        usual = spec.trace is None and self._charset.is_ascii and bool(self._fields) and all(shown for _, _, shown in self._fields)
-        self.first = self._fields[0][1] if usual else None
-        self.front = f'"key":{{"{self._fields[0][0]}":"' if usual else ""
-        self.several = len(self._fields) > 1
+        self.usual = spec.trace is None and self._charset.is_ascii and bool(self._fields) and all(shown for _, _, shown in self._fields)
+        self.alone = len(self._fields) == 1
+        self.texts: Callable[[bytes], Any] = itemgetter(*(place for _, place, _ in self._fields)) if self._fields else bytes
+        self.key_line = b'"key":{' + b",".join(b'"%b":"%%b"' % name.encode() for name, _, _ in self._fields) + b"}"
 
-    def others(self, frame: bytes) -> str | None:
-        """The fields behind the first, as they stand in a line; None where one of them cannot be put there as it is."""
-        text = ""
-        for name, place, _ in self._fields[1:]:
-            raw = frame[place]
-            if not raw.isalnum():
-                return None
-            text += f'","{name}":"{raw.decode()}'
-        return text
+    def padded(self, frame: bytes) -> tuple[bytes, ...] | None:
+        """The fields without the blanks around them; None where one of them cannot be put into a line as it is."""
+        found = tuple(frame[place].strip() for _, place, _ in self._fields)
+        return found if all(map(_PLAIN.fullmatch, found)) else None
 
     def size(self, frame: bytes) -> int:
         """Of the whole telegram, though perhaps its header alone has been kept; 0 where that does not tell."""
@@ -111,7 +109,7 @@ class _Telegrams:
             return len(frame)
         if not isinstance(self._length, LengthField):
             return 0
-        field = frame[self._length_at]
+        field = frame[self.length_at]
         found = self._sizes.get(field)
         if found is None:
             if len(self._sizes) >= SIZES:
@@ -144,41 +142,45 @@ class RecordMaker:
         self._traces: list[str] = []  # at most FRESH, of which nobody knows yet
 
     def _more_traces(self) -> list[str]:
-        self._traces = [next(self._digits)[:32].decode("ascii") for _ in range(FRESH)][::-1]
+        digits = b"".join(islice(self._digits, FRESH)).decode("ascii")
+        self._traces = [digits[at : at + 32] for at in range(0, len(digits), 48)][::-1]
         return self._traces
 
     def lines(self, ended: Sequence[Ended]) -> list[str]:
-        """A line for each. What is usual is put together of texts that are ready, in a third of the time."""
-        made = []
-        asked_at = ended_at = -1.0
-        stamp = took = ""
-        ways, known, traces = self._ways, self._telegrams, self._traces
+        """A line for each. What is usual is put together of texts that are ready, in a fifth of the time."""
+        # Telegrams that ended together are alike: a text is made anew when something in it is another than in the line before.
+        made: list[str] = []
+        met: Peer | None = None
+        met_entry: Entry | None = None
+        met_answerer: Peer | None = None
+        ended_at = asked_at = -1.0
+        met_sizes: tuple[int, int, bytes] | None = None
+        front = size = back = ""
         for each in ended:
             result, at, exchange, peer, entry, frame, _, _, waited = each
-            group = peer.group
-            telegrams = known.get(group) or self._learn(group)
-            if result != "ok" or exchange is None or telegrams.first is None or waited or exchange.trace or exchange.attempts != 1:
+            if result != "ok" or exchange is None or waited or exchange.trace or exchange.attempts != 1:
                 made.append(self._whole(each))
                 continue
+            if peer is not met or exchange.answerer is not met_answerer or entry is not met_entry or at != ended_at:
+                telegrams = self._telegrams.get(peer.group) or self._learn(peer.group)
+                usual, texts, alone, key_line = telegrams.usual, telegrams.texts, telegrams.alone, telegrams.key_line
+                path, size = self._ways.get((entry, peer, exchange.answerer)) or self._way(each)
+                if at != ended_at:
+                    stamp = self._stamp(at)
+                front = f'{{"ts":"{stamp}"{path}'
+                met, met_answerer, met_entry, ended_at, met_sizes = peer, exchange.answerer, entry, at, None
             header = exchange.frame
-            raw = header[telegrams.first]
-            key = telegrams.others(header) if telegrams.several else ""
-            if key is None or not raw.isalnum():
+            found = texts(header) if usual else None
+            if found is not None and not (found if alone else b"".join(found)).isalnum():
+                found = telegrams.padded(header)
+            if found is None:
                 made.append(self._whole(each))
                 continue
-            if at != ended_at:
-                stamp, ended_at, asked_at = self._stamp(at), at, -1.0
-            if exchange.at != asked_at:
-                asked_at = exchange.at
-                took = _took(at - asked_at)
-            way = entry, peer, exchange.answerer
-            path, size = ways.get(way) or self._way(each)
-            traces = traces or self._more_traces()
-            if not size:
-                size = f'"bytes_in":{telegrams.size(header)},"bytes_out":'
-            made.append(
-                f'{{"ts":"{stamp}"{path}{telegrams.front}{raw.decode()}{key}"}}{took}{size}{len(frame)},"trace":"{traces.pop()}"}}\n'
-            )
+            sizes = len(frame), len(header), header[telegrams.length_at]
+            if sizes != met_sizes or exchange.at != asked_at:
+                asked_at, met_sizes = exchange.at, sizes
+                back = f'{_took(at - asked_at)}{size or size_line(telegrams.size(header))}{len(frame)},"trace":"'
+            made.append(f'{front}{(key_line % found).decode()}{back}{(self._traces or self._more_traces()).pop()}"}}\n')
         return made
 
     def _way(self, ended: Ended) -> tuple[str, str]:
@@ -186,10 +188,11 @@ class RecordMaker:
         if len(self._ways) >= WAYS:
             self._ways.clear()
         record = self.record(ended)
+        self._traces.append(record.trace)
         record.ts, record.key, record.answer_ms, record.bytes_in, record.bytes_out, record.trace = "", {}, NONE, 0, 0, ""
         text = self._encoder.encode(record).decode("utf-8").removeprefix('{"ts":""').removesuffix("}") + ","
         entry = ended[4]
-        size = f'"bytes_in":{entry.low},"bytes_out":' if entry is not None and entry.low == entry.high else ""
+        size = size_line(entry.low) if entry is not None and entry.low == entry.high else ""
         exchange = ended[2]
         self._ways[entry, ended[3], exchange.answerer if exchange is not None else None] = text, size
         return text, size
@@ -274,6 +277,11 @@ class RecordMaker:
     def _stamp(self, at: float) -> str:
         wall = datetime.fromtimestamp(self._now() - self._clock() + at, UTC)
         return wall.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def size_line(size: int) -> str:
+    """What stands in a line between its times and the size of the answer."""
+    return f'"bytes_in":{size},"bytes_out":'
 
 
 def _took(seconds: float) -> str:
