@@ -258,7 +258,9 @@ class Service(Origin, Target):
         used = self.pool.used
         self._bounded = []
         least = min((link.had for backend in used for link in backend.links if link.used), default=0.0)
-        self.links = [link for backend in used for link in self._links_of(backend, now, least, alone=len(used) == 1)] if not self.shut else []
+        self.links = (
+            [link for backend in used for link in self._links_of(backend, now, least, alone=len(used) == 1)] if not self.shut else []
+        )
         chosen = set(self.links)
         for backend in self.pool.backends.values():
             for link in backend.links:

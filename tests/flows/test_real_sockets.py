@@ -129,7 +129,7 @@ class Deaf(HostOfBytes):
         return {int(stream[at + 8 : at + 14]) for stream in self.streams for at in range(0, len(stream) - 14, size)}
 
 
-async def asks_a_deaf_host(router: Running, client: Client, numbers: range) -> dict[str, set[int]]:
+async def asks_a_deaf_host(client: Client, numbers: range) -> dict[str, set[int]]:
     """Sends them all; what each was answered: "N999" for not sent, "U999" for unknown."""
     told: dict[str, set[int]] = {"U999": set(), "N999": set()}
     async with trio.open_nursery() as nursery:
@@ -150,7 +150,7 @@ async def test_a_host_that_never_reads_is_given_up_in_time_and_what_it_may_have_
     async with Deaf() as core:
         text = config(core, spec="binary", service='timeout = "2s"\npending = 1000', listener="open_exchanges = 2000")
         async with running(text) as router:
-            told = await asks_a_deaf_host(router, await router.connect(), range(100, 300))
+            told = await asks_a_deaf_host(await router.connect(), range(100, 300))
             await router.logged("E-LIM-06")
             core.reads.set()
             await router.until(lambda: core.began() >= told["U999"])
@@ -164,7 +164,7 @@ async def test_what_has_not_left_when_its_time_is_up_is_told_so_at_once_and_neve
         text = config(core, spec="binary", service='timeout = "150ms"\nwrite_timeout = "3s"', listener="open_exchanges = 2000")
         async with running(text) as router:
             client = await router.connect()
-            told = await asks_a_deaf_host(router, client, range(100, 300))
+            told = await asks_a_deaf_host(client, range(100, 300))
             assert told["N999"], "the kernel took them all"
             failed = router.log.named("failed")
             assert {line["code"] for line in failed if line["delivery"] == "not_sent"} == {"E-LIM-01"}
