@@ -44,7 +44,7 @@ def reach(where: Where, *, with_token: bool = True) -> Reach:
     if where.socket is not None:
         return Reach(where.socket)
     if where.address is not None:
-        return Reach(_address(where.address), token, _tls(where) if where.ca is not None or where.certificate is not None else None)
+        return Reach(where.address, token, _tls(where) if where.ca is not None or where.certificate is not None else None)
     admin = _settings(where.config)
     if admin.socket is not None:
         return Reach(where.config.parent / admin.socket)
@@ -75,13 +75,6 @@ def _tls(where: Where, own: Path | None = None) -> ssl.SSLContext:
 
 def _no_passphrase() -> str:
     raise click.UsageError("--key: the key is encrypted; give one that is not.")
-
-
-def _address(text: str) -> Address:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise click.UsageError("--address: give it as HOST:PORT.")
-    return Address(host.strip("[]"), int(port))
 
 
 def _settings(config: Path) -> Admin:

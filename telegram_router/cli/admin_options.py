@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 import click
 
+from telegram_router.cli.kinds import TARGET
+from telegram_router.written import Address
+
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -15,7 +18,7 @@ class Where(NamedTuple):
 
     config: Path
     socket: Path | None
-    address: str | None
+    address: Address | None
     token_file: Path | None
     ca: Path | None = None
     certificate: Path | None = None
@@ -27,7 +30,7 @@ OPTIONS = (
         "--config", metavar="FILE", type=FILE, default=Path("router.toml"), show_default=True, help="The router's configuration, which names its admin API."
     ),
     click.option("--socket", metavar="PATH", type=FILE, help="Instead of --config: the admin API's Unix socket."),
-    click.option("--address", metavar="HOST:PORT", help="Instead of --config: the admin API's address."),
+    click.option("--address", metavar="HOST:PORT", type=TARGET, help="Instead of --config: the admin API's address."),
     click.option("--token-file", metavar="FILE", type=FILE, help="File with the token for --address."),
     click.option("--ca", metavar="FILE", type=FILE, help="For an --address that speaks HTTPS: PEM file with the CA of its certificate."),
     click.option("--certificate", metavar="FILE", type=FILE, help="Client certificate (PEM), where the address asks for one."),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from telegram_router import written
 from telegram_router.cli.capture_inputs import exit_code, reading, spec_for, tell_findings
 from telegram_router.cli.capture_view import clear_paths
 from telegram_router.cli.shown import say, say_json, table
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 SURVIVORS_SHOWN: Final = 20
 PARTS_AT_MOST: Final = 1_000
 EXCHANGES_KEPT: Final = 100_000
-_TIMES: Final = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
 
 
 # --- stat and verify ----------------------------------------------------------------------------------------------------
@@ -178,12 +178,13 @@ def _chooser(by: str, spec: Spec | None) -> Callable[[Record], str | None]:
         return lambda record: str(record.get("c", "notes"))
     if by == "message":
         return lambda record: (Recorded(record, spec).message or "not-known") if record["k"] == "m" else None
-    times = re.fullmatch(r"(\d+)(ms|s|m|h)", by)
-    if times and int(times[1]):
-        return _Together(lambda record: str(record.get("t", 0) // (int(times[1]) * _TIMES[times[2]]) + 1))
     if by.isascii() and by.isdigit() and int(by):
         return _Together(_Counting(int(by)))
-    raise click.UsageError("--by is none of: connection, message, a time such as 1h, a number of telegrams.")
+    try:
+        span = written.nanoseconds(by)
+    except written.Misread:
+        raise click.UsageError("--by is none of: connection, message, a time such as 1h, a number of telegrams.") from None
+    return _Together(lambda record: str(record.get("t", 0) // span + 1))
 
 
 class _Counting:

@@ -13,10 +13,10 @@ from typing import Any
 import click
 import trio
 
-from telegram_router.cli.capture_attaching import rotation
 from telegram_router.cli.capture_inputs import spec_digest
 from telegram_router.cli.capture_masking import policy_table
 from telegram_router.cli.options import spec_file
+from telegram_router.config import Address
 from telegram_router.tools.capture_proxy import Proxy, Way
 from telegram_router.wire.capture_feed import Feed
 
@@ -25,12 +25,12 @@ from telegram_router.wire.capture_feed import Feed
 class Wanted:
     """What was said of the proxy."""
 
-    listen: str
-    to: str
+    listen: Address
+    to: Address
     output: Path
     mask_key: Path | None
     policy: Path | None
-    rotate: str | None
+    rotate: tuple[int | None, float | None]
     on_full: str
     certificate: Path | None
     key: Path | None
@@ -44,8 +44,8 @@ def run_proxy(wanted: Wanted, spec_name: str, folders: Sequence[Path]) -> int:
 
     file = spec_file(spec_name, folders)
     spec = read_spec(file)
-    octets, age = rotation(wanted.rotate)
-    way = Way(address(wanted.listen, "127.0.0.1"), address(wanted.to, "127.0.0.1"), *_contexts(wanted))
+    octets, age = wanted.rotate
+    way = Way(wanted.listen, wanted.to, *_contexts(wanted))
     settings: dict[str, Any] = {
         "spec_file": str(file), "spec_sha256": spec_digest(file), "output": str(wanted.output.absolute()), "source": "proxy",
         "key": b"" if wanted.mask_key is None else wanted.mask_key.read_bytes().strip(),
@@ -66,7 +66,7 @@ def run_proxy(wanted: Wanted, spec_name: str, folders: Sequence[Path]) -> int:
                 with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                     port = await nursery.start(proxy.run)
                     masked = "masked" if wanted.mask_key is not None else "NOT masked"
-                    warn(f"capturing {spec.name}, {masked}: {way.listen[0]}:{port} -> {wanted.to}, in {wanted.output}")
+                    warn(f"capturing {spec.name}, {masked}: {wanted.listen._replace(port=port)} -> {wanted.to}, in {wanted.output}")
                     async for number in signals:
                         code = 128 + number
                         break
@@ -86,14 +86,6 @@ def run_proxy(wanted: Wanted, spec_name: str, folders: Sequence[Path]) -> int:
 
     trio.run(serve)
     return code
-
-
-def address(text: str, default: str) -> tuple[str, int]:
-    """HOST:PORT, [IPv6]:PORT, or :PORT of this machine."""
-    host, _, port = text.rpartition(":")
-    if not (port.isascii() and port.isdigit() and int(port) < 65_536):
-        raise click.UsageError(f"{text} is no address: write HOST:PORT, or :PORT for this machine alone.")
-    return host.removeprefix("[").removesuffix("]") or default, int(port)
 
 
 def _contexts(wanted: Wanted) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:

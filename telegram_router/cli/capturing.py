@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 import click
 
 from telegram_router.cli.admin_options import OPTIONS, where_of
+from telegram_router.cli.kinds import ADMIN, DURATION, LISTEN, ROTATION, TARGET
 from telegram_router.cli.options import SPEC_FOLDER, example
+from telegram_router.written import Address
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -37,6 +39,13 @@ _MASK_KEY = click.option(
 _POLICY = click.option(
     "--policy", metavar="FILE", type=_FOUND, help="What masking does with which field (TOML). Default: pseudonyms, secrets wiped."
 )
+_ROTATE = click.option(
+    "--rotate",
+    metavar="SIZE|TIME",
+    type=ROTATION,
+    default=(None, None),
+    help="Begin another file at this size (256MB) or age (1h).",
+)
 _STRICT = click.option("--strict", is_flag=True, help="Exit code 5 also if a capture was not closed cleanly or has gaps.")
 
 
@@ -47,8 +56,8 @@ _STRICT = click.option("--strict", is_flag=True, help="Exit code 5 also if a cap
         "telegram-router capture show day.tgcap.jsonl 'msg=transfer.* and f.amount>1000000'",
     ),
 )
-@click.option("--listen", metavar="HOST:PORT", help="Be a proxy: where clients connect. :PORT is for this machine alone.")
-@click.option("--to", metavar="HOST:PORT", help="The host that a proxy stands before.")
+@click.option("--listen", metavar="HOST:PORT", type=LISTEN, help="Be a proxy: where clients connect. :PORT is for this machine alone.")
+@click.option("--to", metavar="HOST:PORT", type=TARGET, help="The host that a proxy stands before.")
 @click.option(
     "-w", "--write", "output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="The capture that a proxy writes."
 )
@@ -56,7 +65,7 @@ _STRICT = click.option("--strict", is_flag=True, help="Exit code 5 also if a cap
 @SPEC_FOLDER
 @_MASK_KEY
 @_POLICY
-@click.option("--rotate", metavar="SIZE|TIME", help="Begin another file at this size (256MB) or age (1h).")
+@_ROTATE
 @click.option(
     "--on-full",
     type=click.Choice(["drop", "block"]),
@@ -300,22 +309,24 @@ def convert(file: Path, form: str, output: Path, show_values: bool, spec_name: s
     type=click.Path(dir_okay=False, path_type=Path),
     help="The capture to write, on the router's machine; gzipped if it ends in .gz.",
 )
-@click.option("--duration", metavar="TIME", required=True, help="How long: 30s, 10m, 2h; a day at most. Ctrl-C ends it sooner.")
+@click.option(
+    "--duration", metavar="TIME", type=DURATION, required=True, help="How long: 30s, 10m, 2h; a day at most. Ctrl-C ends it sooner."
+)
 @click.option("--spec", "spec_name", metavar="SPEC", help="Of which spec the telegrams are. Default: the one that all listeners speak.")
 @_MASK_KEY
 @_POLICY
-@click.option("--rotate", metavar="SIZE|TIME", help="Begin another file at this size (256MB) or age (1h).")
-@click.option("--admin", metavar="PLACE", help="The router's admin API: unix:PATH, HOST:PORT. Default: that of --config.")
+@_ROTATE
+@click.option("--admin", metavar="PLACE", type=ADMIN, help="The router's admin API: unix:PATH, HOST:PORT. Default: that of --config.")
 @_asks
 @_JSON
 def attach(
     output: Path,
-    duration: str,
+    duration: float,
     spec_name: str | None,
     mask_key: Path | None,
     policy: Path | None,
-    rotate: str | None,
-    admin: str | None,
+    rotate: tuple[int | None, float | None],
+    admin: Path | Address | None,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -327,7 +338,5 @@ def attach(
     from telegram_router.cli.capture_attaching import attach as run
 
     if admin is not None:
-        options["socket" if admin.startswith("unix:") else "address"] = (
-            Path(admin.removeprefix("unix:")) if admin.startswith("unix:") else admin
-        )
+        options["socket" if isinstance(admin, Path) else "address"] = admin
     return run(where_of(options), output, duration, spec_name, mask_key, policy, rotate, as_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import ssl
 import sys
@@ -17,6 +16,7 @@ import click
 
 from telegram_router.cli.capture_inputs import reading
 from telegram_router.cli.shown import say, say_json, table
+from telegram_router.config import Address
 from telegram_router.telegrams import Spec
 from telegram_router.tools.load import Load, Plan, Tally
 from telegram_router.tools.load_telegrams import Requests, captured, made_up
@@ -25,6 +25,7 @@ EXIT_DIFFERS, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 4, 130
 BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 KEPT: Final = 60  # points of the live chart
 EVERY: Final = 0.5  # seconds between two of them
+BRIEFLY: Final = 10.0  # seconds, where nothing says how long
 
 
 @dataclass(frozen=True)
@@ -91,18 +92,15 @@ def _frames(spec: Spec, wanted: Wanted, seed: str) -> list[bytes]:
 
 
 def load_plan(
-    target: str,
-    rate: str | None,
+    target: Address,
+    rate: float | None,
     window: int | None,
-    duration: str | None,
-    timeout: str,
+    duration: float | None,
+    timeout: float,
     tls: tuple[bool, Path | None, Path | None, Path | None],
     more: dict[str, Any],
 ) -> Plan:
     """The plan that the command line asks for. Raises click.UsageError with what is wrong with it."""
-    host, _, port = target.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise click.UsageError("--to: expected HOST:PORT.")
     secure, ca, certificate, key = tls
     if not secure and (ca or certificate or more["server_name"]):
         raise click.UsageError("--ca, --certificate and --server-name belong to --tls.")
@@ -110,35 +108,17 @@ def load_plan(
         context = tls_context(ca, certificate, key) if secure else None
     except (OSError, ssl.SSLError) as error:
         raise click.UsageError(f"--ca or --certificate cannot be loaded: {error.strerror or 'no PEM file'}") from None
-    per_second = _per_second(rate) if rate is not None else None
-    seconds = _seconds("--duration", duration) if duration is not None else (None if more["count"] else 10.0)
-    room = window if window is not None else (1 if per_second is None else 64)
-    if more["poisson"] and per_second is None:
+    if more["poisson"] and rate is None:
         raise click.UsageError("--poisson belongs to --rate.")
     return Plan(
-        host.strip("[]"),
-        int(port),
-        window=room,
-        rate=per_second,
-        seconds=seconds,
-        timeout=_seconds("--timeout", timeout),
+        *target,
+        window=window if window is not None else (1 if rate is None else 64),
+        rate=rate,
+        seconds=duration if duration is not None or more["count"] else BRIEFLY,
+        timeout=timeout,
         tls=context,
         **more,
     )
-
-
-def _per_second(text: str) -> float:
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)/([smh])", text, re.ASCII)
-    if found is None or not float(found[1]):
-        raise click.UsageError("--rate: expected a rate such as 200/s or 12000/m.")
-    return float(found[1]) / {"s": 1, "m": 60, "h": 3600}[found[2]]
-
-
-def _seconds(option: str, text: str) -> float:
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)", text, re.ASCII)
-    if found is None or not float(found[1]):
-        raise click.UsageError(f"{option}: expected a time such as 500ms, 10s or 5m.")
-    return float(found[1]) * {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
 
 
 def tls_context(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:

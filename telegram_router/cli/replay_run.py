@@ -21,7 +21,6 @@ from telegram_router.cli.capture_inputs import exit_code as damage_code
 from telegram_router.cli.capture_inputs import reading, spec_for, tell_findings
 from telegram_router.cli.replaying import names_of
 from telegram_router.cli.shown import say, say_json
-from telegram_router.config.values import read_target_address
 from telegram_router.errors import ConfigError, RouterError
 from telegram_router.storage.capture_reader import CaptureReader
 from telegram_router.storage.capture_records import CaptureError, Record, zone_of
@@ -44,6 +43,7 @@ from telegram_router.tools.replay.settings import ReplayError, duration, moment,
 from telegram_router.tools.replay.steps import Selection, Steps, referred_to
 from telegram_router.tools.replay.survey import Survey, survey
 from telegram_router.tools.replay.tally import Tally
+from telegram_router.written import Address, Misread, target
 
 EXIT_DIFFERS, EXIT_USAGE, EXIT_THRESHOLD, EXIT_UNREACHABLE, EXIT_DAMAGED = 1, 2, 3, 4, 5
 PRECEDENCE: Final = (70, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_DAMAGED, EXIT_DIFFERS, EXIT_THRESHOLD)
@@ -140,15 +140,15 @@ class _Session:
         window = options["window"] or (1 if isinstance(self.pace, pacing.Closed) else None)
         return Conduct(how, window, duration(options["timeout"], "--timeout"), duration(options["grace"], "--grace"), compare)
 
-    def _addresses(self) -> dict[str, tuple[str, int]]:
+    def _addresses(self) -> dict[str, Address]:
         """Where each side is."""
-        found: dict[str, tuple[str, int]] = {}
+        found: dict[str, Address] = {}
         if self.options["target"]:
-            found["target"] = _address(self.options["target"], "--to")
+            found["target"] = self.options["target"]
         if self.conduct.compare == "baseline":
-            found["baseline"] = _address(self.options["compare"].removeprefix("baseline:"), "--compare")
+            found["baseline"] = _baseline(self.options["compare"])
         if self.options["noise"] and found:
-            found["noise"] = found.get("baseline", found.get("target", ("", 0)))
+            found["noise"] = found.get("baseline") or found["target"]
         return found
 
     def _guard(self) -> None:
@@ -340,7 +340,7 @@ class _Session:
             incomplete = "connections were lost"
         return About(
             capture=str(self.file),
-            target=self.options["target"],
+            target=str(self.options["target"]),
             spec=spec.name,
             pace=self.pace.text,
             asked=getattr(self.pace, "rate", None),
@@ -390,12 +390,11 @@ def _lost(tally: Tally) -> bool:
     return bool(tally.buckets["closed"]) or any(reason.startswith("not_sent") and "E-RPL-06" not in reason for reason in tally.reasons)
 
 
-def _address(text: str, option: str) -> tuple[str, int]:
+def _baseline(compare: str) -> Address:
     try:
-        address = read_target_address(text)
-    except ValueError:
-        raise click.UsageError(f"{option}: an address as core-test:9000.") from None
-    return address.host, address.port
+        return target(compare.removeprefix("baseline:"))
+    except Misread as error:
+        raise click.UsageError(f"--compare: {compare[:100]!r} {error}.") from None
 
 
 def _text(path: Path) -> str:

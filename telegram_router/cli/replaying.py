@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from telegram_router.cli.kinds import TARGET
 from telegram_router.cli.options import SPEC_FOLDER, example
 
 _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
@@ -44,7 +45,7 @@ def replay() -> None:
     )
 )
 @click.argument("file", type=_FILE)
-@click.option("--to", "target", metavar="HOST:PORT", help="The system to send to. Not needed with --dry-run.")
+@click.option("--to", "target", metavar="HOST:PORT", type=TARGET, help="The system to send to. Not needed with --dry-run.")
 @click.option("--pace", metavar="PACE", default="recorded", show_default=True, help="`recorded`, `recorded,maxgap=2s`, `x10`, `200/s`, `poisson:200/s`, `50/s..500/s:60s`, or `max`: each telegram when the answer before it has come.")  # fmt: skip
 @click.option("--connections", metavar="HOW", default="recorded", show_default=True, help="`recorded`: one for each of the capture; a number; or `per-key:FIELD`: one for each value.")  # fmt: skip
 @click.option("--window", metavar="N", type=click.IntRange(1, 100_000), help="Unanswered telegrams at most on a connection; 1 with --pace max. Default: no limit.")  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from telegram_router.cli.kinds import DURATION, LISTEN, TARGET
 from telegram_router.cli.options import SPEC_FOLDER, example
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -47,9 +48,10 @@ def simulate() -> None:
 @click.option(
     "--listen",
     metavar="ADDRESS",
+    type=LISTEN,
     help="Where a host listens, as 127.0.0.1:9000, or :9000 for this machine alone. Default: the scenario's, or any free port.",
 )
-@click.option("--to", metavar="ADDRESS", help="Where a client connects.")
+@click.option("--to", metavar="ADDRESS", type=TARGET, help="Where a client connects.")
 @click.option("--role", type=click.Choice(["host", "client"]), help="Instead of the scenario's.")
 @click.option(
     "--seed",
@@ -61,7 +63,7 @@ def simulate() -> None:
 @click.option(
     "--on-miss", metavar="WHAT", help="What a request gets that nothing is known for: error, nearest, silent, or forward:HOST:PORT."
 )
-@click.option("--duration", metavar="TIME", help="End by itself after that long, as 90s or 10m.")
+@click.option("--duration", metavar="TIME", type=DURATION, help="End by itself after that long, as 90s or 10m.")
 @click.option("--spec", "spec_name", metavar="SPEC", help="For a capture that names no spec: name, or path of a spec file (.py).")
 @SPEC_FOLDER
 @click.option("--control", metavar="SOCKET", type=_FILE, help="Unix socket for `simulate ctl`. Default: one of its own, which is told.")

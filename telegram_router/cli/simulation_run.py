@@ -11,23 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import click
-import pydantic
 import trio
 
 from telegram_router.cli import EXIT_BUG, tell
 from telegram_router.cli.options import spec_named
 from telegram_router.cli.shown import say, say_json
 from telegram_router.cli.simulation_ctl import sockets_folder
-from telegram_router.config.values import Address, Duration
+from telegram_router.config import Address
 from telegram_router.errors import ConfigError, ConfigProblem, RouterError
 from telegram_router.ops.logs import leaves
 from telegram_router.telegrams import Spec
 from telegram_router.tools.simulate.control import serve_control
 from telegram_router.tools.simulate.driver import Simulator
 from telegram_router.tools.simulate.fixture import is_capture
+from telegram_router.tools.simulate.forms import forward_to
 from telegram_router.tools.simulate.reading import from_capture, read_scenarios
 from telegram_router.tools.simulate.verdict import Judged
 from telegram_router.tools.simulate.world import Prepared
+from telegram_router.written import Misread
 
 EXIT_NOT_MET, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_DAMAGED = 1, 2, 4, 5
 NOTES_TOLD = 20
@@ -37,13 +38,13 @@ NOTES_TOLD = 20
 class Asked:
     """The options of the command."""
 
-    listen: str | None = None
-    to: str | None = None
+    listen: Address | None = None
+    to: Address | None = None
     role: str | None = None
     seed: int | None = None
     record: Path | None = None
     on_miss: str | None = None
-    duration: str | None = None
+    duration: float | None = None
     spec_name: str | None = None
     folders: Sequence[Path] = ()
     control: Path | None = None
@@ -105,9 +106,10 @@ def _prepared(file: Path, asked: Asked) -> Iterator[Prepared]:
 
 
 def _on_miss(text: str) -> str:
-    host, _, port = text.removeprefix("forward:").rpartition(":")
-    if text not in ("error", "nearest", "silent") and not (text.startswith("forward:") and host and port.isdigit()):
-        raise click.UsageError("--on-miss: give error, nearest, silent, or forward:HOST:PORT.")
+    try:
+        forward_to(text)
+    except Misread as error:
+        raise click.UsageError(f"--on-miss: {text[:100]!r} {error}.") from None
     return text
 
 
@@ -122,7 +124,7 @@ def _check_together(prepared: Sequence[Prepared], asked: Asked) -> None:
         raise click.UsageError("--listen, --to and --record are for one simulator: with several write them into the scenarios.")
     for each in prepared:
         about = each.scenario.scenario
-        places = [about.listen if asked.listen is None else _address(asked.listen, "--listen"), about.standby]
+        places = [asked.listen or about.listen, about.standby]
         for place in places:
             if about.role == "host" and place is not None and not place.loopback and not asked.insecure_public:
                 raise click.UsageError(f"{place} can be reached by other machines: use 127.0.0.1, or give --insecure-public.")
@@ -130,27 +132,9 @@ def _check_together(prepared: Sequence[Prepared], asked: Asked) -> None:
             raise click.UsageError("A client needs --to HOST:PORT.")
 
 
-def _address(text: str | None, option: str) -> Address | None:
-    if text is None:
-        return None
-    host, _, port = text.rpartition(":")
-    if not port.isdigit() or int(port) > 65_535:
-        raise click.UsageError(f"{option}: give HOST:PORT, such as 127.0.0.1:9000.")
-    return Address(host.strip("[]") or "127.0.0.1", int(port))
-
-
-def _seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        return pydantic.TypeAdapter[float](Duration).validate_python(text)
-    except pydantic.ValidationError:
-        raise click.UsageError("--duration: give a time with its unit, such as 90s or 10m.") from None
-
-
 async def _run(prepared: Sequence[Prepared], asked: Asked) -> int:
     simulators = [_simulator(each, asked) for each in prepared]
-    durations = [seconds for each in prepared if (seconds := _seconds(asked.duration) or each.scenario.scenario.duration) is not None]
+    durations = [seconds for each in prepared if (seconds := asked.duration or each.scenario.scenario.duration) is not None]
     with ExitStack() as closing:
         for simulator in simulators:
             closing.callback(simulator.close)
@@ -178,7 +162,7 @@ async def _started(simulator: Simulator, *, task_status: trio.TaskStatus[None]) 
 def _simulator(prepared: Prepared, asked: Asked) -> Simulator:
     seed = asked.seed if asked.seed is not None else prepared.scenario.scenario.seed
     seed = secrets.randbits(32) if seed is None else seed
-    return Simulator(prepared, seed, record=asked.record, listen=_address(asked.listen, "--listen"), to=_address(asked.to, "--to"))
+    return Simulator(prepared, seed, record=asked.record, listen=asked.listen, to=asked.to)
 
 
 def _own_socket(simulator: Simulator) -> Path:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from telegram_router.cli.kinds import DURATION, RATE, TARGET
 from telegram_router.cli.options import CONFIG, HEX_IN, INPUT, SPEC, SPEC_FOLDER, UNFRAMED, every_spec, example, options, spec_named
 
 if TYPE_CHECKING:
     from telegram_router.plan import Plan
+    from telegram_router.written import Address
 
 
 @click.command(
@@ -123,7 +125,7 @@ def _origin(config: Path | None, listener: str | None, from_service: str | None)
         "telegram-router load --to localhost:9001 --spec firmbanking --capture day.tgcap.jsonl --rate 200/s --duration 5m",
     )
 )
-@click.option("--to", "target", metavar="HOST:PORT", required=True, help="The listener.")
+@click.option("--to", "target", metavar="HOST:PORT", type=TARGET, required=True, help="The listener.")
 @options(SPEC, SPEC_FOLDER)
 @click.option(
     "--message", "messages", metavar="MESSAGE", multiple=True, help="The requests to send, in turn. Default: all that are answered."
@@ -147,12 +149,15 @@ def _origin(config: Path | None, listener: str | None, from_service: str | None)
 @click.option(
     "--rate",
     metavar="N/s",
+    type=RATE,
     help="Requests a second in all, sent when they are due, however long answers take. Default: as fast as windows allow.",
 )
 @click.option("--poisson", is_flag=True, help="With --rate: at random times of that rate.")
 @click.option("--count", metavar="N", type=click.IntRange(1), help="Stop after so many.")
-@click.option("--duration", metavar="TIME", help="Stop after so long. Default: 10s, where no --count is given.")
-@click.option("--timeout", metavar="TIME", default="30s", show_default=True, help="How long an answer may take before it is missing.")
+@click.option("--duration", metavar="TIME", type=DURATION, help="Stop after so long. Default: 10s, where no --count is given.")
+@click.option(
+    "--timeout", metavar="TIME", type=DURATION, default="30s", show_default=True, help="How long an answer may take before it is missing."
+)
 @click.option(
     "--seed", metavar="N", type=int, default=0, show_default=True, help="The same seed makes the same requests at the same planned times."
 )
@@ -172,17 +177,17 @@ def _origin(config: Path | None, listener: str | None, from_service: str | None)
 @click.option("--quiet", is_flag=True, help="No live chart.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def load(
-    target: str,
+    target: Address,
     spec_name: str | None,
     folders: tuple[Path, ...],
     messages: tuple[str, ...],
     capture: Path | None,
     sequence: str | None,
     first: int,
-    rate: str | None,
+    rate: float | None,
     window: int | None,
-    duration: str | None,
-    timeout: str,
+    duration: float | None,
+    timeout: float,
     quiet: bool,
     as_json: bool,
     hgrm: Path | None,

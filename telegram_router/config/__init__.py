@@ -40,7 +40,8 @@ from telegram_router.config.model import (
     Usage,
 )
 from telegram_router.config.reading import Draft, draft_config, parse_config
-from telegram_router.config.values import Address, Exact, Prefix, Range, Rule, Source, Url
+from telegram_router.config.values import Exact, Prefix, Range, Rule, Source, Url
+from telegram_router.written import Address
 
 __all__ = [
     "IN_BODY",

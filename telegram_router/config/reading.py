@@ -55,8 +55,9 @@ from telegram_router.config.model import (
     specs_by_party,
 )
 from telegram_router.config.syntax import load
-from telegram_router.config.values import Address, Exact, Range, Rule
+from telegram_router.config.values import Exact, Range, Rule
 from telegram_router.errors import ConfigError, ConfigProblem
+from telegram_router.written import Address
 
 
 class Draft(NamedTuple):

@@ -6,8 +6,9 @@ import contextlib
 import datetime
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -15,13 +16,15 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
+from telegram_router import written
+from telegram_router.written import Address, Misread
+
 _K = TypeVar("_K")
 _T = TypeVar("_T")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024 * 1024}
+_UNITS_OF_TIME = ("ms", "s", "m", "h")
+_UNITS_OF_SIZE = ("B", "KiB", "MiB")
+_MIB = 1024 * 1024
 _SERVER_NAME = re.compile(r"(?=.{1,253}\Z)(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z_]([a-z0-9_-]{0,61}[a-z0-9])?", re.IGNORECASE)
-_DURATION_FORM = 'a duration with its unit, such as "500ms", "10s", "5m" or "1h"'
-_SIZE_FORM = 'a size with its unit, such as "512B", "64KiB" or "1MiB"'
 IDENTIFIED_BY = ("certificate", "address")
 COUNTED_BY = ("certificate", "address", "session", "service", "message")
 _LONGEST_HOURS = 7 * 24
@@ -34,24 +37,6 @@ _OWN_HEADERS = frozenset(
         *("te", "trailer", "traceparent", "transfer-encoding", "upgrade", "x-deadline-ms", "x-request-id"),
     )
 )
-
-
-class Address(NamedTuple):
-    """Where to listen or connect. The host is a name or an IP address, without the brackets of IPv6."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def loopback(self) -> bool:
-        """True when only this machine can reach it. A name other than localhost is taken as public."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
 
 
 class Source(NamedTuple):
@@ -114,20 +99,22 @@ def _wrong(what: str, expected: str) -> PydanticCustomError:
     return PydanticCustomError("form", "{what}", {"what": what, "expected": expected})
 
 
+def _as_written(read: Callable[[str], _T], value: object) -> _T:
+    """What `read` makes of a text. A number of TOML is one without its unit."""
+    text = value if isinstance(value, str) else "1" if isinstance(value, int | float) else ""
+    try:
+        return read(text)
+    except Misread as error:
+        raise _wrong(error.what, error.expected) from None
+
+
 def _duration(*, zero: bool = False) -> BeforeValidator:
     """Text with a unit to seconds."""
 
     def read(value: object) -> float:
-        if not isinstance(value, str):
-            raise _wrong("has no unit" if isinstance(value, int | float) else "is not a duration", _DURATION_FORM)
-        parts = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)", value, re.ASCII)
-        if not parts:
-            raise _wrong("is not a duration", _DURATION_FORM)
-        seconds = float(parts[1]) * _SECONDS[parts[2]]
+        seconds = _as_written(partial(written.seconds, units=_UNITS_OF_TIME, zero=zero), value)
         if seconds > _LONGEST_HOURS * 3600:
             raise _wrong("is out of range", f'at most "{_LONGEST_HOURS}h"')
-        if seconds == 0 and not zero:
-            raise _wrong("is out of range", 'more than "0s"')
         return seconds
 
     return BeforeValidator(read)
@@ -144,13 +131,8 @@ def _size(most_mib: int) -> BeforeValidator:
     """Text with a unit to bytes."""
 
     def read(value: object) -> int:
-        if not isinstance(value, str):
-            raise _wrong("has no unit" if isinstance(value, int | float) else "is not a size", _SIZE_FORM)
-        parts = re.fullmatch(r"(\d{1,9})(B|KiB|MiB)", value, re.ASCII)
-        if not parts:
-            raise _wrong("is not a size", _SIZE_FORM)
-        size = int(parts[1]) * _BYTES[parts[2]]
-        if not 0 < size <= most_mib * _BYTES["MiB"]:
+        size = _as_written(partial(written.octets, units=_UNITS_OF_SIZE), value)
+        if size > most_mib * _MIB:
             raise _wrong("is out of range", f'at least "1B", at most "{most_mib}MiB"')
         return size
 
@@ -158,23 +140,12 @@ def _size(most_mib: int) -> BeforeValidator:
 
 
 def _read_address(value: object) -> Address:
-    if isinstance(value, str):
-        parts = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9_.-]+)):(\d{1,5})", value, re.ASCII)
-        if parts and int(parts[3]) <= 65535:
-            return Address(parts[1] or parts[2], int(parts[3]))
-    raise _wrong("is not an address", 'an address "host:port", such as "127.0.0.1:9001" or "[::1]:9001"')
-
-
-def _read_target_address(value: object) -> Address:
-    address = _read_address(value)
-    if address.port == 0:
-        raise _wrong("has port 0", "the port that the backend listens on")
-    return address
+    return _as_written(written.listening, value)
 
 
 def read_target_address(value: object) -> Address:
     """The address of a backend. Raises what pydantic reports."""
-    return _read_target_address(value)
+    return _as_written(written.target, value)
 
 
 def _read_network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
@@ -356,7 +327,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 ShareOrNone = Annotated[float, Field(ge=0, le=1)]
 FileSize = Annotated[int, _size(1_048_576)]
 ListenAddress = Annotated[Address, PlainValidator(_read_address)]
-TargetAddress = Annotated[Address, PlainValidator(_read_target_address)]
+TargetAddress = Annotated[Address, PlainValidator(read_target_address)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(_read_network)]
 SourceAddress = Annotated[Source, PlainValidator(_read_source)]
 NonEmpty = Annotated[str, Field(min_length=1)]

@@ -22,7 +22,7 @@ from running_router import (
     transfer,
 )
 
-from telegram_router.config.values import Address
+from telegram_router.written import Address
 
 SIGNS_ON = 'conduct = { sign_on = true, timeout = "150ms", heartbeat = "0s", fields = { company_number = "WE", bank_code = "088" } }'
 BEATS = 'conduct = { heartbeat = "40ms", misses = 2 }\ntimeout = "5s"'

@@ -7,12 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from telegram_router import written
 from telegram_router.errors import RouterError
 
-SECOND: Final = 1_000_000_000
-_UNITS: Final = {"us": 1_000, "ms": 1_000_000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)", re.ASCII)
-_RATE: Final = re.compile(r"(\d+(?:\.\d+)?)/(s|m|h)", re.ASCII)
+SECOND: Final = written.SECOND
 _CLOCK: Final = re.compile(r"(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?", re.ASCII)
 
 
@@ -27,18 +25,22 @@ def misunderstood(what: str, text: str, expected: str) -> ReplayError:
 
 def duration(text: str, what: str = "the duration") -> int:
     """Nanoseconds of `250ms`, `5s`, `10m`. Raises ReplayError."""
-    found = _DURATION.fullmatch(text.strip())
-    if found is None:
-        raise misunderstood(what, text, "a number with its unit: 250ms, 5s, 10m, 1h")
-    return round(float(found[1]) * _UNITS[found[2]])
+    try:
+        return written.nanoseconds(text.strip(), zero=True)
+    except written.Misread as error:
+        raise _misread(what, text, error) from None
 
 
 def rate(text: str, what: str = "the rate") -> float:
     """Telegrams a second of `200/s`, `12000/m`. Raises ReplayError."""
-    found = _RATE.fullmatch(text.strip())
-    if found is None or float(found[1]) <= 0:
-        raise misunderstood(what, text, "telegrams in a time: 200/s, 12000/m")
-    return float(found[1]) * SECOND / _UNITS[found[2]]
+    try:
+        return written.per_second(text.strip())
+    except written.Misread as error:
+        raise _misread(what, text, error) from None
+
+
+def _misread(what: str, text: str, error: written.Misread) -> ReplayError:
+    return ReplayError("E-RPL-03", f"{what} {error.what}", where=text[:100], expected=error.expected)
 
 
 @dataclass(frozen=True)

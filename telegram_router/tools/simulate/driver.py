@@ -18,15 +18,16 @@ from typing import Final
 
 import trio
 
-from telegram_router.config.values import Address
 from telegram_router.errors import FramingError, RouterError
 from telegram_router.storage.capture_records import head
 from telegram_router.storage.capture_writer import CaptureWriter
 from telegram_router.telegrams import Framer
 from telegram_router.tools.simulate.actions import Deafen, End, Forward, Send
 from telegram_router.tools.simulate.core import Simulation
+from telegram_router.tools.simulate.forms import forward_to
 from telegram_router.tools.simulate.wires import DRAINED_FOR, SMALL_BUFFER, MemoryWire, SocketWire, Wire, check_half_open, memory_pair
 from telegram_router.tools.simulate.world import Prepared
+from telegram_router.written import Address
 
 PAUSED_AT: Final = 256 * 1024  # bytes waiting to be written: nothing more is read from that connection
 CUT_OFF_AT: Final = 16 * 1024 * 1024
@@ -395,12 +396,13 @@ class Simulator:
             self.simulation.journal.counts["not_forwarded"] += 1
 
     async def _ask_another(self, connection: _Connection, asked: trio.MemoryReceiveChannel[bytes]) -> None:
-        host, _, port = self.about.on_miss.removeprefix("forward:").rpartition(":")
+        where = forward_to(self.about.on_miss)
+        assert where is not None
         async with asked:
             try:
-                stream = await trio.open_tcp_stream(host.strip("[]"), int(port))
+                stream = await trio.open_tcp_stream(*where)
             except OSError as error:
-                self.simulation.journal.note(f"{host}:{port} cannot be reached: {error.strerror or error}")
+                self.simulation.journal.note(f"{where} cannot be reached: {error.strerror or error}")
                 return
             async with stream, trio.open_nursery() as nursery:
                 nursery.start_soon(self._hand_back, connection, stream, nursery)

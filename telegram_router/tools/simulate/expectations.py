@@ -23,6 +23,7 @@ from typing import Final
 
 from telegram_router.errors import RouterError
 from telegram_router.tools.predicate import Lookup, Predicate, as_text, parse
+from telegram_router.written import Misread, seconds
 
 WAITED_FOR: Final = 100_000  # telegrams of one `each`; beyond that the expectation fails
 TOLD: Final = 10  # failures of one expectation that are told one by one
@@ -33,8 +34,6 @@ _COMPARED: Final[Mapping[str, Callable[[int, int], bool]]] = MappingProxyType(
 _WORDS: Final = re.compile(r"""("[^"]*"|'[^']*')|\b(where|has|within|with|before)\b""")
 _AMOUNT: Final = re.compile(r"\s*(one|no|some|\d{1,9})\s+(.*)", re.DOTALL)
 _COUNT: Final = re.compile(r"count\s+(.*\S)\s*(<=|>=|!=|=|<|>)\s*(\d{1,12})\s*", re.DOTALL)
-_DURATION: Final = re.compile(r"\s*(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)\s*", re.ASCII)
-_SECONDS: Final = MappingProxyType({"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0})
 _SAME: Final = re.compile(r"\s*([\w.\[\]]+)\s*=\s*([\w.\[\]]+)\s*")
 FORMS: Final = "count FILTER = N, no FILTER, FILTER before FILTER, or each FILTER has one FILTER within 40s with NAME = NAME"
 
@@ -153,10 +152,10 @@ def _clauses(text: str) -> list[tuple[str, str]]:
 
 
 def _duration(text: str) -> float:
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise _unclear("says no duration behind `within`, such as 40s")
-    return float(found[1]) * _SECONDS[found[2]]
+    try:
+        return seconds(text.strip(), zero=True)
+    except Misread as error:
+        raise _unclear(f"says behind `within` what {error.what}") from None
 
 
 def _same(text: str) -> Iterator[tuple[str, str]]:

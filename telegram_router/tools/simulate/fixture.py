@@ -10,7 +10,6 @@ from typing import Any
 
 import trio
 
-from telegram_router.config.values import Address
 from telegram_router.telegrams import Framer, Spec, Telegram
 from telegram_router.tools.simulate.core import Simulation
 from telegram_router.tools.simulate.driver import Simulator
@@ -18,6 +17,7 @@ from telegram_router.tools.simulate.reading import FindSpec, from_capture, parse
 from telegram_router.tools.simulate.verdict import Judged
 from telegram_router.tools.simulate.wires import SocketWire, Wire
 from telegram_router.tools.simulate.world import Prepared
+from telegram_router.written import Address
 
 
 class Caller:

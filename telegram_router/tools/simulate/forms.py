@@ -12,10 +12,10 @@ from telegram_router.errors import RouterError
 from telegram_router.tools.predicate import FilterError, Predicate, parse
 from telegram_router.tools.simulate.expectations import Expectation, read_expectation
 from telegram_router.tools.simulate.templates import Template, TemplateError
+from telegram_router.written import Address, Misread, per_second, target
 
-_RATE: Final = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)/(s|m|h)", re.ASCII)
 _SPEED: Final = re.compile(r"(\d{1,9})(B|KB|MB)/s", re.ASCII)
-_PER: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_MISSES: Final = ("error", "nearest", "silent")
 _BYTES: Final = {"B": 1, "KB": 1000, "MB": 1_000_000}
 
 
@@ -43,10 +43,10 @@ def _read_template(value: object) -> Template:
 
 def _read_rate(value: object) -> float:
     """Times a second."""
-    found = _RATE.fullmatch(value) if isinstance(value, str) else None
-    if found is None or not float(found[1]):
-        raise wrong("is no rate", 'a rate such as "200/s" or "12000/m"')
-    return float(found[1]) / _PER[found[2]]
+    try:
+        return per_second(str(value))
+    except Misread as error:
+        raise wrong(error.what, error.expected) from None
 
 
 def _read_speed(value: object) -> float:
@@ -55,6 +55,15 @@ def _read_speed(value: object) -> float:
     if found is None or not int(found[1]):
         raise wrong("is no bandwidth", 'bytes a second such as "500B/s" or "10KB/s"')
     return float(int(found[1]) * _BYTES[found[2]])
+
+
+def forward_to(on_miss: str) -> Address | None:
+    """Who answers what no rule is for, where somebody else does. Raises Misread for what is none of the choices."""
+    if on_miss in _MISSES:
+        return None
+    if not on_miss.startswith("forward:"):
+        raise Misread("is none of the choices", '"error", "nearest", "silent" or "forward:HOST:PORT"')
+    return target(on_miss.removeprefix("forward:"))
 
 
 def _read_expectation(value: object) -> Expectation:

@@ -26,16 +26,17 @@ from telegram_router.storage.capture_reader import CaptureReader
 from telegram_router.telegrams import Spec
 from telegram_router.tools.simulate import scenario as model
 from telegram_router.tools.simulate.findings import dotted, path_of, problem_of, value_at
+from telegram_router.tools.simulate.forms import forward_to
 from telegram_router.tools.simulate.learned import Learned, learn, times_by_message
 from telegram_router.tools.simulate.naming import Names
 from telegram_router.tools.simulate.scenario import Scenario
 from telegram_router.tools.simulate.states import Row
 from telegram_router.tools.simulate.world import Prepared
+from telegram_router.written import Misread
 
 FindSpec = Callable[[str, Path], Spec]  # a spec by the name in a file, and that file's folder. Raises LookupError, ConfigError
 LARGEST_CSV: Final = 64 * 1024 * 1024
 ROWS_AT_MOST: Final = 1_000_000
-_MISSES: Final = ("error", "nearest", "silent")
 
 
 def read_scenarios(path: Path, find_spec: FindSpec, *, allow_code: bool = False) -> list[Prepared]:
@@ -204,10 +205,10 @@ class _Reading:
 
     def _check_about(self, made: Scenario) -> None:
         about = made.scenario
-        if about.on_miss not in _MISSES and not re.fullmatch(r"forward:(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}", about.on_miss):
-            self.report(
-                "E-SIM-02", ("scenario", "on_miss"), "is none of the choices", '"error", "nearest", "silent" or "forward:HOST:PORT"'
-            )
+        try:
+            forward_to(about.on_miss)
+        except Misread as error:
+            self.report("E-SIM-02", ("scenario", "on_miss"), error.what, error.expected)
         if about.clock is not None:
             try:
                 clock = datetime.datetime.fromisoformat(about.clock)

@@ -39,7 +39,7 @@ WRONG = [
     (HEAD + "[[rule]]\nmatch = 'msg=transfer.request'\nreply = { memo = '{amunt}' }\n", "E-SIM-03", 5, "amount, perhaps"),
     (HEAD + "[[rule]]\nmatch = 'msg=transfer.request'\nreply = { memo = '{now.year}' }\n", "E-SIM-03", 5, "nothing is called now.year"),
     (HEAD + "[[rule]]\nmatch = 'msg=transfer.request'\nreply = { memo = '{amount!r}' }\n", "E-SIM-02", 5, "no name"),
-    (HEAD + "[[rule]]\nmatch = 'msg=transfer.request'\ndelay = '5'\n", "E-SIM-02", 5, "is not a duration"),
+    (HEAD + "[[rule]]\nmatch = 'msg=transfer.request'\ndelay = '5'\n", "E-SIM-02", 5, "has no unit"),
     (HEAD + "[[rule]]\nmatch = 'msg=transfer.response'\nreply = {}\n", "E-SIM-02", 5, "has no reply in the spec"),
     (HEAD + "[[rule]]\nmatch = 'msg=transfer.request'\ncall = 'decide'\n", "E-SIM-06", 5, "--allow-code"),
     (HEAD + "[state.account]\nkey = '{withdrawal_account}'\ninit = 'nowhere.csv'\n", "E-SIM-05", 5, "cannot be read"),
