@@ -15,6 +15,7 @@ import trio
 
 from telegram_router.cli.capture_inputs import spec_digest
 from telegram_router.cli.capture_masking import policy_table
+from telegram_router.cli.client_tls import client_tls
 from telegram_router.cli.options import spec_file
 from telegram_router.config import Address
 from telegram_router.tools.capture_proxy import Proxy, Way
@@ -91,13 +92,11 @@ def run_proxy(wanted: Wanted, spec_name: str, folders: Sequence[Path]) -> int:
 def _contexts(wanted: Wanted) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
     if (wanted.certificate is None) != (wanted.key is None):
         raise click.UsageError("--certificate and --key go together.")
-    try:
-        server = client = None
-        if wanted.certificate is not None and wanted.key is not None:
-            server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server = None
+    if wanted.certificate is not None and wanted.key is not None:
+        server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
             server.load_cert_chain(wanted.certificate, wanted.key)
-        if wanted.to_tls or wanted.to_ca is not None:
-            client = ssl.create_default_context(cafile=wanted.to_ca)
-    except (OSError, ssl.SSLError) as error:
-        raise click.UsageError(f"TLS: {error}") from None
-    return server, client
+        except OSError as error:  # ssl.SSLError is one
+            raise click.UsageError(f"--certificate, --key: {error}") from None
+    return server, client_tls(wanted.to_ca) if wanted.to_tls or wanted.to_ca is not None else None

@@ -15,6 +15,7 @@ from typing import Any, Final
 import click
 
 from telegram_router.cli.capture_inputs import reading
+from telegram_router.cli.client_tls import client_tls
 from telegram_router.cli.shown import say, say_json, table
 from telegram_router.config import Address
 from telegram_router.telegrams import Spec
@@ -104,10 +105,6 @@ def load_plan(
     secure, ca, certificate, key = tls
     if not secure and (ca or certificate or more["server_name"]):
         raise click.UsageError("--ca, --certificate and --server-name belong to --tls.")
-    try:
-        context = tls_context(ca, certificate, key) if secure else None
-    except (OSError, ssl.SSLError) as error:
-        raise click.UsageError(f"--ca or --certificate cannot be loaded: {error.strerror or 'no PEM file'}") from None
     if more["poisson"] and rate is None:
         raise click.UsageError("--poisson belongs to --rate.")
     return Plan(
@@ -116,17 +113,9 @@ def load_plan(
         rate=rate,
         seconds=duration if duration is not None or more["count"] else BRIEFLY,
         timeout=timeout,
-        tls=context,
+        tls=client_tls(ca, certificate, key) if secure else None,
         **more,
     )
-
-
-def tls_context(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
-    """A client's context: the server is always verified."""
-    context = ssl.create_default_context(cafile=str(ca) if ca is not None else None)
-    if certificate is not None:
-        context.load_cert_chain(str(certificate), str(key) if key is not None else None)
-    return context
 
 
 def _tell(plan: Plan, tally: Tally) -> None:

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 CONFIG = click.Path(dir_okay=False, path_type=Path)
 
 
+class RunUnlessNamed(click.Group):
+    """Where no command of the group is named, `run` is meant."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args.insert(0, "run")
+        return super().parse_args(ctx, args)
+
+
 def example(*lines: str) -> str:
     """A help text's last lines, as they would be typed."""
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)

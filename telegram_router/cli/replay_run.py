@@ -19,6 +19,7 @@ import trio
 
 from telegram_router.cli.capture_inputs import exit_code as damage_code
 from telegram_router.cli.capture_inputs import reading, spec_for, tell_findings
+from telegram_router.cli.client_tls import client_tls
 from telegram_router.cli.replaying import names_of
 from telegram_router.cli.shown import say, say_json
 from telegram_router.errors import ConfigError, RouterError
@@ -246,10 +247,7 @@ class _Session:
     def _dial(self, address: tuple[str, int]) -> Dial:
         options, context = self.options, None
         if options["tls"] or options["tls_ca"] or options["tls_cert"]:
-            from telegram_router.wire.certificates import client_context
-
-            files = [None if options[name] is None else str(options[name]) for name in ("tls_ca", "tls_cert", "tls_key")]
-            context = client_context(*files, where="replay")
+            context = client_tls(options["tls_ca"], options["tls_cert"], options["tls_key"])
         return dialler(*address, context, options["tls_name"])
 
     def _send(self, replay: Replay) -> None:

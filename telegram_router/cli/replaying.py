@@ -9,27 +9,13 @@ from typing import Any
 import click
 
 from telegram_router.cli.kinds import TARGET
-from telegram_router.cli.options import SPEC_FOLDER, example
+from telegram_router.cli.options import SPEC_FOLDER, RunUnlessNamed, example
 
 _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 _READABLE = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
-class _WithDefault(click.Group):
-    """`replay FILE` is `replay run FILE`."""
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args and args[0] not in self.commands:
-            args = ["run", *args]
-        return super().resolve_command(ctx, args)
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0].startswith("-") and args[0] not in ("-h", "--help"):
-            args = ["run", *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group(cls=_WithDefault, epilog=example("telegram-router replay day.tgcap.jsonl --to core-test:9000 --pace x10 --report out"))
+@click.group(cls=RunUnlessNamed, epilog=example("telegram-router replay day.tgcap.jsonl --to core-test:9000 --pace x10 --report out"))
 def replay() -> None:
     """Send the requests of a capture to a system again, and compare its answers.
 

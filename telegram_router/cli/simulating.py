@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from telegram_router.cli.kinds import DURATION, LISTEN, TARGET
-from telegram_router.cli.options import SPEC_FOLDER, example
+from telegram_router.cli.options import SPEC_FOLDER, RunUnlessNamed, example
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _CONTROL = click.option(
@@ -19,16 +19,7 @@ _NAME = click.option("--name", metavar="SIMULATOR", help="Which simulator, where
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-class _RunUnlessCtl(click.Group):
-    """`simulate FILE` is short for `simulate run FILE`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
-            args.insert(0, "run")
-        return super().parse_args(ctx, args)
-
-
-@click.group(cls=_RunUnlessCtl, epilog=example("telegram-router simulate core.toml --listen 127.0.0.1:9000 --seed 42"))
+@click.group(cls=RunUnlessNamed, epilog=example("telegram-router simulate core.toml --listen 127.0.0.1:9000 --seed 42"))
 def simulate() -> None:
     """Stand in for a host or a client that is not there. `simulate FILE` is short for `simulate run FILE`.
 
