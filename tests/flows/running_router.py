@@ -187,10 +187,17 @@ class Running:
         return self.router.addresses[listener]
 
     async def connect(
-        self, listener: str = "companies", tls: ssl.SSLContext | None = None, name: str = "router.example", small: bool = False
+        self,
+        listener: str = "companies",
+        tls: ssl.SSLContext | None = None,
+        name: str = "router.example",
+        small: bool = False,
+        source: str = "",
     ) -> Client:
-        """A client; `small`: with the smallest receive buffer there is."""
+        """A client; `small`: with the smallest receive buffer there is; `source`: from another address of this machine."""
         sock = trio.socket.socket()
+        if source:
+            await sock.bind((source, 0))
         if small:
             sock.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, 4096)
         await sock.connect(self.address(listener))
@@ -215,6 +222,12 @@ class Running:
         """The lines with this code, once there are that many."""
         await self.until(lambda: len(self.log.of(code)) >= times, code)
         return self.log.of(code)
+
+    async def reload(self, text: str) -> None:
+        """Have another text in the file, by which it goes on."""
+        self.router.plan.path.write_text(text, "utf-8")
+        report = await self.router.reload()
+        assert report.sound, report.problems
 
     async def linked(self, *services: str) -> None:
         """Wait until services have a link."""
@@ -275,6 +288,14 @@ async def running(config: str, folder: Path | None = None) -> AsyncIterator[Runn
                         await client.goes()
                 running.router.stop()
         running.look_back()
+
+
+@asynccontextmanager
+async def serving(core: Host, more: str, folder: Path) -> AsyncIterator[tuple[Running, Client]]:
+    """A router with its file in `folder` and a client of it. It remembers there, for the next one, what was counted."""
+    async with running(config(core, more=more), folder) as router:
+        await router.linked("core")
+        yield router, await router.connect()
 
 
 def config(

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 import trio
-from running_router import ROOT, Client, Host, Running, config, field, running, transfer
+from running_router import ROOT, Client, Host, Running, config, field, running, serving, transfer
 
 from telegram_router import plan as planning
 from telegram_router.app import Router
@@ -48,9 +48,7 @@ def refused(router: Running, code: str) -> int:
 async def test_a_stopped_router_forgets_nothing_of_what_was_used(tmp_path: Path):
     async with Host() as core:
         for round_ in range(2):
-            async with running(config(core, more=DAILY), tmp_path) as router:
-                await router.linked("core")
-                client = await router.connect()
+            async with serving(core, DAILY, tmp_path) as (router, client):
                 for number in (1, 2):
                     await client.asks(transfer(10 * round_ + number))
         assert len(core.frames) == 3
@@ -82,16 +80,11 @@ async def test_one_folder_has_one_router(tmp_path: Path):
 
 
 async def test_a_reload_keeps_what_was_counted_where_name_key_and_calendar_are_unchanged(tmp_path: Path):
-    async with Host() as core, running(config(core, more=DAILY), tmp_path) as router:
-        await router.linked("core")
-        client = await router.connect()
+    async with Host() as core, serving(core, DAILY, tmp_path) as (router, client):
         await asked(client, 1, 2)
-        path = router.router.plan.path
 
         async def reload(more: str) -> None:
-            path.write_text(config(core, more=more), "utf-8")
-            report = await router.router.reload()
-            assert report.sound, report.problems
+            await router.reload(config(core, more=more))
 
         await reload(DAILY.replace("limit = 3", "limit = 4"))
         assert quota(router).highest(1)[0][1] == 2
@@ -141,9 +134,7 @@ class Full(Disk):
 @pytest.mark.parametrize("choice", ["closed", "open"])
 async def test_a_full_disk_closes_the_quotas_that_say_so_until_there_is_room(tmp_path: Path, choice: str):
     more = DAILY.replace("limit = 3", "limit = 100") + f'on_store_failure = "{choice}"\n'
-    async with Host() as core, running(config(core, more=more), tmp_path) as router:
-        await router.linked("core")
-        client = await router.connect()
+    async with Host() as core, serving(core, more, tmp_path) as (router, client):
         keeper = router.router.keeper
         disk = Full()
         assert keeper._counters is not None
@@ -179,9 +170,7 @@ async def test_a_file_that_has_grown_is_written_anew_while_the_router_runs(tmp_p
     folder.mkdir()
     (folder / NAME).write_bytes(line_of(far, {"C9": 9}) * 40)
     more = DAILY.replace("limit = 3", "limit = 100")
-    async with Host() as core, running(config(core, more=more), tmp_path) as router:
-        await router.linked("core")
-        client = await router.connect()
+    async with Host() as core, serving(core, more, tmp_path) as (router, client):
         await asked(client, 1)
         before = (folder / NAME).stat().st_size
         await router.router.keeper.store()
@@ -196,14 +185,12 @@ async def test_a_file_that_has_grown_is_written_anew_while_the_router_runs(tmp_p
 
 async def test_lines_that_are_damaged_are_told_and_the_others_hold(tmp_path: Path):
     async with Host() as core:
-        async with running(config(core, more=DAILY), tmp_path) as router:
-            await router.linked("core")
-            await asked(await router.connect(), 1, 2, 3)
+        async with serving(core, DAILY, tmp_path) as (_, client):
+            await asked(client, 1, 2, 3)
         file = tmp_path / "state" / NAME
         file.write_bytes(b"no line of ours\n" + file.read_bytes() + b"torn")
-        async with running(config(core, more=DAILY), tmp_path) as router:
-            await router.linked("core")
-            await asked(await router.connect(), 4)
+        async with serving(core, DAILY, tmp_path) as (router, client):
+            await asked(client, 4)
         assert len(core.frames) == 3
         assert [line["lines"] for line in router.log.named("counters_damaged")] == [1]
         assert [line["torn"] for line in router.log.named("counters_restored")] == [True]
@@ -226,9 +213,7 @@ class Wall:
 
 
 async def test_the_keeper_tells_midnight_in_seoul_and_a_clock_that_was_set(tmp_path: Path):
-    async with Host() as core, running(config(core, more=DAILY), tmp_path) as router:
-        await router.linked("core")
-        client = await router.connect()
+    async with Host() as core, serving(core, DAILY, tmp_path) as (router, client):
         keeper: Keeper = router.router.keeper
         wall = Wall("2026-11-22 23:59:58")
         keeper._wall = router.router.hub.wall = wall
@@ -411,9 +396,8 @@ def _until_stored(folder: Path, count: int) -> None:
 
 
 async def test_a_store_that_is_cancelled_is_finished_first(tmp_path: Path):
-    async with Host() as core, running(config(core, more=DAILY), tmp_path) as router:
-        await router.linked("core")
-        await asked(await router.connect(), 1, 2)
+    async with Host() as core, serving(core, DAILY, tmp_path) as (router, client):
+        await asked(client, 1, 2)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(router.router.keeper.store)
             await trio.lowlevel.checkpoint()

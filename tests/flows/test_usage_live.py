@@ -14,7 +14,7 @@ import msgspec
 import pytest
 import trio
 from click.testing import CliRunner, Result
-from running_router import Host, Running, config, credit, running, transfer
+from running_router import Host, Running, config, credit, running, serving, transfer
 from test_admin import steered
 
 from telegram_router import plan as planning
@@ -76,9 +76,7 @@ async def test_what_was_counted_is_shown_while_the_router_runs_and_when_it_has_s
 async def test_a_restart_goes_on_counting_and_so_does_a_day_that_the_clock_comes_back_to(tmp_path: Path):
     async with Host() as core:
         for number in (1, 2):
-            async with running(config(core, more=USAGE), tmp_path) as router:
-                await router.linked("core")
-                client = await router.connect()
+            async with serving(core, USAGE, tmp_path) as (router, client):
                 set_clock(router, "2026-11-22 23:59:50")
                 await client.asks(transfer(number * 10))
                 set_clock(router, "2026-11-23 00:00:00")
@@ -107,9 +105,7 @@ async def test_days_are_removed_when_they_are_too_old(tmp_path: Path):
 
 async def test_the_sums_of_a_day_are_those_of_the_metrics(tmp_path: Path):
     more = USAGE + '[limits.few]\nkey = "address"\nrate = 3\nper = "1h"\n'
-    async with Host() as core, running(config(core, more=more), tmp_path) as router:
-        await router.linked("core")
-        client = await router.connect()
+    async with Host() as core, serving(core, more, tmp_path) as (router, client):
         for number in range(5):
             await client.asks(transfer(number))
         await router.router.keeper.store()
@@ -127,14 +123,10 @@ async def test_the_sums_of_a_day_are_those_of_the_metrics(tmp_path: Path):
 
 
 async def test_usage_may_come_change_and_go_with_a_reload(tmp_path: Path):
-    async with Host() as core, running(config(core), tmp_path) as router:
-        await router.linked("core")
-        client = await router.connect()
-        path = router.router.plan.path
+    async with Host() as core, serving(core, "", tmp_path) as (router, client):
 
         async def reload(more: str) -> None:
-            path.write_text(config(core, more=more), "utf-8")
-            assert (await router.router.reload()).sound
+            await router.reload(config(core, more=more))
 
         await client.asks(transfer(1))
         assert router.switch.ended is None
@@ -152,9 +144,7 @@ async def test_usage_may_come_change_and_go_with_a_reload(tmp_path: Path):
 
 
 async def test_nobody_is_refused_because_usage_cannot_be_stored(tmp_path: Path):
-    async with Host() as core, running(config(core, more=USAGE), tmp_path) as router:
-        await router.linked("core")
-        client = await router.connect()
+    async with Host() as core, serving(core, USAGE, tmp_path) as (router, client):
         blocked = tmp_path / STATE / file_of(meter(router).usage.day.name)
         await router.router.keeper.store()
         blocked.unlink(missing_ok=True)
