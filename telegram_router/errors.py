@@ -328,6 +328,7 @@ def _rows() -> dict[str, Code]:
         ("E-RPL-06", "telegram cannot be rebuilt", start, None, "mend the rule that the message names"),
         ("E-RPL-07", "replay cannot be resumed", start, None, "give the same capture and the folder of its report"),
         ("E-RPL-08", "report cannot be read or written", start, None, "check path, room and permissions"),
+        ("E-RPL-09", "a rule's Python code is not allowed, or fails", start, None, "look at it, then give --allow-code"),
         # simulators
         ("E-SIM-01", "scenario cannot be read", start, None, "mend it at the line given"),
         ("E-SIM-02", "a key of a scenario is unknown, missing or has a value that it cannot have", start, None, "mend it at the line given"),

@@ -30,7 +30,14 @@ def masker_for(spec: Spec, key_file: Path, policy_file: Path | None) -> Masker:
     from telegram_router.telegrams.masking import Masker
 
     policy = Policy() if policy_file is None else policy_of(policy_table(policy_file))
-    return Masker(spec, _bytes(key_file).strip(), policy)
+    return Masker(spec, key_of(key_file), policy)
+
+
+def key_of(file: Path) -> bytes:
+    """Raises MaskError for a key that cannot be used."""
+    from telegram_router.telegrams.masking import checked_key
+
+    return checked_key(_bytes(file).strip())
 
 
 def policy_table(file: Path) -> dict[str, Any]:

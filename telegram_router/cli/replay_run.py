@@ -19,6 +19,7 @@ import trio
 
 from telegram_router.cli.capture_inputs import exit_code as damage_code
 from telegram_router.cli.capture_inputs import reading, spec_for, tell_findings
+from telegram_router.cli.capture_masking import key_of
 from telegram_router.cli.client_tls import client_tls
 from telegram_router.cli.replaying import names_of
 from telegram_router.cli.shown import say, say_json
@@ -26,6 +27,7 @@ from telegram_router.errors import ConfigError, RouterError
 from telegram_router.storage.capture_reader import CaptureReader
 from telegram_router.storage.capture_records import CaptureError, Record, zone_of
 from telegram_router.telegrams import Spec
+from telegram_router.telegrams.pseudonyms import Pseudonyms
 from telegram_router.tools.predicate import parse
 from telegram_router.tools.replay import pacing, thresholds
 from telegram_router.tools.replay.comparing import Comparer
@@ -34,13 +36,14 @@ from telegram_router.tools.replay.dry_run import dry_run
 from telegram_router.tools.replay.exchanges import Conduct, Dial, Side
 from telegram_router.tools.replay.guard import check_target
 from telegram_router.tools.replay.masks import Masks, read_masks
+from telegram_router.tools.replay.remembering import Sequences
 from telegram_router.tools.replay.report import About, as_object, summary
 from telegram_router.tools.replay.report_files import write_reports
 from telegram_router.tools.replay.resuming import Progress, resumed
-from telegram_router.tools.replay.rewriting import Rewriter, Sequences
-from telegram_router.tools.replay.rules import Rule, read_rules, rule_of
+from telegram_router.tools.replay.rewriting import Rewriter
+from telegram_router.tools.replay.rules import Beside, Rule, masks_of, read_rules, rule_of
 from telegram_router.tools.replay.running import Replay
-from telegram_router.tools.replay.settings import ReplayError, duration, moment, numbers
+from telegram_router.tools.replay.settings import ReplayError, duration, moment, numbers, text_of
 from telegram_router.tools.replay.steps import Selection, Steps, referred_to
 from telegram_router.tools.replay.survey import Survey, survey
 from telegram_router.tools.replay.tally import Tally
@@ -168,7 +171,7 @@ class _Session:
         import tomllib
 
         try:
-            told = tomllib.loads(_text(path)).get("protected", [])
+            told = tomllib.loads(text_of(path)).get("protected", [])
         except tomllib.TOMLDecodeError:
             return []  # told with its place when the rules are read
         if not isinstance(told, list) or not all(isinstance(each, str) for each in told):
@@ -181,14 +184,15 @@ class _Session:
         for name in (self.selection.time_field, self.selection.sequence_field, self.conduct.connections.partition(":")[2]):
             if name and not any(message.field(name) for message in spec.messages.values()):
                 raise click.UsageError(f"{spec.name} has no field {name}.")
-        rules, masks = self._rules(spec), self._masks(spec)
+        rules = self._rules(spec)
+        masks, pseudonyms = self._masks(spec, rules), self._pseudonyms(rules, reader.head)
         progress = resumed(self.options["resume"], reader.head) if self.options["resume"] else Progress()
         sequences = Sequences(progress.numbers)
         selection = replace(self.selection, behind=progress.sent_up_to)
         related = self._related(reader.head, spec) if selection.related else frozenset()
         steps = Steps(self._watched(reader), reader.head, spec, selection, related)
         zone = zone_of(reader.head.get("tz") or "")
-        rewriters = [self._rewriter(spec, rules, sequences, zone) for _ in range(max(len(self.addresses), 1))]
+        rewriters = [self._rewriter(spec, rules, sequences, zone, pseudonyms) for _ in range(max(len(self.addresses), 1))]
         if self.options["dry_run"]:
             shown = dry_run(steps, rewriters[0], spec, time.time_ns, reader.head["t0"], values=self.options["show_values"], limit=self.options["limit"] or 10)  # fmt: skip
             return self._tell_dry_run(shown, steps, reader)
@@ -224,25 +228,39 @@ class _Session:
 
     def _rules(self, spec: Spec) -> dict[str, dict[str, Rule]]:
         path: Path | None = self.options["rules"]
-        found = read_rules(_text(path), str(path), spec, lambda name: _text(path.parent / name)) if path is not None else {}
+        beside = Beside(path.parent if path is not None else Path(), self.options["allow_code"])
+        found = read_rules(text_of(path), str(path), spec, beside) if path is not None else {}
         for told in self.options["learn"]:
             name, sign, source = told.partition("=")
             if not sign or not source.startswith("reply.") or not any(message.field(name) for message in spec.messages.values()):
                 raise click.UsageError(f"--learn {told}: FIELD=reply.FIELD, with fields of {spec.name}.")
-            found.setdefault("*", {})[name] = rule_of(f"learn({source})", f"--learn {told}", lambda name: _text(Path(name)))
+            found.setdefault("*", {})[name] = rule_of(f"learn({source})", f"--learn {told}", beside)
         return found
 
-    def _masks(self, spec: Spec) -> Masks:
-        path: Path | None = self.options["masks"]
-        return Masks() if path is None else read_masks(_text(path), str(path), spec)
+    def _pseudonyms(self, rules: dict[str, dict[str, Rule]], head: Record) -> Pseudonyms | None:
+        wanting = [rule for fields in rules.values() for rule in fields.values() if rule.kind == "pseudonym"]
+        if not wanting:
+            return None
+        if head.get("mask"):
+            do = "leave the rule out: what it would make are pseudonyms of pseudonyms"
+            raise ReplayError("E-RPL-03", "the capture is masked already", where=wanting[0].where, do=do)
+        if self.options["key_file"] is None:
+            raise ReplayError("E-RPL-03", "pseudonym needs a key", where=wanting[0].where, do="give --key-file, as for `capture mask`")
+        return Pseudonyms(key_of(self.options["key_file"]))
 
-    def _rewriter(self, spec: Spec, rules: dict[str, dict[str, Rule]], sequences: Sequences, zone: datetime.tzinfo) -> Rewriter:
+    def _masks(self, spec: Spec, rules: dict[str, dict[str, Rule]]) -> Masks:
+        path: Path | None = self.options["masks"]
+        return Masks(None if path is None else read_masks(text_of(path), str(path), spec), masks_of(rules))
+
+    def _rewriter(
+        self, spec: Spec, rules: dict[str, dict[str, Rule]], sequences: Sequences, zone: datetime.tzinfo, pseudonyms: Pseudonyms | None
+    ) -> Rewriter:
         told = self.options["business_date"]
         try:
             day = datetime.datetime.strptime(told, "%Y%m%d").date() if told else None
         except ValueError:
             raise click.UsageError("--business-date: a day as 20261123.") from None
-        return Rewriter(spec, rules, sequences, zone, volatile=not self.options["no_rewrite"], business_date=day)
+        return Rewriter(spec, rules, sequences, zone, volatile=not self.options["no_rewrite"], business_date=day, pseudonyms=pseudonyms)
 
     def _dial(self, address: tuple[str, int]) -> Dial:
         options, context = self.options, None
@@ -393,15 +411,6 @@ def _baseline(compare: str) -> Address:
         return target(compare.removeprefix("baseline:"))
     except Misread as error:
         raise click.UsageError(f"--compare: {compare[:100]!r} {error}.") from None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ReplayError("E-RPL-03", "the file is not UTF-8", where=str(path)) from None
-    except OSError as error:
-        raise ReplayError("E-RPL-03", f"the file cannot be read: {error.strerror}", where=str(path)) from None
 
 
 def _command(seed: int) -> str:

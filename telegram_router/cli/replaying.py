@@ -49,6 +49,8 @@ def replay() -> None:
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="Stop after the first N of what was chosen, those skipped included.")
 @click.option("--with-related", is_flag=True, help="Also the originals that chosen reversals and inquiries refer to.")
 @click.option("--rewrite", "rules", metavar="FILE", type=_READABLE, help="Rules for fields (TOML), before what the spec says is volatile.")
+@click.option("--allow-code", is_flag=True, help="Run the Python functions that the rules name.")
+@click.option("--key-file", metavar="FILE", type=_READABLE, help="The key of `pseudonym` rules: with that of `capture mask` come the same pseudonyms.")  # fmt: skip
 @click.option("--no-rewrite", is_flag=True, help="Leave volatile fields as they were recorded, but for what --rewrite names.")
 @click.option("--learn", metavar="FIELD=reply.FIELD", multiple=True, help="In requests, replace what was answered then by what was answered now.")  # fmt: skip
 @click.option("--business-date", metavar="YYYYMMDD", help="The date that dates are set to. Default: today.")

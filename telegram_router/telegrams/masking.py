@@ -38,7 +38,7 @@ class Masked(NamedTuple):
     digest: str
 
 
-class _CannotMask(Exception):
+class CannotMask(Exception):
     """No value can be found that the field may have."""
 
 
@@ -46,11 +46,9 @@ class Masker:
     """Masks the telegrams of a spec with a key. Raises MaskError E-CAP-09 for a key that is too short."""
 
     def __init__(self, spec: Spec, key: bytes, policy: Policy = DEFAULT) -> None:
-        if len(key) < SHORTEST_KEY:
-            raise MaskError("E-CAP-09", f"the key has {len(key)} bytes", expected=f"{SHORTEST_KEY} or more bytes by chance")
         self.spec = spec
         self.policy = policy
-        self.pseudonyms = Pseudonyms(key)
+        self.pseudonyms = Pseudonyms(checked_key(key))
         self._kept = {message.name: set(_choosers(message.tree)) for message in spec.messages.values()}
         self._actions: dict[tuple[str, str], Action] = {}  # at most one for each field of the spec, since paths have no indices
         self._known: dict[tuple[int, Action, bytes], bytes] = {}
@@ -82,8 +80,8 @@ class Masker:
             message = self.spec.decode(frame).message
             made = self._masked(frame, message)
             if len(made) != len(frame) or self.spec.decode(made).message is not message:
-                raise _CannotMask
-        except (FieldError, FieldFault, _CannotMask, IndexError):
+                raise CannotMask
+        except (FieldError, FieldFault, CannotMask, IndexError):
             return Masked(None, self._name(frame), digest)
         return Masked(made, message.name, "")
 
@@ -99,11 +97,11 @@ class Masker:
         for planned in message.fields_of(telegram):
             end = len(telegram) if planned.is_opaque else planned.end
             if planned.offset != at or end > len(telegram):
-                raise _CannotMask  # a byte that belongs to no field would stay as it is
+                raise CannotMask  # a byte that belongs to no field would stay as it is
             parts.append(self._field(message.name, planned, telegram[at:end], len(telegram)))
             at = end
         if at != len(telegram):
-            raise _CannotMask
+            raise CannotMask
         parts.append(frame[prefix + len(telegram) :])
         return b"".join(parts)
 
@@ -137,6 +135,13 @@ class Masker:
         return DROP if isinstance(kind, Opaque) else found
 
 
+def checked_key(key: bytes) -> bytes:
+    """The key, if it is one. Raises MaskError E-CAP-09 for one that is too short."""
+    if len(key) < SHORTEST_KEY:
+        raise MaskError("E-CAP-09", f"the key has {len(key)} bytes", expected=f"{SHORTEST_KEY} or more bytes by chance")
+    return key
+
+
 def _choosers(nodes: Iterable[Node]) -> Iterator[str]:
     """Paths of the fields that decide on the layout."""
     for node in nodes:
@@ -156,7 +161,7 @@ def _choosers(nodes: Iterable[Node]) -> Iterator[str]:
 
 
 def masked_field(kind: Kind, action: Action, raw: bytes, total: int, pseudonyms: Pseudonyms) -> bytes:
-    """The bytes that stand in a field's place. Raises _CannotMask, and FieldFault where the field is not valid."""
+    """The bytes that stand in a field's place. Raises CannotMask, and FieldFault where the field is not valid."""
     if isinstance(kind, Filler):
         blank = kind.charset.blank * len(raw)
         return raw if raw in (blank, bytes(len(raw))) else blank
@@ -176,7 +181,7 @@ def masked_field(kind: Kind, action: Action, raw: bytes, total: int, pseudonyms:
         made = _written(kind, candidate, total)
         if made is not None:
             return made
-    raise _CannotMask
+    raise CannotMask
 
 
 def _is_bare(raw: bytes) -> bool:

@@ -137,7 +137,7 @@ class Comparer:
         mapped = None
         if mask.kind == "mapped":
             echoed = own is not None and step.frame[prefix + own.offset : prefix + own.end] == one
-            mapped = _value(planned, asked_raw) if echoed and asked_raw is not None else rewriter.mapped(planned, recorded, step)
+            mapped = _value(planned, asked_raw) if echoed and asked_raw is not None else rewriter.mapped(planned, recorded, one, step)
         place = (message.name, planned.path)
         seen = Seen(recorded, got, one, other, asked_raw, mapped, self._highest.get(place))
         if mask.kind == "nondecreasing" and got is not None:

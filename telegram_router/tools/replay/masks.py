@@ -133,17 +133,20 @@ _OF_ROLE: Final = {"clock": "ignore", "sequence": "mapped", "ref_of": "mapped", 
 
 
 class Masks:
-    """All masks of a replay. Those of a file go before what the spec says is volatile."""
+    """All masks of a replay. Those of a file go before what the spec says is volatile, and that before what follows from rules:
+    `rewritten` has masks by the name of a field that rules put something else into."""
 
-    def __init__(self, given: Mapping[str, Mapping[str, Mask]] | None = None) -> None:
+    def __init__(self, given: Mapping[str, Mapping[str, Mask]] | None = None, rewritten: Mapping[str, str] | None = None) -> None:
         self._given = given or {}
+        self._rewritten = rewritten or {}
         self._found: dict[str, dict[str, Mask]] = {}
 
     def of(self, message: MessageLayout) -> dict[str, Mask]:
         """By the path of the field."""
         found = self._found.get(message.name)
         if found is None:
-            found = {planned.path: mask_of(_OF_ROLE[volatile.role], "") for planned, volatile in volatile_fields(message)}
+            found = {path: mask_of(text, "") for name, text in self._rewritten.items() for path in _paths(message, name)}
+            found |= {planned.path: mask_of(_OF_ROLE[volatile.role], "") for planned, volatile in volatile_fields(message)}
             for part in ("*", message.name):
                 for name, mask in self._given.get(part, {}).items():
                     found |= dict.fromkeys(_paths(message, name), mask)
@@ -160,8 +163,8 @@ def called(planned: PlannedField, name: str) -> bool:
     return bool(planned.name or "[" in planned.path) and name in (planned.path, planned.name, planned.path.partition(".")[2])
 
 
-def read_masks(text: str, where: str, spec: Spec) -> Masks:
-    """Masks of a TOML file. Raises ReplayError for what it does not understand, with message and field."""
+def read_masks(text: str, where: str, spec: Spec) -> dict[str, dict[str, Mask]]:
+    """Masks of a TOML file, by message (or `*`) and field. Raises ReplayError for what it does not understand, with message and field."""
     made: dict[str, dict[str, Mask]] = {}
     for name, fields in tables(text, where, spec).items():
         for field, told in fields.items():
@@ -169,7 +172,7 @@ def read_masks(text: str, where: str, spec: Spec) -> Masks:
             if not isinstance(told, str):
                 raise ReplayError("E-RPL-03", "a mask is a text", where=at)
             made.setdefault(name, {})[field] = mask_of(told, at)
-    return Masks(made)
+    return made
 
 
 def tables(text: str, where: str, spec: Spec, *, besides: frozenset[str] = frozenset()) -> dict[str, dict[str, Any]]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from telegram_router.storage.capture_records import Record
-from telegram_router.tools.replay.rewriting import Sequences
+from telegram_router.tools.replay.remembering import Sequences
 from telegram_router.tools.replay.settings import ReplayError
 
 AHEAD: Final = 5_000  # record numbers

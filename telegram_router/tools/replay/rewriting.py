@@ -2,107 +2,71 @@
 
 # Rules this file keeps:
 #
-# 1. Bytes that no rule names are those of the recording. The length follows last, from what is there.
+# 1. Bytes that no rule names are those of the recording. The length follows behind all rules but those that recompute: what they make
+#    follows last, from what is there.
 # 2. One reading of the clock feeds every field of a telegram: midnight cannot stand between its date and its time.
-# 3. A field that is blank in the recording stays blank, but for `set`.
+# 3. A field that is blank in the recording stays blank, but for `set` and `recompute`.
 # 4. A telegram is rebuilt whole or not at all.
 
 from __future__ import annotations
 
 import datetime
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, Final
 
-from telegram_router.telegrams import Digits, FieldFault, Length, MessageLayout, PlannedField, Spec
+from telegram_router.telegrams import Digits, FieldFault, MessageLayout, PlannedField, Spec, to_object
 from telegram_router.telegrams.formalities import written
-from telegram_router.telegrams.volatile import volatile_fields, volatile_of
+from telegram_router.telegrams.mask_policy import PSEUDONYM
+from telegram_router.telegrams.masking import CannotMask, masked_field
+from telegram_router.telegrams.pseudonyms import Pseudonyms
+from telegram_router.telegrams.volatile import volatile_of
 from telegram_router.tools.predicate import as_text
-from telegram_router.tools.replay.masks import called
+from telegram_router.tools.replay.placing import Placed, Rules, placed_rules, written_value
+from telegram_router.tools.replay.recomputing import checksum
+from telegram_router.tools.replay.remembering import Entry, Memory, Sequences
 from telegram_router.tools.replay.rules import Rule
 from telegram_router.tools.replay.settings import SECOND, ReplayError
 from telegram_router.tools.replay.steps import Step, scope_of
 
 _EMPTY: Final = b" 0\0\x40\xf0"  # what a field without a value is made of
-REMEMBERED: Final = 100_000  # old values with their new ones, of each field
-
-
-class Sequences:
-    """The running numbers of a run: one for each field and width, whoever sends it, so that none is used twice before they wrap."""
-
-    def __init__(self, resumed: Mapping[str, int] | None = None) -> None:
-        self.next: dict[str, int] = dict(resumed or {})
-        self.first: dict[str, int] = {}
-
-    def take(self, name: str, rule: Rule, digits: int, now: datetime.datetime) -> int:
-        step, wrap = rule.options.get("step", 1), min(rule.options.get("wrap", 10**digits - 1), 10**digits - 1)
-        number = self.next.get(name)
-        if number is None:
-            # By the time of day, so that another run on this day does not begin with the same numbers.
-            of_day = (now.hour * 3600 + now.minute * 60 + now.second) * 1_000_000 + now.microsecond
-            number = rule.options.get("start", 1 + wrap * of_day // 86_400_000_000)
-        if number > wrap:
-            number = rule.options.get("start", 1)
-        self.first.setdefault(name, number)
-        self.next[name] = number + step
-        return number
-
-
-class Memory:
-    """Old values and what they have become, by field and scope. The oldest is forgotten when there are too many."""
-
-    def __init__(self) -> None:
-        self._tables: dict[str, OrderedDict[tuple[Any, ...], str]] = {}
-
-    def put(self, name: str, scope: tuple[bytes, ...], old: str, new: str) -> None:
-        table = self._tables.setdefault(name, OrderedDict())
-        table[(*scope, old)] = new
-        table.move_to_end((*scope, old))
-        if len(table) > REMEMBERED:
-            table.popitem(last=False)
-
-    def get(self, name: str, scope: tuple[bytes, ...], old: str) -> str | None:
-        table = self._tables.get(name)
-        return table.get((*scope, old)) if table else None
-
-
-@dataclass(frozen=True)
-class _Placed:
-    """A rule at the field of a message that it is about."""
-
-    planned: PlannedField
-    rule: Rule
-    name: str  # by which sequences and memory know the field
+PSEUDONYMS_KEPT: Final = 100_000
 
 
 class Rewriter:
     """Rebuilds requests for one target. `unknown` counts values that `map` or `learn` had nothing for, by field."""
 
-    def __init__(self, spec: Spec, rules: Mapping[str, Mapping[str, Rule]], sequences: Sequences, zone: datetime.tzinfo, *, volatile: bool = True, business_date: datetime.date | None = None) -> None:  # fmt: skip
+    def __init__(
+        self, spec: Spec, rules: Rules, sequences: Sequences, zone: datetime.tzinfo, *, volatile: bool = True,
+        business_date: datetime.date | None = None, pseudonyms: Pseudonyms | None = None, resumed: Iterable[Entry] = (),
+    ) -> None:  # fmt: skip
         self._spec = spec
-        self._rules = rules
         self._sequences = sequences
         self._zone = zone
-        self._volatile = volatile
         self._business_date = business_date
-        self._learned = {rule.argument for fields in rules.values() for rule in fields.values() if rule.kind == "learn"}
-        self.memory = Memory()
+        self._pseudonyms = pseudonyms
+        self._pseudonym_of: dict[tuple[int, bytes], bytes] = {}
+        each_rule = [(name, rule) for fields in rules.values() for name, rule in fields.items()]
+        self._learned = {rule.argument for _, rule in each_rule if rule.kind == "learn"}
+        self._value_rules = {name.rpartition(".")[2]: rule for name, rule in each_rule if rule.kind in ("lookup", "pseudonym")}
+        self.memory = Memory(resumed)
         self.unknown: dict[str, int] = {}
         self._clocks: dict[PlannedField, tuple[datetime.datetime, bytes]] = {}
         told = map(volatile_of, spec.family.volatile.values())
         self._referred = {each.of for each in told if each is not None and each.of}
-        self._referred |= {rule.argument for fields in rules.values() for rule in fields.values() if rule.kind == "map"}
-        self._placed: dict[str, list[_Placed]] = {}
+        self._referred |= {rule.argument for _, rule in each_rule if rule.kind == "map"}
         self._shift: tuple[datetime.datetime, datetime.datetime] | None = None  # the recorded base, and when it was
+        self._placed: dict[str, list[Placed]] = {}
+        self._recomputed: dict[str, list[Placed]] = {}
         for message in spec.messages.values():  # what cannot be is told before anything is sent
             if message.kind != "reply":
-                self._of(message)
+                placed = placed_rules(message, spec, rules, volatile=volatile)
+                self._placed[message.name] = [each for each in placed if each.rule.kind != "recompute"]
+                self._recomputed[message.name] = [each for each in reversed(placed) if each.rule.kind == "recompute"]
 
     def rebuilt(self, step: Step, now: int, recorded_at: int = 0) -> bytes:
         """The frame to send; `now` in nanoseconds since 1970. Raises ReplayError E-RPL-06 for one that cannot be."""
-        placed = self._of(step.message)
-        if not placed:
+        placed, recomputed = self._placed[step.message.name], self._recomputed[step.message.name]
+        if not placed and not recomputed:
             return step.frame
         moment = datetime.datetime.fromtimestamp(now / SECOND, self._zone)
         if self._business_date is not None:
@@ -118,26 +82,42 @@ class Rewriter:
                 continue
             old = self._value(planned, raw)
             try:
-                new = self._new(each, old, scope, moment, recorded_at)
+                new = self._new(each, old, raw, scope, moment, recorded_at, step)
                 if new is None:
                     continue
-                made[planned.offset : end] = _written(planned, new)
-            except (FieldFault, ReplayError) as fault:
-                raise self._failed(step, planned, each.rule, fault) from None
-            changed.append((each, old, as_text(self._value(planned, bytes(made[planned.offset : end])))))
+                made[planned.offset : end] = new
+            except (FieldFault, ReplayError, CannotMask) as fault:
+                raise _failed(step, each, fault) from None
+            if each.name in self._referred and each.rule.kind not in ("map", "learn"):
+                changed.append((each, old, as_text(self._value(planned, bytes(made[planned.offset : end])))))
+        frame = step.frame if bytes(made) == telegram else self._framed(step.frame, telegram, bytes(made))
+        for each in recomputed:
+            frame = self._recompute(each, frame, step)
         for each, old, now_is in changed:
-            if each.name in self._referred and each.rule.kind in ("now", "shift", "seq", "set", "lookup"):
-                self._remember(each, scope, old, now_is)
-        return step.frame if bytes(made) == telegram else self._framed(step.frame, telegram, bytes(made))
+            self._remember(each, scope, old, now_is)
+        return frame
 
-    def _clock(self, placed: _Placed, raw: bytes, now: datetime.datetime) -> bytes:
+    def _recompute(self, placed: Placed, frame: bytes, step: Step) -> bytes:
+        """The frame with a field that follows from all the others."""
+        planned, rule, prefix = placed.planned, placed.rule, self._spec.framing.prefix
+        telegram = self._spec.framing.telegram(frame)
+        try:
+            value = checksum(rule.argument, planned, telegram) if rule.call is None else _called(rule, telegram)
+            made = bytes(value) if isinstance(value, bytes | bytearray) else written_value(planned, value)
+            if len(made) != planned.length:
+                raise ReplayError("E-RPL-06", f"{rule.argument} gave {len(made)} bytes where {planned.length} stand")
+        except (FieldFault, ReplayError) as fault:
+            raise _failed(step, placed, fault) from None
+        return frame[: prefix + planned.offset] + made + frame[prefix + planned.end :]
+
+    def _clock(self, placed: Placed, raw: bytes, now: datetime.datetime) -> bytes:
         """The moment as the field has it. Within a second it is written once."""
         if not raw.strip(_EMPTY):
             return raw
         kept = self._clocks.get(placed.planned)
         if kept is None or kept[0] != now.replace(microsecond=0):
             form = placed.rule.argument or getattr(placed.planned.kind, "form", "")
-            kept = self._clocks[placed.planned] = now.replace(microsecond=0), _written(placed.planned, written(form, now))
+            kept = self._clocks[placed.planned] = now.replace(microsecond=0), written_value(placed.planned, written(form, now))
         return kept[1]
 
     def _framed(self, frame: bytes, telegram: bytes, made: bytes) -> bytes:
@@ -145,10 +125,6 @@ class Rewriter:
             return self._spec.framing.wrap(made)
         prefix = self._spec.framing.prefix
         return frame[:prefix] + made + frame[prefix + len(telegram) :]
-
-    def _failed(self, step: Step, planned: PlannedField, rule: Rule, fault: FieldFault | ReplayError) -> ReplayError:
-        why = fault.what
-        return ReplayError("E-RPL-06", f"{planned.path}: {why}", where=f"record {step.n} ({step.x})", expected=getattr(fault, "expected", ""), do=f"see {rule.where}" if rule.where else "")  # fmt: skip
 
     def _value(self, planned: PlannedField, raw: bytes) -> Any:
         try:
@@ -158,13 +134,24 @@ class Rewriter:
 
     # --- one field
 
-    def _new(self, placed: _Placed, old: Any, scope: tuple[bytes, ...], now: datetime.datetime, recorded_at: int) -> object | None:
-        """Its new value; None to leave it as it is."""
+    def _new(
+        self, placed: Placed, old: Any, raw: bytes, scope: tuple[bytes, ...], now: datetime.datetime, recorded_at: int, step: Step
+    ) -> bytes | None:
+        """Its new bytes; None to leave it as it is."""
         rule, planned = placed.rule, placed.planned
         if rule.kind == "set":
-            return rule.argument
+            return written_value(planned, rule.argument)
         if old in (None, "", 0) or isinstance(old, bytes) or (rule.kind in ("map", "learn") and not as_text(old).strip("0")):
             return None
+        if rule.kind == "pseudonym":
+            return self._pseudonym(planned, raw)
+        value = self._value_of(placed, old, scope, now, recorded_at, step)
+        return None if value is None else written_value(planned, value)
+
+    def _value_of(
+        self, placed: Placed, old: Any, scope: tuple[bytes, ...], now: datetime.datetime, recorded_at: int, step: Step
+    ) -> object | None:
+        rule, planned = placed.rule, placed.planned
         if rule.kind == "now":
             return written(rule.argument or getattr(planned.kind, "form", ""), now)
         if rule.kind == "shift":
@@ -173,6 +160,8 @@ class Rewriter:
             digits = planned.kind.digits if isinstance(planned.kind, Digits) else planned.length
             number = self._sequences.take(placed.name, rule, digits, now)
             return number if isinstance(planned.kind, Digits) else f"{number:0{digits}}"
+        if rule.kind == "fn":
+            return _called(rule, as_text(old), to_object(self._spec.decode(step.frame)))
         if rule.kind == "lookup":
             new = rule.table.get(as_text(old))
             if new is None:
@@ -183,6 +172,17 @@ class Rewriter:
             self.unknown[planned.path] = self.unknown.get(planned.path, 0) + 1
         return new
 
+    def _pseudonym(self, planned: PlannedField, raw: bytes) -> bytes:
+        """Of equal size, and the same for equal bytes."""
+        assert self._pseudonyms is not None
+        found = self._pseudonym_of.get((id(planned.kind), raw))
+        if found is None:
+            found = masked_field(planned.kind, PSEUDONYM, raw, len(raw), self._pseudonyms)
+            if len(self._pseudonym_of) >= PSEUDONYMS_KEPT:
+                self._pseudonym_of.clear()
+            self._pseudonym_of[id(planned.kind), raw] = found
+        return found
+
     def _shifted(self, planned: PlannedField, old: str, now: datetime.datetime, recorded_at: int) -> str:
         """The recorded moment, as much later as this run is after the recording: spacing and order stay."""
         form = getattr(planned.kind, "form", "")
@@ -192,7 +192,7 @@ class Rewriter:
         base, began = self._shift
         return written(form, began + (then - base))
 
-    def _remember(self, placed: _Placed, scope: tuple[bytes, ...], old: Any, new: str) -> None:
+    def _remember(self, placed: Placed, scope: tuple[bytes, ...], old: Any, new: str) -> None:
         if old is None or isinstance(old, bytes):
             return
         text = as_text(old)
@@ -213,65 +213,27 @@ class Rewriter:
             if old not in (None, "") and new not in (None, ""):
                 self.memory.put(name, (), as_text(old), as_text(new))
 
-    def mapped(self, planned: PlannedField, recorded: Any, step: Step) -> str | None:
-        """What a recorded value of an answer has become in this run."""
+    def mapped(self, planned: PlannedField, recorded: Any, raw: bytes, step: Step) -> Any:
+        """What a recorded value of an answer has become in this run; None where nobody knows."""
+        rule = self._value_rules.get(planned.name)
+        if rule is not None and recorded not in (None, "") and not isinstance(recorded, bytes):
+            return rule.table.get(as_text(recorded)) if rule.kind == "lookup" else self._value(planned, self._pseudonym(planned, raw))
         told = self._spec.family.volatile.get(planned.path) or self._spec.family.volatile.get(planned.name, "")
         names = [planned.name, told.removeprefix("ref_of ")] if told else [planned.name]
         scope, text = scope_of(self._spec, step.frame), as_text(recorded)
         return next((new for name in names for by in (scope, ()) if (new := self.memory.get(name, by, text)) is not None), None)
 
-    # --- rules at their places
 
-    def _of(self, message: MessageLayout) -> list[_Placed]:
-        found = self._placed.get(message.name)
-        if found is None:
-            by_path = {placed.planned.path: placed for placed in self._declared(message)}
-            for part in ("*", message.name):
-                for name, rule in self._rules.get(part, {}).items():
-                    for planned in message.fields:
-                        if called(planned, name):
-                            by_path[planned.path] = self._checked(message, planned, rule)
-            found = [placed for placed in by_path.values() if placed.rule.kind != "keep"]
-            found.sort(key=lambda placed: -placed.planned.offset)
-            self._placed[message.name] = found
-        return found
-
-    def _declared(self, message: MessageLayout) -> Iterator[_Placed]:
-        rules = {"clock": Rule("now"), "sequence": Rule("seq")}
-        for planned, volatile in volatile_fields(message) if self._volatile else ():
-            rule = Rule("map", volatile.of) if volatile.role == "ref_of" else rules.get(volatile.role)
-            if rule is not None:
-                yield _Placed(planned, rule, planned.name)
-
-    def _has(self, name: str) -> bool:
-        return any(called(planned, name) for message in self._spec.messages.values() for planned in message.fields)
-
-    def _checked(self, message: MessageLayout, planned: PlannedField, rule: Rule) -> _Placed:
-        what = ""
-        if planned.key is not None or planned.counts or isinstance(planned.kind, Length):
-            what = "it says what the telegram is: another value makes another telegram"
-        elif planned.shifts or "[" in planned.path:
-            what = "it stands in a table, or behind one that shifts"
-        elif rule.kind in ("now", "shift") and not (rule.argument or getattr(planned.kind, "form", "")):
-            what = "it is no date or time: say how it is written, as now(YYYYMMDDhhmmss)"
-        elif planned.is_opaque and rule.kind != "set":
-            what = "it takes the rest of the telegram: only set(VALUE) is possible"
-        elif rule.kind == "set":
-            try:
-                _written(planned, rule.argument)
-            except FieldFault as fault:
-                what = f"{fault.what}; expected {fault.expected}"
-        elif rule.kind in ("map", "learn") and not self._has(rule.argument):
-            what = f"no message has a field {rule.argument}"
-        if what:
-            raise ReplayError("E-RPL-03", f"{message.name}, {planned.path}: {what}", where=rule.where)
-        return _Placed(planned, rule, planned.name)
+def _called(rule: Rule, *given: object) -> object:
+    """What somebody's function makes of it. What it raises is not shown: it may hold values."""
+    assert rule.call is not None
+    try:
+        return rule.call(*given)
+    except Exception as error:
+        raise ReplayError("E-RPL-06", f"{rule.argument} raised {type(error).__name__}") from None
 
 
-def _written(planned: PlannedField, value: object) -> bytes:
-    """A value in the field's own bytes. Raises FieldFault."""
-    if planned.is_opaque:
-        return str(value).encode("utf-8")
-    if isinstance(planned.kind, Digits) and isinstance(value, str) and value.isascii() and value.isdecimal():
-        value = int(value)
-    return planned.kind.write(value)
+def _failed(step: Step, placed: Placed, fault: FieldFault | ReplayError | CannotMask) -> ReplayError:
+    why = "no pseudonym can be found that it may have" if isinstance(fault, CannotMask) else fault.what
+    rule = placed.rule
+    return ReplayError("E-RPL-06", f"{placed.planned.path}: {why}", where=f"record {step.n} ({step.x})", expected=getattr(fault, "expected", ""), do=f"see {rule.where}" if rule.where else "")  # fmt: skip

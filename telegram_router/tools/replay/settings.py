@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from telegram_router import written
@@ -21,6 +22,16 @@ class ReplayError(RouterError):
 def misunderstood(what: str, text: str, expected: str) -> ReplayError:
     """A setting that means nothing."""
     return ReplayError("E-RPL-03", f"{what} cannot be understood", where=text[:100], expected=expected)
+
+
+def text_of(path: Path) -> str:
+    """A file of settings. Raises ReplayError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ReplayError("E-RPL-03", "the file is not UTF-8", where=str(path)) from None
+    except OSError as error:
+        raise ReplayError("E-RPL-03", f"the file cannot be read: {error.strerror}", where=str(path)) from None
 
 
 def duration(text: str, what: str = "the duration") -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import datetime
-import importlib.util
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +23,7 @@ from telegram_router.config.lines import key_lines, line_of
 from telegram_router.errors import ConfigError, ConfigProblem, RouterError
 from telegram_router.storage.capture_reader import CaptureReader
 from telegram_router.telegrams import Spec
+from telegram_router.tools.hooks import HookError, module_of
 from telegram_router.tools.simulate import scenario as model
 from telegram_router.tools.simulate.findings import dotted, path_of, problem_of, value_at
 from telegram_router.tools.simulate.forms import forward_to
@@ -306,14 +306,10 @@ class _Reading:
 
     def _module(self, file: Path) -> ModuleType | None:
         try:
-            found = importlib.util.spec_from_file_location(f"simulator_{file.stem}", file)
-            assert found is not None and found.loader is not None
-            module = importlib.util.module_from_spec(found)
-            found.loader.exec_module(module)
-        except (Exception, SystemExit) as error:  # somebody else's code
-            self.report("E-SIM-06", ("python",), f"{file} cannot be run: {type(error).__name__}: {error}", do="mend it")
+            return module_of(file)
+        except HookError as error:
+            self.report("E-SIM-06", ("python",), str(error), do="mend it")
             return None
-        return module
 
     # --- names
 

@@ -19,8 +19,9 @@ from telegram_router.tools.replay.comparing import Comparer
 from telegram_router.tools.replay.exchanges import Conduct, Side
 from telegram_router.tools.replay.masks import Masks
 from telegram_router.tools.replay.pacing import Pace, pace_of
-from telegram_router.tools.replay.rewriting import Rewriter, Sequences
-from telegram_router.tools.replay.rules import Rule
+from telegram_router.tools.replay.remembering import Sequences
+from telegram_router.tools.replay.rewriting import Rewriter
+from telegram_router.tools.replay.rules import Rule, masks_of
 from telegram_router.tools.replay.running import Replay
 from telegram_router.tools.replay.settings import SECOND, ReplayError
 from telegram_router.tools.replay.steps import Selection, Steps
@@ -213,7 +214,7 @@ async def replayed(
         sides = [Side(name, host.dial, Rewriter(SPEC, rules or {}, sequences, zone, volatile=volatile)) for name, host in hosts.items()]
         steps = Steps(reader, reader.head, SPEC, selection)
         paced = pace_of(pace, 7) if isinstance(pace, str) else pace
-        replay = Replay(SPEC, steps, paced, sides, Comparer(SPEC, masks or Masks()), conduct, now=now, t0=T0)
+        replay = Replay(SPEC, steps, paced, sides, Comparer(SPEC, masks or Masks(rewritten=masks_of(rules or {}))), conduct, now=now, t0=T0)
         if while_running is not None:
             while_running(replay)
         await replay.run()

@@ -21,8 +21,8 @@ from click.testing import CliRunner, Result
 from replay_kit import SPEC, Sheet, as_recorded, part, sample, transfers
 
 from telegram_router.cli import main
+from telegram_router.tools.replay.remembering import Sequences
 from telegram_router.tools.replay.resuming import Progress, resumed
-from telegram_router.tools.replay.rewriting import Sequences
 
 ROOT = Path(__file__).parent.parent.parent.parent
 Reply = Callable[[bytes], bytes]

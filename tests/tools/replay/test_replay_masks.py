@@ -7,15 +7,16 @@ from replay_kit import SPEC, sample
 
 from telegram_router.storage.capture_records import zone_of
 from telegram_router.tools.replay.comparing import Comparer
-from telegram_router.tools.replay.masks import read_masks
-from telegram_router.tools.replay.rewriting import Rewriter, Sequences
+from telegram_router.tools.replay.masks import Masks, read_masks
+from telegram_router.tools.replay.remembering import Sequences
+from telegram_router.tools.replay.rewriting import Rewriter
 from telegram_router.tools.replay.settings import ReplayError
 from telegram_router.tools.replay.steps import Step
 
 
 def differing(masks: str, then: dict[str, str], *now: dict[str, str], asked: dict[str, str] | None = None) -> list[list[str]]:
     """The paths that differ in each answer, one after the other."""
-    comparer = Comparer(SPEC, read_masks(f'["transfer.response"]\n{masks}\n', "masks.toml", SPEC))
+    comparer = Comparer(SPEC, Masks(read_masks(f'["transfer.response"]\n{masks}\n', "masks.toml", SPEC)))
     request = sample("transfer.request", **(asked or {}))
     step = Step(
         1, 0, "c1", "x1", SPEC.messages["transfer.request"], sample("transfer.request"), [sample("transfer.response", **then)], True
@@ -69,7 +70,7 @@ def test_what_must_not_decrease_is_held_against_the_highest_so_far():
 
 
 def test_without_a_mask_every_byte_counts_reserved_ones_too():
-    comparer = Comparer(SPEC, read_masks("", "masks.toml", SPEC))
+    comparer = Comparer(SPEC, Masks())
     then = sample("transfer.response")
     step = Step(1, 0, "c1", "x1", SPEC.messages["transfer.request"], sample("transfer.request"), [then], True)
     now = then[:-3] + b"x" + then[-2:]

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from replay_kit import SPEC, part, sample
 
-from telegram_router.tools.replay.rewriting import Rewriter, Sequences
-from telegram_router.tools.replay.rules import Rule, read_rules, rule_of
+from telegram_router.telegrams.masking import Masker
+from telegram_router.telegrams.pseudonyms import Pseudonyms
+from telegram_router.tools.replay.remembering import Sequences
+from telegram_router.tools.replay.rewriting import Rewriter
+from telegram_router.tools.replay.rules import Beside, Rule, read_rules, rule_of
 from telegram_router.tools.replay.settings import SECOND, ReplayError
 from telegram_router.tools.replay.steps import Step
 
@@ -26,12 +33,30 @@ def step(message: str, n: int = 1, **values: str) -> Step:
     return Step(n, 0, "c1", f"x{n}", SPEC.messages[message], sample(message, **values))
 
 
-def rules(text: str, files: Callable[[str], str] = lambda name: "old,new\n") -> dict[str, dict[str, Rule]]:
-    return read_rules(text, "rules.toml", SPEC, files)
+@dataclass(frozen=True)
+class Files(Beside):
+    """What stands beside the rules, without a disk."""
+
+    content: str = "old,new\n"
+    functions: Callable[[str], Callable[..., Any]] | None = None
+
+    def text(self, name: str) -> str:
+        return self.content
+
+    def function(self, name: str, where: str) -> Callable[..., Any]:
+        return super().function(name, where) if self.functions is None else self.functions(name)
 
 
-def rewriter(text: str = "", files: Callable[[str], str] = lambda name: "old,new\n", **more: object) -> Rewriter:
-    return Rewriter(SPEC, rules(text, files), Sequences(), KST, **more)  # type: ignore[arg-type]
+def rules(text: str, beside: Beside) -> dict[str, dict[str, Rule]]:
+    return read_rules(text, "rules.toml", SPEC, beside)
+
+
+def rewriter(text: str = "", beside: Beside = Files(), **more: object) -> Rewriter:
+    return Rewriter(SPEC, rules(text, beside), Sequences(), KST, **more)  # type: ignore[arg-type]
+
+
+def calling(text: str, function: Callable[..., Any]) -> Rewriter:
+    return rewriter(text, Files(functions=lambda name: function))
 
 
 NOON = at(2026, 11, 23, 12, 0, 0)
@@ -108,7 +133,7 @@ def test_what_the_target_gave_is_used_where_the_recording_used_what_it_gave_then
 
 def test_values_are_set_and_looked_up():
     text = '["transfer.request"]\nbank_code = "set(004)"\nwithdrawal_account = "lookup(accounts.csv)"\n'
-    ours = rewriter(text, lambda name: f"old,new\n{part(sample('transfer.request'), 'withdrawal_account')},555\n")
+    ours = rewriter(text, Files(content=f"old,new\n{part(sample('transfer.request'), 'withdrawal_account')},555\n"))
     made = ours.rebuilt(step("transfer.request"), NOON)
     assert (part(made, "bank_code"), part(made, "withdrawal_account")) == ("004", "555")
 
@@ -142,8 +167,88 @@ def test_a_field_that_was_blank_stays_blank_and_keep_leaves_a_volatile_one():
     assert part(rewriter('["*"]\nsent_date = "keep"\n').rebuilt(asked, NOON), "sent_date") == part(asked.frame, "sent_date")
 
 
-@pytest.mark.parametrize("text", ["seq(begin=1)", "seq(start=x)", "set", "map", "fn(os.system)", 5, "now(", "lookup(a.csv)"])
+KEY = b"a key of sixteen bytes or more"
+
+
+def test_a_pseudonym_is_that_of_a_capture_masked_with_the_same_key():
+    text = '["*"]\nwithdrawal_account = "pseudonym"\ndeposit_account = "pseudonym"\n'
+    asked = step("transfer.request")
+    made = rewriter(text, pseudonyms=Pseudonyms(KEY), volatile=False).rebuilt(asked, NOON)
+    masked = Masker(SPEC, KEY).mask(asked.frame).frame
+    assert masked is not None
+    for name in ("withdrawal_account", "deposit_account"):
+        assert part(made, name) == part(masked, name) != part(asked.frame, name)
+    assert len(made) == len(asked.frame) and part(made, "memo") == part(asked.frame, "memo")
+
+
+def test_a_function_makes_a_value_of_the_old_one_and_the_telegram():
+    def branch(old: str, telegram: dict[str, Any]) -> str | None:
+        return None if old == "keep" else f"{telegram['header']['bank_code']}{old[:3]}"
+
+    ours = calling('["transfer.request"]\nwithdrawal_account = "fn(hooks.py:branch)"\n', branch)
+    made = ours.rebuilt(step("transfer.request", withdrawal_account="999123", bank_code="004"), NOON)
+    assert part(made, "withdrawal_account") == "004999"
+    assert part(ours.rebuilt(step("transfer.request", withdrawal_account="keep"), NOON), "withdrawal_account") == "keep"
+
+
+def test_a_function_that_fails_is_told_without_what_it_said():
+    def broken(old: str, telegram: object) -> str:
+        raise ValueError(old)
+
+    ours = calling('["transfer.request"]\nwithdrawal_account = "fn: hooks.py:broken"\n', broken)
+    with pytest.raises(ReplayError) as refused:
+        ours.rebuilt(step("transfer.request", withdrawal_account="4711"), NOON)
+    assert refused.value.code == "E-RPL-06" and "hooks.py:broken raised ValueError" in refused.value.what
+    assert "4711" not in refused.value.text()
+
+
+def test_functions_run_only_where_code_is_allowed(tmp_path: Path):
+    (tmp_path / "hooks.py").write_text("def up(old, telegram):\n    return old.upper()\n")
+    text = '["transfer.request"]\nmemo = "fn(hooks.py:up)"\n'
+    with pytest.raises(ReplayError) as refused:
+        rules(text, Beside(tmp_path))
+    assert refused.value.code == "E-RPL-09" and "--allow-code" in refused.value.do
+    made = rewriter(text, Beside(tmp_path, allow_code=True)).rebuilt(step("transfer.request", memo="memo"), NOON)
+    assert part(made, "memo") == "MEMO"
+    for name in ("hooks.py:down", "missing.py:up", "no.such.module:up"):
+        with pytest.raises(ReplayError) as refused:
+            rules(text.replace("hooks.py:up", name), Beside(tmp_path, allow_code=True))
+        assert refused.value.code == "E-RPL-09"
+
+
+@pytest.mark.parametrize(("name", "field", "expected"), [("crc32", "memo", "{:08X}"), ("sum", "fee", "{:d}"), ("xor8", "memo", "{:014X}")])
+def test_a_checksum_is_that_of_what_is_sent_and_comes_last(name: str, field: str, expected: str):
+    of = {"crc32": crc32, "sum": sum, "xor8": lambda data: __import__("functools").reduce(lambda a, b: a ^ b, data)}[name]
+    made = rewriter(f'["transfer.request"]\n{field} = "recompute({name})"\n').rebuilt(step("transfer.request"), NOON)
+    planned = SPEC.messages["transfer.request"].field(field)
+    assert planned is not None and part(made, "sent_time") == "120000"
+    value = expected.format(of(made[4 : 4 + planned.offset])).zfill(planned.length)
+    assert part(made, field) == value[-planned.length :]
+
+
+def test_a_function_recomputes_from_the_telegram_as_it_will_be_sent():
+    def mac(telegram: bytes) -> bytes:
+        return b"%014d" % (telegram[46:52] == b"120000")
+
+    made = calling('["transfer.request"]\nmemo = "recompute(hooks.py:mac)"\n', mac).rebuilt(step("transfer.request"), NOON)
+    assert part(made, "memo") == f"{1:014d}"
+    with pytest.raises(ReplayError) as refused:
+        calling('["transfer.request"]\nmemo = "recompute(hooks.py:mac)"\n', lambda telegram: b"short").rebuilt(
+            step("transfer.request"), NOON
+        )
+    assert refused.value.code == "E-RPL-06" and "5 bytes where 14 stand" in refused.value.what
+
+
+def test_rules_for_an_answer_are_refused():
+    with pytest.raises(ReplayError) as refused:
+        rewriter('["transfer.response"]\nfee = "set(1)"\n')
+    assert refused.value.code == "E-RPL-03" and "an answer" in refused.value.what
+
+
+@pytest.mark.parametrize(
+    "text", ["seq(begin=1)", "seq(start=x)", "set", "map", "fn", 5, "now(", "lookup(a.csv)", "recompute(md5)", "recompute"]
+)
 def test_a_rule_that_means_nothing_is_refused(text: object):
     with pytest.raises(ReplayError) as refused:
-        rule_of(text, "rules.toml", lambda name: "one,two,three\n")
+        rule_of(text, "rules.toml", Files(content="one,two,three\n"))
     assert refused.value.code == "E-RPL-03"

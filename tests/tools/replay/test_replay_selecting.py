@@ -71,6 +71,17 @@ def test_what_is_no_request_of_ours_is_left_out_and_counted():
     assert steps.left_out == {"sent by the target": 1, "not of the spec": 1, "polls": 1}
 
 
+def test_what_masking_left_only_the_digest_of_is_not_sent_and_counted():
+    sheet = transfers(3)
+    for row in (sheet.rows[2], sheet.rows[5]):  # a request and another's answer
+        row.update(raw=b"", hmac="0f" * 16, err="not a telegram of the spec")
+    reader = sheet.reader()
+    steps = Steps(reader, reader.head, SPEC, Selection())
+    found = [each for each in steps if isinstance(each, Step)]
+    assert [(step.x, len(step.answers)) for step in found] == [("x1", 1), ("x3", 0)]
+    assert steps.left_out == {"that masking has left only the digest of": 1, "answers that masking has left only the digest of": 1}
+
+
 def test_a_request_that_nobody_answered_holds_back_no_more_than_the_telegrams_ahead(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(steps_file, "AHEAD", 10)
     sheet = Sheet()

@@ -11,6 +11,7 @@ from replay_kit import SPEC, Answer, Sheet, as_recorded, fields_of, part, replay
 from trio.testing import MockClock
 
 from telegram_router.tools.replay.exchanges import Conduct
+from telegram_router.tools.replay.rules import Rule
 from telegram_router.tools.replay.settings import SECOND
 
 MS = SECOND // 1000
@@ -43,6 +44,19 @@ async def test_a_changed_field_is_one_difference_with_its_place_and_both_values(
     assert place == ("transfer.response", "header.response_code", 52, 4)
     ((x, difference),) = found.samples
     assert (x, difference.expected, difference.got) == ("x3", part(sample("transfer.response"), "response_code"), "9210")
+
+
+async def test_an_answer_that_repeats_what_a_rule_put_in_is_no_difference(autojump_clock: MockClock):
+    rules = {"transfer.request": {"withdrawal_account": Rule("set", "777"), "fee": Rule("set", "5")}}
+
+    def answer(request: bytes) -> Frames:
+        echoed = {name: part(request, name) for name in ("withdrawal_account", "fee")}
+        return [*as_recorded(**echoed | ({"fee": "9"} if len(asked) == 2 else {}))(asked.append(request) or request)]
+
+    asked: list[bytes] = []
+    done = await replayed(transfers(3), answer, rules=rules)
+    assert part(done.hosts["target"].got[0], "withdrawal_account") == "777"
+    assert done.buckets == {"same": 2, "different": 1} and fields_of(done) == ["body.fee"]
 
 
 async def test_a_fixed_rate_sends_each_telegram_at_its_time_and_none_less(autojump_clock: MockClock):
