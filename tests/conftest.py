@@ -1,9 +1,10 @@
-"""What holds for the whole suite: how many examples a property is tried with, and what the collector need not look at."""
+"""What holds for the whole suite: how many examples a property is tried with, what need not be compiled or collected again."""
 
 from __future__ import annotations
 
 import gc
 import os
+import sys
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,10 @@ from hypothesis import settings
 settings.register_profile("suite", max_examples=50)
 settings.register_profile("thorough", max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+# Where bytecode may not be kept, each of a hundred processes that tests start would compile the whole package.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

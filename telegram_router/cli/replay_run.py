@@ -282,10 +282,7 @@ class _Session:
         gc.collect()
         gc.freeze()  # a full collection in the middle would be a lag of our own
         gc.set_threshold(50_000, 20, 100)
-        try:
-            trio.run(main)
-        finally:
-            gc.unfreeze()
+        trio.run(main)
 
     async def _listen(self, replay: Replay) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
