@@ -398,7 +398,7 @@ def test_the_screen_is_no_taller_than_the_terminal_with_200_backends_and_any_num
     for height in (24, 30, 60):
         console = Console(width=100, height=height, force_terminal=True, markup=False)
         with console.capture() as captured:
-            console.print(screen(look, look, height))
+            console.print(screen(look, look, (100, height)))
         drawn = captured.get()
         assert drawn.count("\n") <= height
         assert drawn.count("down") >= min(10, height - 17)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from rich.console import Console
 from running_router import Host, answer_to, config, running, transfer
 
 from telegram_router.cli import main
+from telegram_router.cli.shown import fitted
 from telegram_router.cli.standing import notes, print_status, state_of, summary
 from telegram_router.cli.top import Look, screen
 from telegram_router.ops import answers
@@ -71,14 +73,40 @@ def test_switched_off_messages_and_quotas_near_their_limit_are_shown_where_there
     assert summary(status()).endswith("open exchanges")
 
 
-def test_top_keeps_its_numbers_at_100_columns_and_cuts_notes_alone():
-    seen = status(service(backend(held={"signing on": 1, "in doubt": 2, "half of a pair": 1}), waiting={"high": 3, "bulk": 6}))
-    console = Console(width=100, height=30, force_terminal=True, markup=False, color_system=None)
+def drawn(width: int, seen: answers.Status, *exchanges: answers.ExchangeSeen) -> list[str]:
+    """The lines of `top` on a screen of so many columns."""
+    look = Look(seen, answers.Exchanges(len(exchanges), list(exchanges)))
+    console = Console(width=width, height=30, force_terminal=True, markup=False, color_system=None)
     with console.capture() as captured:
-        console.print(screen(Look(seen, answers.Exchanges(0, [])), Look(seen, answers.Exchanges(0, [])), 30))
-    drawn = captured.get()
-    assert "high 3, bulk 6" in drawn and "1 signing on" in drawn and "99 % in" in drawn
-    assert all(len(line) <= 100 for line in drawn.splitlines())
+        console.print(screen(look, look, (width, 30)))
+    return captured.get().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("width", "columns", "exchanges", "note"),
+    [
+        (140, "ans/s, fail/s, open, waits, half in, 99 % in, notes", "telegram, from, to, state, delivery", "1 half of a pair"),
+        (100, "ans/s, fail/s, open, waits, half in, 99 % in, notes", "telegram, from, to, state, delivery", "1 signing on, 2 in d…"),
+        (80, "ans/s, fail/s, open, waits, notes", "telegram, from, to, state, delivery", "1 signing on, 2 in…"),
+        (60, "open, waits, notes", "telegram, from, to, delivery", "1 signing on…"),  # rates are all 0
+        (40, "", "telegram", ""),
+    ],
+)
+def test_top_leaves_out_columns_where_the_screen_is_narrow_and_cuts_no_number(width: int, columns: str, exchanges: str, note: str):
+    seen = status(service(backend(held={"signing on": 1, "in doubt": 2, "half of a pair": 1}), waiting={"high": 3, "bulk": 6}))
+    named = {"message_type": "2000", "company_number": "C1", "message_number": "000017"}
+    lines = drawn(width, seen, answers.ExchangeSeen(12.0, "m.request", named, "r", "l#1", "c#1", "core", "sent", "sent_unknown"))
+    assert all(len(line) <= width for line in lines)
+    headings = [", ".join(re.split("  +", line)[2:]) for line in lines if line.startswith(("service", "age"))]
+    assert headings == [columns, exchanges]
+    assert note in "\n".join(lines) and "000017" in lines[-3]
+
+
+def test_top_leaves_out_first_what_holds_nothing_and_counts_hangul_as_two_columns():
+    rows = [["name", "a", "b", "c", "notes"], ["결제", "1", "0", "12345", "가나다라마바사아자차"], ["x", "2", "", "6", ""]]
+    assert fitted(rows, 80, ("a", "b"), "notes") == rows
+    assert fitted(rows, 31, ("a", "b"), "notes")[:2] == [["name", "a", "c", "notes"], ["결제", "1", "12345", "가나다라마바사…"]]
+    assert fitted(rows, 27, ("a", "b"), "notes", end=True)[1] == ["결제", "12345", "…마바사아자차"]
 
 
 def test_connections_that_are_no_links_are_told_by_why_not():

@@ -13,6 +13,8 @@ import msgspec
 from telegram_router.telegrams.explain import display_width, printable
 
 _NARROW: Final = 6  # columns of a text that must be folded within its words
+_ENOUGH: Final = 14  # columns of a text that is cut
+_NOTHING: Final = ("", "0")
 
 
 def on_terminal() -> bool:
@@ -50,6 +52,38 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns two blanks apart; Hangul counts as the two columns that it takes."""
     widths = [max(display_width(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell + " " * (width - display_width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def fitted(rows: Sequence[Sequence[str]], width: int, spare: Sequence[str], long: str, *, end: bool = False) -> list[list[str]]:
+    """The columns of `rows`, headings first, that have room side by side. No number is ever cut.
+
+    spare  headings of columns that may be left out, the first of them first; but before them those in which nothing stands
+    long   heading of the column that is cut before any is left out, down to a part that still says something: its beginning, or its end
+    """
+    columns = {heading: [row[at] for row in rows] for at, heading in enumerate(rows[0])}
+    least = {heading: max(map(display_width, cells)) for heading, cells in columns.items()}
+    least[long] = min(least[long], _ENOUGH)
+    for heading in sorted(spare, key=lambda each: any(cell not in _NOTHING for cell in columns[each][1:])):
+        if _side_by_side(least) <= width:
+            break
+        del columns[heading], least[heading]
+    if long in columns:
+        room = least[long] + max(0, width - _side_by_side(least))
+        columns[long] = [_cut(cell, room, end=end) for cell in columns[long]]
+    return [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def _side_by_side(widths: Mapping[str, int]) -> int:
+    return sum(widths.values()) + 2 * (len(widths) - 1)
+
+
+def _cut(text: str, width: int, *, end: bool) -> str:
+    """No wider than this; what is missing shows as a mark."""
+    if display_width(text) <= width:
+        return text
+    while display_width(text) >= width:
+        text = text[1:] if end else text[:-1]
+    return f"…{text.lstrip(', ')}" if end else f"{text.rstrip(', ')}…"
 
 
 def _drawn(headings: Sequence[str], rows: list[list[str]], styles: Mapping[int, str], columns: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from telegram_router.cli.admin_client import Client, reach
 from telegram_router.cli.admin_options import Where
 from telegram_router.cli.rates import Rates, Row, rates, shortened
-from telegram_router.cli.shown import aligned, on_terminal, say, table
+from telegram_router.cli.shown import aligned, fitted, on_terminal, say, table
 from telegram_router.cli.standing import STYLES, summary
 from telegram_router.cli.steering import EXCHANGE_HEADINGS, exchange_row
 from telegram_router.errors import RouterError
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 HEADINGS = ("service, backend", "state", "ans/s", "fail/s", "open", "waits", "half in", "99 % in", "notes")
-NUMBERS = range(2, len(HEADINGS) - 1)
+NUMBERS = HEADINGS[2:-1]
+# What a narrow screen goes without, first of all what says least beside the others.
+SPARE = ("half in", "open", "99 % in", "waits", "fail/s", "ans/s", "notes")
+SPARE_OF_EXCHANGES = ("state", "from", "to", "delivery", "telegram")
 OLDEST = 5
 AROUND = 11 + OLDEST  # lines of the screen that are no rows of services
 LEAVE = frozenset("qQ\x03")
@@ -97,7 +100,7 @@ def _watch(client: Client, before: Look, every: float) -> None:
     with _keys() as keys, Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             if look is not None:
-                live.update(screen(look, before, console.height, lost), refresh=True)
+                live.update(screen(look, before, console.size, lost), refresh=True)
             if _left(keys, every):
                 return
             try:
@@ -108,43 +111,54 @@ def _watch(client: Client, before: Look, every: float) -> None:
             before, look, lost = look or newer, newer, ""
 
 
-def screen(look: Look, before: Look, height: int, lost: str = "") -> RenderableType:
-    """All that is drawn, for a terminal of so many lines."""
+def screen(look: Look, before: Look, size: tuple[int, int], lost: str = "") -> RenderableType:
+    """All that is drawn, for a terminal of so many columns and lines."""
     from rich.console import Group
     from rich.text import Text
 
+    width, height = size
     found = rates(before.status, look.status)
     shown = shortened(found.rows, max(1, height - AROUND))
     left_out = len(found.rows) - len(shown)
     styles = ["bold" if not row.backend else STYLES.get(row.state, "green" if row.in_use else "dim") for row in shown]
     parts: list[RenderableType] = [
         Text(lost or _title(look.status, found), style="bold red" if lost else "bold", no_wrap=True, overflow="ellipsis"),
-        _drawn(HEADINGS, [_cells(row) for row in shown], styles, numbers=NUMBERS),
+        _drawn(_columns([_cells(row) for row in shown], width), styles),
     ]
     if left_out:
         parts.append(Text(f"and {left_out:,} more", style="dim"))
     oldest = look.exchanges.exchanges[:OLDEST]
     if oldest:
         ages = ["red" if each.age_s >= 10 else "yellow" if each.age_s >= 1 else "" for each in oldest]
-        parts.append(_drawn(EXCHANGE_HEADINGS, [exchange_row(each) for each in oldest], ages))
+        rows = [EXCHANGE_HEADINGS, *(_printable(exchange_row(each)) for each in oldest)]
+        parts.append(_drawn(fitted(rows, width, SPARE_OF_EXCHANGES, "telegram", end=True), ages))
     parts.append(Text("q ends", style="dim"))
     return Group(*parts)
 
 
-def _drawn(headings: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str], numbers: range = range(0)) -> RenderableType:
-    """Columns as they are, cut at the edge of the screen. A table of rich's, which weighs every cell, takes several times as long."""
+def _columns(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """Services and backends under their headings, numbers to the right, as much of it as has room."""
+    cells = fitted([HEADINGS, *map(_printable, rows)], width, SPARE, "notes")
+    for at in [at for at, heading in enumerate(cells[0]) if heading in NUMBERS]:
+        widest = max(len(row[at]) for row in cells)
+        for row in cells:
+            row[at] = row[at].rjust(widest)
+    return cells
+
+
+def _printable(row: Sequence[str]) -> list[str]:
+    return [printable(cell) for cell in row]
+
+
+def _drawn(rows: Sequence[Sequence[str]], styles: Sequence[str]) -> RenderableType:
+    """Columns as they are, headings first. A table of rich's, which weighs every cell, takes several times as long."""
     from rich.text import Text
 
-    cells = [[printable(cell) for cell in row] for row in [headings, *rows]]
-    for at in numbers:
-        width = max(len(row[at]) for row in cells)
-        for row in cells:
-            row[at] = row[at].rjust(width)
-    first, *others = aligned(cells)
+    first, *others = aligned(rows)
     rule = "─" * max(map(display_width, [first, *others]))
     lines = [("\n", ""), (f"{first}\n", "bold"), (f"{rule}\n", "dim")]
     lines += [(f"{line}\n", style) for line, style in zip(others, styles, strict=True)]
-    return Text.assemble(*lines, no_wrap=True, overflow="crop")
+    return Text.assemble(*lines, no_wrap=True, overflow="ellipsis")
 
 
 @contextmanager
