@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -19,8 +20,9 @@ import pytest
 from click.testing import CliRunner, Result
 from test_capture_commands import day
 
-from telegram_router.cli import main
+from telegram_router.cli import exit_codes, main
 from telegram_router.storage.capture_reader import CaptureReader
+from telegram_router.storage.capture_writer import CaptureWriter
 from telegram_router.telegrams import Framer, Spec, Telegram
 from telegram_router.testing import read
 
@@ -136,9 +138,38 @@ def test_a_verdict_that_is_not_met_is_exit_code_1_with_the_seed(tmp_path: Path):
     assert "NOT MET two transfers" in out and "there were 1, expected = 2" in out and "--seed 42" in out
 
 
-def test_a_capture_alone_makes_a_host(tmp_path: Path):
-    capture = day(tmp_path / "day.tgcap.jsonl")
+def quick(path: Path) -> Path:
+    """Three transfers, two of them answered, within some milliseconds."""
+    reader = CaptureReader(day(path.with_suffix(".slow")))
+    writer = CaptureWriter(path, reader.head)
+    for record in reader:
+        writer.write(record | {"t": record["t"] // 1000})
+    writer.close()
+    return path
+
+
+def sent_by_a_bank(capture: Path, port: int, *more: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and result of a client of a capture."""
+    done = call(capture, "--role", "client", "--to", f"127.0.0.1:{port}", "--control", capture.parent / "bank", "--json", *more)
+    return done.exit_code, json.loads(done.stdout)["day"] if done.stdout else {"error": done.stderr}
+
+
+def test_a_capture_alone_makes_a_host_and_a_bank(tmp_path: Path):
+    capture = quick(tmp_path / "day.tgcap.jsonl")
     with running(tmp_path, capture, "--on-miss", "nearest") as (process, port):
+        code, result = sent_by_a_bank(capture, port)
+        assert (code, result["met"]) == (0, True)
+        assert {name: count for name, count in result["requests"].items() if count} == {
+            "planned": 3,
+            "sent": 3,
+            "same": 2,
+            "not_compared": 1,
+        }
+        assert call("ctl", "fault", "add", "do={set={response_code='9999'}}", "--control", tmp_path / "control").exit_code == 0
+        code, result = sent_by_a_bank(capture, port)
+        assert (code, result["requests"]["different"]) == (1, 2)
+        assert "header.response_code" in result["expectations"][0]["failures"][0]
+        assert call("ctl", "fault", "clear", "--control", tmp_path / "control").exit_code == 0
         requests = [each for each in CaptureReader(capture) if each["k"] == "m" and each["d"] == ">"]
         replies = [each["raw"] for each in CaptureReader(capture) if each["k"] == "m" and each["d"] == "<"]
         first = ask(port, requests[0]["raw"])[0]
@@ -147,6 +178,53 @@ def test_a_capture_alone_makes_a_host(tmp_path: Path):
         other.header["message_number"] = "000777"
         assert ask(port, firmbanking().encode(other))[0]["message_number"] == "000777"
         assert ended(process)[0] == 0
+
+
+def test_a_bank_that_loses_its_link_is_exit_code_4_and_its_report_adds_up(tmp_path: Path):
+    capture = quick(tmp_path / "day.tgcap.jsonl")
+    with socket.create_server(("127.0.0.1", 0)) as host:
+        port = host.getsockname()[1]
+
+        def answer_nothing_and_go() -> None:
+            host.accept()[0].close()
+
+        going = threading.Thread(target=answer_nothing_and_go)
+        going.start()
+        code, result = sent_by_a_bank(capture, port)
+        going.join()
+    assert code == 4 and result["counts"]["links_lost"] == 1
+    found = result["requests"]
+    assert found["planned"] == 3 == sum(count for name, count in found.items() if name not in ("planned", "sent"))
+
+
+def test_a_capture_is_not_sent_to_those_it_was_made_of(tmp_path: Path):
+    capture = quick(tmp_path / "day.tgcap.jsonl")
+    code, result = sent_by_a_bank(capture, 9000, "--protected", "127.0.0.1")
+    assert code == 2 and "E-RPL-05" in result["error"] and "--i-know-this-is" in result["error"]
+    done = call(capture, "--role", "client", "--to", "10.0.0.2:9000")
+    assert done.exit_code == 2 and "the capture was made of it" in done.stderr
+
+
+def test_a_damaged_capture_is_told_and_goes_before_a_verdict(tmp_path: Path):
+    capture = quick(tmp_path / "day.tgcap.jsonl")
+    lines = capture.read_bytes().splitlines(keepends=True)
+    capture.write_bytes(b"".join([*lines[:3], b"{damaged\n", *lines[3:]]))
+    done = call(capture, "--duration", "10ms", "--control", tmp_path / "control")
+    assert done.exit_code == 5 and f"{capture}:4: " in done.stderr
+    assert [exit_codes.first_of(codes) for codes in ((1, 3), (5, 1), (4, 5), (2, 4), (70, 2), (0,), ())] == [1, 5, 4, 2, 70, 0, 0]
+
+
+def test_what_was_masked_beyond_use_is_left_out_and_counted(tmp_path: Path):
+    capture = tmp_path / "day.tgcap.jsonl"
+    reader = CaptureReader(quick(tmp_path / "whole.tgcap.jsonl"))
+    writer = CaptureWriter(capture, reader.head)
+    for record in reader:
+        writer.write(record | {"raw": b"", "hmac": "00ff"} if record["k"] == "m" and record["n"] == 2 else record)
+    writer.close()
+    done = call(capture, "--duration", "10ms", "--control", tmp_path / "control")
+    assert done.exit_code == 0, done.stderr
+    assert f"{capture}: telegrams masked beyond use, left out: 1\n" in done.stderr
+    assert f"{capture}: requests without a usable answer: 2\n" in done.stderr
 
 
 def test_a_bad_scenario_is_exit_code_2_and_names_line_and_cure(tmp_path: Path):

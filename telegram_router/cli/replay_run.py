@@ -21,6 +21,7 @@ from telegram_router.cli.capture_inputs import exit_code as damage_code
 from telegram_router.cli.capture_inputs import reading, spec_for, tell_findings
 from telegram_router.cli.capture_masking import key_of
 from telegram_router.cli.client_tls import client_tls
+from telegram_router.cli.exit_codes import EXIT_BUG, EXIT_DAMAGED, EXIT_DIFFERS, EXIT_THRESHOLD, EXIT_UNREACHABLE, EXIT_USAGE, first_of
 from telegram_router.cli.replaying import names_of
 from telegram_router.cli.shown import say, say_json
 from telegram_router.errors import ConfigError, RouterError
@@ -49,8 +50,6 @@ from telegram_router.tools.replay.survey import Survey, survey
 from telegram_router.tools.replay.tally import Tally
 from telegram_router.written import Address, Misread, target
 
-EXIT_DIFFERS, EXIT_USAGE, EXIT_THRESHOLD, EXIT_UNREACHABLE, EXIT_DAMAGED = 1, 2, 3, 4, 5
-PRECEDENCE: Final = (70, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_DAMAGED, EXIT_DIFFERS, EXIT_THRESHOLD)
 PROGRESS: Final = 1.0  # seconds between two lines of progress
 
 
@@ -335,7 +334,7 @@ class _Session:
         tally = replay.tally
         found = {damage} if damage else set[int]()
         if not tally.sums_up:
-            found.add(70)
+            found.add(EXIT_BUG)
         if nothing:
             found.add(EXIT_USAGE)
         if replay.unreachable is not None or _lost(tally):
@@ -343,7 +342,7 @@ class _Session:
         if tally.reasons and any("E-RPL-06" in reason for reason in tally.reasons):
             found.add(EXIT_DIFFERS)
         found |= {EXIT_DIFFERS if each.behaviour else EXIT_THRESHOLD for each in broken}
-        return next((code for code in PRECEDENCE if code in found), 0)
+        return first_of(found)
 
     def _about(self, replay: Replay, steps: Steps, reader: CaptureReader, spec: Spec, sequences: Sequences, rewriter: Rewriter) -> About:
         incomplete = ""

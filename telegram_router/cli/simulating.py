@@ -23,8 +23,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def simulate() -> None:
     """Stand in for a host or a client that is not there. `simulate FILE` is short for `simulate run FILE`.
 
-    Exit codes: 0 as expected, 1 an expectation of the scenario was not met, 2 wrong usage or a bad scenario, 4 nothing to connect to,
-    5 the capture is damaged, 130 interrupted before anything ran.
+    Exit codes: 0 as expected, 1 an expectation was not met, or an answer was not as in the capture, 2 wrong usage or a bad scenario,
+    4 a client found nobody or lost its connection, 5 the capture is damaged, 130 or 143 a client was interrupted before its capture had
+    been sent. When several hold, 2 goes before 4, 4 before 5, and 5 before 1.
     """
 
 
@@ -33,6 +34,7 @@ def simulate() -> None:
         "telegram-router simulate run core.toml --listen 127.0.0.1:9000 --seed 42 --record sim.tgcap.jsonl",
         "telegram-router simulate day.tgcap.jsonl --listen 127.0.0.1:9000 --on-miss nearest",
         "telegram-router simulate bank.toml --role client --to 127.0.0.1:9000",
+        "telegram-router simulate day.tgcap.jsonl --role client --to 127.0.0.1:9000",
     )
 )
 @click.argument("files", metavar="FILE...", type=_FILE, nargs=-1, required=True)
@@ -59,13 +61,23 @@ def simulate() -> None:
 @SPEC_FOLDER
 @click.option("--control", metavar="SOCKET", type=_FILE, help="Unix socket for `simulate ctl`. Default: one of its own, which is told.")
 @click.option("--allow-code", is_flag=True, help="Run the Python code that a scenario names.")
+@click.option(
+    "--protected",
+    metavar="HOST[:PORT]",
+    multiple=True,
+    envvar="TELEGRAM_ROUTER_PROTECTED",
+    help="A client of a capture never sends there. Also from the variable TELEGRAM_ROUTER_PROTECTED, blanks between.",
+)
+@click.option(
+    "--i-know-this-is", "known", metavar="HOST", multiple=True, help="Send a capture there although it was made of it, or it is protected."
+)
 @click.option("--insecure-public", is_flag=True, help="Allow an address that other machines can reach.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result at the end as JSON.")
 def run(files: Sequence[Path], **options: Any) -> int:
     """Run simulators, from scenarios (*.toml) or captures (*.tgcap.jsonl), until Ctrl-C.
 
-    At the end the expectations of each scenario are judged, and the exit code says what came of it. Any number of files, and of
-    simulators in a file, run in one process.
+    At the end the expectations of each scenario are judged, and the exit code says what came of it. A client ends by itself when a
+    capture has been sent, or when its connections have ended. Any number of files, and of simulators in a file, run in one process.
     """
     from telegram_router.cli.simulation_run import Asked, run_simulators
 

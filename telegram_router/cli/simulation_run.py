@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import signal
-from collections.abc import Iterator, Sequence
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,24 +14,27 @@ from typing import Any
 import click
 import trio
 
-from telegram_router.cli import EXIT_BUG, tell
+from telegram_router.cli import tell
+from telegram_router.cli.exit_codes import EXIT_BUG, EXIT_DAMAGED, EXIT_DIFFERS, EXIT_UNREACHABLE, EXIT_USAGE, first_of
 from telegram_router.cli.options import spec_named
+from telegram_router.cli.replaying import names_of
 from telegram_router.cli.shown import say, say_json
 from telegram_router.cli.simulation_ctl import sockets_folder
 from telegram_router.config import Address
 from telegram_router.errors import ConfigError, ConfigProblem, RouterError
 from telegram_router.ops.logs import leaves
 from telegram_router.telegrams import Spec
+from telegram_router.tools.replay.guard import check_target
 from telegram_router.tools.simulate.control import serve_control
 from telegram_router.tools.simulate.driver import Simulator
 from telegram_router.tools.simulate.fixture import is_capture
 from telegram_router.tools.simulate.forms import forward_to
 from telegram_router.tools.simulate.reading import from_capture, read_scenarios
+from telegram_router.tools.simulate.script import Script
 from telegram_router.tools.simulate.verdict import Judged
 from telegram_router.tools.simulate.world import Prepared
 from telegram_router.written import Misread
 
-EXIT_NOT_MET, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_DAMAGED = 1, 2, 4, 5
 NOTES_TOLD = 20
 
 
@@ -51,10 +55,12 @@ class Asked:
     allow_code: bool = False
     insecure_public: bool = False
     as_json: bool = False
+    protected: Sequence[str] = ()
+    known: Sequence[str] = ()
 
 
 def run_simulators(files: Sequence[Path], asked: Asked) -> int:
-    """Returns the exit code: 0, 1 for what was not as expected, 2 for a bad scenario, 4 for nobody to connect to, 5 a damaged capture."""
+    """Returns the exit code."""
     try:
         prepared = [found for file in files for found in _prepared(file, asked)]
         _check_together(prepared, asked)
@@ -66,7 +72,7 @@ def run_simulators(files: Sequence[Path], asked: Asked) -> int:
         found = [*leaves(error)]
         if all(isinstance(each, RouterError) for each in found):
             tell(sorted({str(each) for each in found}))
-            return max(_code_of(each) for each in found)
+            return first_of(map(_code_of, found))
         raise
 
 
@@ -76,7 +82,7 @@ def _code_of(error: BaseException) -> int:
         return EXIT_DAMAGED
     if code == "E-SIM-08" and isinstance(error, RouterError) and "listened" not in error.what:
         return EXIT_UNREACHABLE
-    return EXIT_USAGE if code.startswith(("E-SIM", "E-CAP")) else EXIT_BUG
+    return EXIT_USAGE if code.startswith(("E-SIM", "E-CAP", "E-RPL")) else EXIT_BUG
 
 
 def _prepared(file: Path, asked: Asked) -> Iterator[Prepared]:
@@ -130,11 +136,24 @@ def _check_together(prepared: Sequence[Prepared], asked: Asked) -> None:
                 raise click.UsageError(f"{place} can be reached by other machines: use 127.0.0.1, or give --insecure-public.")
         if about.role == "client" and about.to is None and asked.to is None:
             raise click.UsageError("A client needs --to HOST:PORT.")
+        if each.script is not None:
+            _guard(each.script, asked.to or about.to, asked)
+
+
+def _guard(script: Script, to: Address | None, asked: Asked) -> None:
+    """A capture is not sent to those that it was made of. Raises ReplayError E-RPL-05."""
+    assert to is not None
+    try:
+        resolved = [str(found[4][0]) for found in socket.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM)]
+    except OSError:
+        resolved = []  # nobody will be reached, and that is told then
+    check_target((to.host, to.port), resolved, script.addresses, names_of(asked.protected), asked.known)
 
 
 async def _run(prepared: Sequence[Prepared], asked: Asked) -> int:
     simulators = [_simulator(each, asked) for each in prepared]
     durations = [seconds for each in prepared if (seconds := asked.duration or each.scenario.scenario.duration) is not None]
+    received = 0
     with ExitStack() as closing:
         for simulator in simulators:
             closing.callback(simulator.close)
@@ -147,12 +166,33 @@ async def _run(prepared: Sequence[Prepared], asked: Asked) -> int:
                 await nursery.start(serve_control, control, simulators)
                 _tell_start(simulators, control)
                 with trio.move_on_after(max(durations) if durations else float("inf")):
-                    async for _ in signals:
-                        break
+                    received = await _ended(signals, simulators)
                 now = trio.current_time()
-                verdicts = [(simulator, simulator.simulation.verdict.end(now)) for simulator in simulators]
+                verdicts = [(simulator, simulator.simulation.judged(now)) for simulator in simulators]
                 nursery.cancel_scope.cancel()
-    return _tell_end(verdicts, asked.as_json)
+    code = _tell_end(verdicts, asked.as_json)
+    unfinished = any(each.simulation.playing is not None and not each.over.is_set() for each in simulators)
+    return 128 + received if received and unfinished else code
+
+
+async def _ended(signals: AsyncIterator[int], simulators: Sequence[Simulator]) -> int:
+    """Wait until somebody ends it: the signal's number, or 0 when there were clients and none has anything left to do."""
+    received = 0
+
+    async def listen() -> None:
+        nonlocal received
+        async for number in signals:
+            received = number
+            either.cancel_scope.cancel()
+
+    async with trio.open_nursery() as either:
+        either.start_soon(listen)
+        clients = [each for each in simulators if each.about.role == "client"]
+        for client in clients:
+            await client.over.wait()
+        if clients:
+            either.cancel_scope.cancel()
+    return received
 
 
 async def _started(simulator: Simulator, *, task_status: trio.TaskStatus[None]) -> None:
@@ -176,31 +216,36 @@ def _own_socket(simulator: Simulator) -> Path:
 
 
 def _tell_start(simulators: Sequence[Simulator], control: Path) -> None:
-    lines = []
+    lines: list[str] = []
     for simulator in simulators:
         where = f"listens on {simulator.address}" if simulator.address is not None else f"connects to {simulator.to}"
         standby = f", standby on {simulator.standby}" if simulator.standby is not None else ""
         lines.append(
             f"{simulator.prepared.name}: {simulator.prepared.spec.name} {simulator.about.role}, {where}{standby}, seed {simulator.seed}"
         )
+        lines += simulator.prepared.remarks
     tell([*lines, f"steer it with: telegram-router simulate ctl state --control {control}", "end it with Ctrl-C"])
 
 
 def _tell_end(verdicts: Sequence[tuple[Simulator, list[Judged]]], as_json: bool) -> int:
-    good = True
+    codes = []
     shown = {}
     for simulator, judged in verdicts:
         verdict = simulator.simulation.verdict
         met = all(each.met for each in judged) and not verdict.troubled
-        good = good and met
+        codes += [0 if met else EXIT_DIFFERS, EXIT_DAMAGED if simulator.prepared.damaged else 0]
+        codes.append(EXIT_UNREACHABLE if simulator.unreachable is not None or simulator.links_lost else 0)
+        if simulator.unreachable is not None:
+            tell([f"{simulator.prepared.name}: {simulator.unreachable.text()}"])
         shown[simulator.prepared.name] = simulator.simulation.stats() | {
             "met": met, "expectations": [each.shown() for each in judged], "troubles": verdict.troubles,
+            "unreachable": simulator.unreachable.what if simulator.unreachable is not None else None,
         }  # fmt: skip
         if not as_json:
             _say_verdict(simulator, judged)
     if as_json:
         say_json(shown)
-    return 0 if good else EXIT_NOT_MET
+    return first_of(codes)
 
 
 def _say_verdict(simulator: Simulator, judged: list[Judged]) -> None:
@@ -208,6 +253,8 @@ def _say_verdict(simulator: Simulator, judged: list[Judged]) -> None:
     came, went = sum(stats["received"].values()), sum(stats["sent"].values())
     counts = "".join(f"  {name.replace('_', ' ')} {count:,}" for name, count in sorted(stats["counts"].items()))
     say(f"{simulator.prepared.name}: {stats['connections']['made']:,} connections  {came:,} received  {went:,} sent{counts}")
+    if "requests" in stats:
+        say("  requests: " + "  ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in stats["requests"].items() if count))
     for each in judged:
         say(f"  {'met    ' if each.met else 'NOT MET'} {each.name}: {each.expect}")
         for failure in each.failures:

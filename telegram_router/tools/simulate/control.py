@@ -127,7 +127,7 @@ def obey(simulator: Simulator, order: Answer) -> Any:
     if what == "stats":
         return simulation.stats()
     if what == "verify":
-        judged = simulation.verdict.end(now)
+        judged = simulation.judged(now)
         return {"met": all(each.met for each in judged), "expectations": [each.shown() for each in judged]}
     if what == "reset":
         simulation.reset()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from telegram_router.errors import FramingError
 from telegram_router.storage import capture_records as capture
@@ -32,7 +32,11 @@ from telegram_router.tools.simulate.outgoing import Outgoing
 from telegram_router.tools.simulate.rulebook import Rulebook
 from telegram_router.tools.simulate.scenario import Fault
 from telegram_router.tools.simulate.seen import Seen
+from telegram_router.tools.simulate.verdict import Judged
 from telegram_router.tools.simulate.world import Prepared, World
+
+if TYPE_CHECKING:
+    from telegram_router.tools.simulate.playing import Playing
 
 _CONNECTING: Final = frozenset({"refuse", "never_accept", "accept", "tls", "idle_drop"})
 _LASTING: Final = frozenset({"deaf", "silent", "half_open", "no_heartbeat"})
@@ -61,6 +65,11 @@ class Simulation:
         for fault in self._scenario.fault:
             self.add_fault(fault)
         self.standby_open = False
+        self.playing: Playing | None = None
+        if prepared.script is not None:
+            from telegram_router.tools.simulate.playing import Playing  # which brings all that compares answers
+
+            self.playing = Playing(prepared.script, self.spec, self._course, self._pairing, self._outgoing.schedule)
 
     # --- what the driver asks -------------------------------------------------------------------------------------
 
@@ -97,8 +106,20 @@ class Simulation:
 
     # --- connections ----------------------------------------------------------------------------------------------
 
-    def connected(self, now: float, peer: str = "", local: str = "", *, standby: bool = False, tls: dict[str, Any] | None = None) -> int:
-        """A connection was made; its number, from 1. What is to be done with it comes with the actions."""
+    def connected(
+        self,
+        now: float,
+        peer: str = "",
+        local: str = "",
+        *,
+        standby: bool = False,
+        tls: dict[str, Any] | None = None,
+        part: int | None = None,
+    ) -> int:
+        """A connection was made; its number, from 1. What is to be done with it comes with the actions.
+
+        `part`: the recorded connection that it stands for, where a client sends what a capture has.
+        """
         self._course.reach(now)
         self._connections += 1
         number = self._connections
@@ -112,6 +133,8 @@ class Simulation:
                 self._strike(active, line)
         if line.number in self.lines and not line.ended:
             self._start_line(line)
+            if self.playing is not None and part is not None:
+                self.playing.begin(line, part)
         return number
 
     def _turned_away(self, line: Line, standby: bool) -> bool:
@@ -176,6 +199,10 @@ class Simulation:
         by = "us" if how == "us" else self._course.came
         ended = how if how in ("fin", "rst") else "fin"
         self.journal.record(capture.closed(self._course.time_of(now), f"c{number}", by=by, how=ended, pending=line.framer.pending))  # type: ignore[arg-type]
+        done = self.playing is None or self.playing.gone(number)
+        if self._about.role == "client" and how != "us" and not line.ended and self._about.again is None and not (self.playing and done):
+            self.journal.counts["links_lost"] += 1
+            self._course.note(f"c{number}: the link was lost ({'reset' if how == 'rst' else 'ended'} by the other side)")
         self.world.forget(number)
         self._pairing.forget(line)
         self._rulebook.forget(number)
@@ -261,7 +288,9 @@ class Simulation:
         )
         self.journal.add(entry)
         self.verdict.see(Happened(seen, line.number, line.telegrams, self._course.now, False, names, seen.rule))
-        exchange = self._pairing.exchange(line, seen.message, seen.frame) if self.journal.recording else None
+        exchange = self._pairing.exchange(line, seen.message, seen.frame) if self.journal.recording or self.playing is not None else None
+        if self.playing is not None and seen.message is not None and seen.message.kind == "reply":
+            self.playing.answered(line, exchange, seen.frame)
         self.journal.record(
             capture.telegram(
                 self._course.time_of(self._course.now),
@@ -428,7 +457,11 @@ class Simulation:
             "rules": self._rulebook.times,
             "faults": {active.name: active.keeper.times for active in self.faults},
             "notes": [*journal.notes][-20:],
-        }
+        } | ({"requests": self.playing.shown()} if self.playing is not None else {})
+
+    def judged(self, now: float) -> list[Judged]:
+        """Every expectation, as of now."""
+        return self.verdict.end(now) + ([self.playing.judged()] if self.playing is not None else [])
 
     def reset(self) -> None:
         """As at the beginning, but for the connections: state, what is remembered, counts and expectations."""

@@ -11,7 +11,7 @@ import datetime
 import socket
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -48,6 +48,7 @@ class _Connection:
     changed: trio.Event = field(default_factory=trio.Event)
     forward: trio.MemorySendChannel[bytes] | None = None
     deaf: bool = False
+    broken: bool = False  # found when writing
 
     def wake(self) -> None:
         self.changed.set()
@@ -59,8 +60,9 @@ class Simulator:
 
     def __init__(
         self, prepared: Prepared, seed: int, *, start: datetime.datetime | None = None, record: Path | None = None,
-        listen: Address | None = None, to: Address | None = None,
+        listen: Address | None = None, to: Address | None = None, dial: Callable[[], Awaitable[Wire]] | None = None,
     ) -> None:  # fmt: skip
+        """`dial` makes a client's connections, instead of the system's sockets."""
         self.prepared = prepared
         self.about = prepared.scenario.scenario
         self.seed = seed
@@ -78,11 +80,20 @@ class Simulator:
         self._nursery: trio.Nursery | None = None
         self._door_scopes: list[trio.CancelScope] = []  # at most two
         self._served = _contexts(prepared)
+        self._dial_in_memory = dial
+        self.unreachable: RouterError | None = None  # why a client found nobody
+        self.over = trio.Event()  # a client has nothing more to do
+        self._calls = 0
 
     @property
     def to(self) -> Address | None:
         """Where a client connects."""
         return self._to
+
+    @property
+    def links_lost(self) -> int:
+        """Connections of a client that the other side ended before all was done."""
+        return self.simulation.journal.counts["links_lost"]
 
     def _head(self) -> dict[str, object]:
         offset = self._start.strftime("%z") or "+0000"
@@ -121,8 +132,11 @@ class Simulator:
 
     async def _open(self, nursery: trio.Nursery) -> None:
         if self.about.role == "client":
-            for _ in range(self.about.connections):
-                nursery.start_soon(self._call)
+            script = self.prepared.script
+            parts: list[int | None] = [None] * self.about.connections if script is None else [*range(len(script.parts))]
+            self._calls = len(parts)
+            for part in parts:
+                nursery.start_soon(self._call, part)
             return
         self.address = await nursery.start(self._door, self._listen or Address("127.0.0.1", 0), False)
         if self.about.standby is not None:
@@ -196,30 +210,42 @@ class Simulator:
                 return
         await self.serve(SocketWire(stream), standby)
 
-    async def _call(self) -> None:
-        """A client's connection, made again where the scenario says so."""
+    async def _call(self, part: int | None) -> None:
+        """A client's connection, made again where the scenario says so. `part`: of the script, that it stands for."""
+        if part is not None and self.prepared.script is not None:
+            await trio.sleep(self.prepared.script.parts[part].opens)
+        while (wire := await self._connected()) is not None:
+            await self.serve(wire, False, part)
+            if self.about.again is None:
+                break
+            await trio.sleep(self.about.again)
+        self._calls -= 1
+        if not self._calls:
+            self.over.set()
+
+    async def _connected(self) -> Wire | None:
+        """None when nobody is there, after some patience: `unreachable` says why."""
         tries = 0
         while True:
             try:
-                stream = await self._dial()
+                return await self._dial() if self._dial_in_memory is None else await self._dial_in_memory()
             except OSError as error:
                 tries += 1
                 if tries >= TRIES and self.about.again is None:
                     what = f"nobody answers at {self._to}: {error.strerror or error}"
-                    raise RouterError("E-SIM-08", what, do="start the other side first, or check the address") from None
+                    self.unreachable = RouterError("E-SIM-08", what, do="start the other side first, or check the address")
+                    return None
                 await trio.sleep(self.about.again or AGAIN_AFTER)
-                continue
-            await self.serve(SocketWire(stream), False)
-            if self.about.again is None:
-                return
-            await trio.sleep(self.about.again)
+            except RouterError as error:
+                self.unreachable = error
+                return None
 
-    async def _dial(self) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+    async def _dial(self) -> Wire:
         if self._to is None:
             raise RouterError("E-SIM-08", "a client has nowhere to connect to", do="give --to HOST:PORT, or `to` in the scenario")
         stream = await trio.open_tcp_stream(self._to.host, self._to.port)
         if self.prepared.scenario.tls is None:
-            return stream
+            return SocketWire(stream)
         tls = self.prepared.scenario.tls
         secured = trio.SSLStream(stream, self._served["right"], server_hostname=tls.server_name or self._to.host, https_compatible=True)
         try:
@@ -230,7 +256,7 @@ class Simulator:
             raise RouterError(
                 "E-SIM-08", f"TLS with {self._to} failed: {error.__cause__ or error}", do="check certificates and server_name"
             ) from None
-        return secured
+        return SocketWire(secured)
 
     # --- one connection
 
@@ -241,12 +267,12 @@ class Simulator:
         self._nursery.start_soon(self.serve, ours, False)
         return caller
 
-    async def serve(self, wire: Wire, standby: bool) -> None:
+    async def serve(self, wire: Wire, standby: bool, part: int | None = None) -> None:
         """One connection, until it ends."""
         now = trio.current_time()
         connection = _Connection(self.simulation.next_connection, wire, trio.CancelScope())
         self._connections[connection.number] = connection
-        self.simulation.connected(now, wire.peer, wire.local, standby=standby)
+        self.simulation.connected(now, wire.peer, wire.local, standby=standby, part=part)
         self._do()
         how = "us"
         try:
@@ -261,7 +287,7 @@ class Simulator:
                 nursery.cancel_scope.cancel()
         finally:
             del self._connections[connection.number]
-            self.simulation.gone(connection.number, how, trio.current_time())
+            self.simulation.gone(connection.number, "rst" if connection.broken else how, trio.current_time())
             wire.end("fin")
             self._do()
 
@@ -297,7 +323,8 @@ class Simulator:
             else:
                 try:
                     await connection.wire.send(action.data)
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                    connection.broken = isinstance(error, trio.BrokenResourceError)
                     nursery.cancel_scope.cancel()
                     return
                 connection.size -= len(action.data)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from telegram_router.tools.simulate.core import Simulation
 from telegram_router.tools.simulate.driver import Simulator
 from telegram_router.tools.simulate.reading import FindSpec, from_capture, parse_fault, parse_scenarios, read_scenarios
 from telegram_router.tools.simulate.verdict import Judged
-from telegram_router.tools.simulate.wires import SocketWire, Wire
+from telegram_router.tools.simulate.wires import SocketWire, Wire, memory_pair
 from telegram_router.tools.simulate.world import Prepared
 from telegram_router.written import Address
 
@@ -59,9 +60,10 @@ class Caller:
 class Host:
     """A simulator that runs: what a test asks of it."""
 
-    def __init__(self, simulator: Simulator, sockets: bool) -> None:
+    def __init__(self, simulator: Simulator, sockets: bool, called: trio.MemoryReceiveChannel[Wire]) -> None:
         self._simulator = simulator
         self._sockets = sockets
+        self._called = called
         self._callers: list[Caller] = []
 
     @property
@@ -87,6 +89,20 @@ class Host:
             caller = SocketWire(await trio.open_tcp_stream(self.address.host, self.address.port))
         self._callers.append(Caller(caller, self.spec))
         return self._callers[-1]
+
+    async def accept(self) -> Caller:
+        """The next connection that a simulated client makes in memory: the test stands in for its host."""
+        self._callers.append(Caller(await self._called.receive(), self.spec))
+        return self._callers[-1]
+
+    async def dial(self) -> Wire:
+        """A connection in memory, for a simulated client: `simulator(client, to=host)`."""
+        await trio.lowlevel.checkpoint()
+        return self._simulator.connect()
+
+    async def finished(self) -> None:
+        """Return when a client has nothing more to do: its capture was sent, or its connections have ended."""
+        await self._simulator.over.wait()
 
     def close_callers(self) -> None:
         """End every connection that the test has made."""
@@ -131,7 +147,7 @@ class Host:
 
     def verify(self) -> list[Judged]:
         """The expectations of the scenario, judged now."""
-        return self.simulation.verdict.end(self.simulation.now)
+        return self.simulation.judged(self.simulation.now)
 
     def check(self) -> None:
         """Raises AssertionError with every expectation that is not met, and whatever the scenario could not do."""
@@ -144,16 +160,20 @@ class Host:
 @asynccontextmanager
 async def run_simulator(
     scenario: Path | str | Prepared, find_spec: FindSpec, *, seed: int = 42, sockets: bool = False,
-    start: datetime.datetime | None = None, record: Path | None = None, allow_code: bool = False, **more: Any,
+    start: datetime.datetime | None = None, record: Path | None = None, allow_code: bool = False, role: str = "host",
+    to: Host | Address | None = None, **more: Any,
 ) -> AsyncIterator[Host]:  # fmt: skip
-    """A simulator for as long as the block lasts."""
-    prepared = scenario if isinstance(scenario, Prepared) else prepared_from(scenario, find_spec, allow_code=allow_code)
-    simulator = Simulator(prepared, seed, start=start, record=record, **more)
-    listens = sockets or prepared.scenario.scenario.role == "client"
+    """A simulator for as long as the block lasts. A client connects to `to`; in memory without it, to whoever calls `accept`."""
+    prepared = scenario if isinstance(scenario, Prepared) else prepared_from(scenario, find_spec, allow_code=allow_code, role=role)
+    about = prepared.scenario.scenario
+    calls, called = trio.open_memory_channel[Wire](about.connections if prepared.script is None else len(prepared.script.parts))
+    dial = _in_memory(calls) if to is None and about.to is None else to.dial if isinstance(to, Host) else None
+    simulator = Simulator(prepared, seed, start=start, record=record, to=to if isinstance(to, Address) else None, dial=dial, **more)
+    listens = sockets or about.role == "client"
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(_run, simulator, listens)
-            host = Host(simulator, sockets)
+            host = Host(simulator, sockets, called)
             try:
                 yield host
             finally:
@@ -163,8 +183,24 @@ async def run_simulator(
         raise _alone(group) from None
 
 
+def _in_memory(calls: trio.MemorySendChannel[Wire]) -> Callable[[], Awaitable[Wire]]:
+    """What makes the connections of a client, and hands their other ends to the test."""
+
+    async def dial() -> Wire:
+        theirs, ours = memory_pair(0)
+        await calls.send(theirs)
+        return ours
+
+    return dial
+
+
 async def _run(simulator: Simulator, listens: bool, *, task_status: trio.TaskStatus[None]) -> None:
-    await simulator.run(listen=listens, task_status=task_status)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(simulator.run, listen=listens))
+        task_status.started()
+        await simulator.over.wait()
+        if simulator.unreachable is not None:
+            raise simulator.unreachable
 
 
 def _alone(error: BaseException) -> BaseException:
@@ -174,12 +210,12 @@ def _alone(error: BaseException) -> BaseException:
     return error
 
 
-def prepared_from(scenario: Path | str, find_spec: FindSpec, *, allow_code: bool = False) -> Prepared:
+def prepared_from(scenario: Path | str, find_spec: FindSpec, *, allow_code: bool = False, role: str = "host") -> Prepared:
     """From a file, a capture, or the text of a scenario. Raises ConfigError, CaptureError; ValueError for several in one file."""
     if isinstance(scenario, str) and "\n" in scenario:
         found = parse_scenarios(scenario, "scenario.toml", Path(), find_spec, allow_code=allow_code)
     elif is_capture(Path(scenario)):
-        return from_capture(Path(scenario), find_spec)
+        return from_capture(Path(scenario), find_spec, role=role)
     else:
         found = read_scenarios(Path(scenario), find_spec, allow_code=allow_code)
     if len(found) != 1:

@@ -39,6 +39,7 @@ class Learned:
     alike: dict[tuple[str, Values], list[Answered]] = field(default_factory=dict)
     seconds: dict[str, list[float]] = field(default_factory=dict)  # that each message took
     unanswered: int = 0
+    masked: int = 0  # telegrams of which masking has left nothing
     exchanges: int = 0
 
     def add(self, request: bytes, reply: bytes, seconds: float) -> None:
@@ -136,7 +137,9 @@ def learn(spec: Spec, records: Iterable[Record], role: str = "host") -> Learned:
         exchange = record.get("x")
         if record["k"] != "m" or exchange is None or record.get("leg") == "back" or learned.exchanges >= LEARNED_AT_MOST:
             continue
-        if record["d"] == wanted:
+        if "hmac" in record and not record["raw"]:
+            learned.masked += 1
+        elif record["d"] == wanted:
             message = spec.message_of(record["raw"]) if len(record["raw"]) >= spec.framing.prefix + spec.header_size else None
             if message is not None and message.reply.kind != "none":
                 asked[exchange] = record["raw"], record["t"]

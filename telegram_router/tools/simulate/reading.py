@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from telegram_router.config.lines import Path as KeyPath
 from telegram_router.config.lines import key_lines, line_of
 from telegram_router.errors import ConfigError, ConfigProblem, RouterError
-from telegram_router.storage.capture_reader import CaptureReader
+from telegram_router.storage.capture_reader import CaptureReader, Findings
 from telegram_router.telegrams import Spec
 from telegram_router.tools.hooks import HookError, module_of
 from telegram_router.tools.simulate import scenario as model
@@ -30,6 +30,7 @@ from telegram_router.tools.simulate.forms import forward_to
 from telegram_router.tools.simulate.learned import Learned, learn, times_by_message
 from telegram_router.tools.simulate.naming import Names
 from telegram_router.tools.simulate.scenario import Scenario
+from telegram_router.tools.simulate.script import Script, read_script
 from telegram_router.tools.simulate.states import Row
 from telegram_router.tools.simulate.world import Prepared
 from telegram_router.written import Misread
@@ -87,15 +88,30 @@ def from_capture(path: Path, find_spec: FindSpec, *, spec: Spec | None = None, r
             what = "the capture names no spec that can be found"
             raise ConfigError([ConfigProblem("E-SIM-03", str(path), 0, "spec", what, do="name it with --spec")]) from None
     learned = learn(spec, reader, role)
-    if not learned.exchanges:
-        what = f"the capture has no exchange that a {role} of {spec.name} answered"
+    script = read_script(path.name, spec, CaptureReader(path)) if role == "client" else None
+    if not learned.exchanges and (script is None or not script.planned):
+        what = f"the capture has no exchange that a {role} of {spec.name} " + ("answered" if role == "host" else "asked for or answered")
         raise ConfigError(
             [ConfigProblem("E-SIM-05", str(path), 0, "", what, do="look with `telegram-router capture stat`, or name the --spec")]
         )
     name = re.sub(r"[^A-Za-z0-9_-]", "-", path.name.split(".")[0]) or "capture"
     name = name if name[0].isalpha() else f"capture-{name}"
     made = Scenario.model_validate({"scenario": {"spec": spec.name, "name": name[:64], "role": role, "on_miss": on_miss}})
-    return Prepared(made, spec, str(path), learned=learned)
+    remarks = tuple(_remarks(path, reader.findings, learned, script))
+    return Prepared(made, spec, str(path), learned=learned, script=script, remarks=remarks, damaged=bool(reader.findings.damaged))
+
+
+def _remarks(path: Path, findings: Findings, learned: Learned, script: Script | None) -> Iterator[str]:
+    """What is not used of a capture, and why."""
+    yield from findings.problems[:5]
+    if not findings.closed_cleanly:
+        yield f"{path}: was not closed cleanly, what came last may be missing"
+    counted = {"telegrams masked beyond use, left out": learned.masked, "requests without a usable answer": learned.unanswered}
+    if script is not None:
+        counted |= {f"telegrams that are not sent, {why}": script.left_out[why] for why in ("polls", "not of the spec")}
+    for what, count in counted.items():
+        if count:
+            yield f"{path}: {what}: {count:,}"
 
 
 def parse_fault(text: str, prepared: Prepared) -> model.Fault:
@@ -279,7 +295,7 @@ class _Reading:
                 return None
             exchanges: dict[str, list[bytes]] = {}
             for record in records:
-                if record["k"] == "m" and record.get("x"):
+                if record["k"] == "m" and record.get("x") and record["raw"]:
                     exchanges.setdefault(record["x"], []).append(record["raw"])
             self._exchanges[name] = exchanges
             self._captures[name] = learn(spec, records)

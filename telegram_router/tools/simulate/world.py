@@ -14,6 +14,7 @@ from telegram_router.tools.predicate import as_text, numbers
 from telegram_router.tools.simulate import scenario as model
 from telegram_router.tools.simulate.chance import Draws
 from telegram_router.tools.simulate.learned import Learned
+from telegram_router.tools.simulate.script import Script
 from telegram_router.tools.simulate.seen import Seen, wall_clock
 from telegram_router.tools.simulate.states import Counting, Machine, Row, Store, plain
 from telegram_router.tools.simulate.templates import NoValue, Template
@@ -32,6 +33,9 @@ class Prepared:
     learned: Learned | None = None
     hooks: ModuleType | None = None
     lines: Mapping[str, int] = field(default_factory=dict)  # of `rule.0` and the like
+    script: Script | None = None  # what a client of a capture sends
+    remarks: tuple[str, ...] = ()  # what whoever starts it should know of its files
+    damaged: bool = False  # its capture is
     spec_sha256: str | None = None
 
     @property
