@@ -18,7 +18,8 @@ from telegram_router.telegrams import Spec
 from telegram_router.tools.pairing import Pairing
 from telegram_router.tools.replay.comparing import Comparer, Difference
 from telegram_router.tools.replay.masks import Masks
-from telegram_router.tools.replay.rewriting import Rewriter, Sequences
+from telegram_router.tools.replay.remembering import Sequences
+from telegram_router.tools.replay.rewriting import Rewriter
 from telegram_router.tools.replay.steps import Step, is_last
 from telegram_router.tools.simulate.course import Course
 from telegram_router.tools.simulate.lines import Line
