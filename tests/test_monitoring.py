@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,3 +140,77 @@ def test_the_rules_have_the_form_that_prometheus_takes():
         assert rule["labels"]["severity"] in ("page", "ticket") and re.fullmatch(r"\d+[smh]", rule.get("for", "0s"))
         assert {"summary"} <= set(rule["annotations"]) <= {"summary", "description"}
         assert all(rule["expr"].count(left) == rule["expr"].count(right) for left, right in ("()", "{}", "[]")), rule["alert"]
+
+
+# --- what Prometheus itself says of them
+
+promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, of the package prometheus")
+
+
+def told_by_promtool(*arguments: str | Path) -> tuple[int, str]:
+    ran = subprocess.run(["promtool", *map(str, arguments)], capture_output=True, text=True, timeout=30, check=False)
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+@promtool
+def test_prometheus_can_read_every_query_and_rule(tmp_path: Path):
+    queries = [each.replace("$__rate_interval", "5m").replace("$job", ".*") for each in dashboard() if not each.startswith("label_values(")]
+    assert len(queries) > 20 and not any("$" in each for each in queries)
+    panels = tmp_path / "panels.json"  # which is YAML too
+    rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries)]
+    panels.write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}), "utf-8")
+    code, said = told_by_promtool("check", "rules", FOLDER / "alerts.yml", panels)
+    assert code == 0 and f"{len(alerts())} rules found" in said and f"{len(rules)} rules found" in said, said
+
+
+DAYS_LEFT = "certificate_expiry_timestamp_seconds{used_by='admin.tls', kind='certificate', file='a.pem'}"
+QUIET = {
+    "delivery_unknown_total{listener='l', route='r', service='s'}": "4x40",
+    "backend_in_use{service='s', backend='a'}": "1x40",
+    "backend_in_use{service='s', backend='b'}": "0x40",
+    "connects_total{service='s', backend='b', outcome='E-BCK-01'}": "0+1x40",
+    "health_checks_total{service='s', backend='b', outcome='failed'}": "0+1x40",
+    DAYS_LEFT: f"{60 * 86_400}x40",
+    "config_reloads_total{outcome='refused'}": "2x40",
+    "config_reloads_total{outcome='ok'}": "0+1x40",
+    "failovers_total{service='s', from_priority='0', to_priority='1'}": "0 1x39",
+    "backpressure_seconds_total{listener='l'}": "0+30x40",
+    "overflow_total{service='s'}": "9x40",
+    "access_records_dropped_total": "0x40",
+    "containments_total": "1x40",
+}
+TROUBLE = {
+    "TelegramDeliveryUnknown": {"delivery_unknown_total{listener='l', route='r', service='s'}": "4x18 5x20"},
+    "TelegramNoHealthyBackend": {"backend_in_use{service='s', backend='a'}": "1x15 0x24"},
+    "TelegramCertificateEnds": {DAYS_LEFT: f"{13 * 86_400}x40"},
+    "TelegramCertificateEndsNow, TelegramCertificateEnds": {DAYS_LEFT: f"{86_400}x40"},
+    "TelegramReloadRefused": {"config_reloads_total{outcome='refused'}": "2x15 3x24"},
+    "TelegramFailoverFlapping": {"failovers_total{service='s', from_priority='0', to_priority='1'}": "0x12 1 2 3 4x24"},
+    "TelegramBackpressure": {"backpressure_seconds_total{listener='l'}": "0+90x40"},
+    "TelegramOverflow": {"overflow_total{service='s'}": "9+1x40"},
+    "TelegramAccessRecordsDropped": {"access_records_dropped_total": "0x18 5x20"},
+    "TelegramRouterFault": {"containments_total": "1x18 2x20"},
+}
+
+
+@promtool
+def test_each_alert_is_raised_by_its_trouble_alone_and_a_router_at_work_raises_none(tmp_path: Path):
+    """Twenty minutes, a value each minute."""
+    tests = [
+        {
+            "interval": "1m",
+            "input_series": [{"series": PREFIX + series, "values": values} for series, values in {**QUIET, **trouble}.items()],
+            "promql_expr_test": [
+                {
+                    "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+                    "eval_time": "20m",
+                    "exp_samples": [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in names.split(", ") if name],
+                }
+            ],
+        }
+        for names, trouble in {"": {}, **TROUBLE}.items()
+    ]
+    assert {name for names in TROUBLE for name in names.split(", ")} == set(alerts())
+    (tmp_path / "tests.json").write_text(json.dumps({"rule_files": [str(FOLDER / "alerts.yml")], "tests": tests}), "utf-8")
+    code, said = told_by_promtool("test", "rules", tmp_path / "tests.json")
+    assert code == 0, said
