@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import datetime
 import re
 from typing import Any, Final, Literal, TypeAlias
@@ -104,7 +104,8 @@ def as_read(record: Record, payload: Payload) -> Record:
     raw = record.get("raw")
     if not isinstance(raw, str):
         return record
-    return record | {"raw": bytes.fromhex(raw) if payload == "hex" else base64.b64decode(raw, validate=True)}
+    record["raw"] = bytes.fromhex(raw) if payload == "hex" else binascii.a2b_base64(raw, strict_mode=True)
+    return record
 
 
 def zone_of(tz: str) -> datetime.timezone:

@@ -133,6 +133,8 @@ class Framing:
     def is_poll(self, frame: bytes) -> bool:
         """True for requests and answers of polls: neither is ever routed."""
         size, prefix = len(frame), self.prefix
+        if size not in self._asked and size not in self._answered:
+            return False
         return any(frame.startswith(poll.request, prefix) for poll in self._asked.get(size, ())) or any(
             frame.startswith(poll.answer or b"", prefix) for poll in self._answered.get(size, ())
         )

@@ -26,12 +26,15 @@ class Latency:
 
     def add(self, took: int, times: int = 1) -> None:
         """Count a time in nanoseconds."""
-        bucket = _bucket(min(max(took, _LEAST), _MOST))
-        self._counts[bucket] = self._counts.get(bucket, 0) + times
+        bucket = _bucket(took if _LEAST <= took <= _MOST else min(max(took, _LEAST), _MOST))
+        counts = self._counts
+        counts[bucket] = counts.get(bucket, 0) + times
         self.count += times
         self.total += took * times
-        self.longest = max(self.longest, took)
-        self.shortest = min(self.shortest, took)
+        if took > self.longest:
+            self.longest = took
+        if took < self.shortest:
+            self.shortest = took
 
     def merge(self, other: Latency) -> None:
         for bucket, count in other._counts.items():

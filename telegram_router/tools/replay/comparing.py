@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from telegram_router.telegrams import FieldFault, MessageLayout, PlannedField, Spec
+from telegram_router.telegrams import MessageLayout, PlannedField, Spec
 from telegram_router.telegrams.layout import is_flat
 from telegram_router.tools.predicate import as_text, numbers
 from telegram_router.tools.replay.masks import ALWAYS, Mask, Masks, Seen
+from telegram_router.tools.replay.placing import value_in
 from telegram_router.tools.replay.rewriting import Rewriter
 from telegram_router.tools.replay.steps import Step
 
@@ -80,7 +81,7 @@ class Comparer:
         """Whether a field of it cannot be read."""
         message = self._spec.message_of(frame)
         telegram = self._spec.framing.telegram(frame)
-        return message is None or any(isinstance(_value(planned, _raw(telegram, planned)), bytes) for planned in message.fields_of(telegram) if planned.name and not planned.is_opaque)  # fmt: skip
+        return message is None or any(isinstance(value_in(planned, _raw(telegram, planned)), bytes) for planned in message.fields_of(telegram) if planned.name and not planned.is_opaque)  # fmt: skip
 
     def _part(self, step: Step, asked: bytes, rewriter: Rewriter, expected: bytes, got: bytes) -> Iterator[Difference]:
         message, other = self._spec.message_of(expected), self._spec.message_of(got)
@@ -130,14 +131,14 @@ class Comparer:
             yield Difference(message.name, "tail", end, len(now) - end, then[end:].hex(), now[end:].hex(), clear=False)
 
     def _seen(self, message: MessageLayout, planned: PlannedField, mask: Mask, step: Step, asked: bytes, rewriter: Rewriter, one: bytes, other: bytes) -> Seen:  # fmt: skip
-        recorded, got = _value(planned, one), _value(planned, other)
+        recorded, got = value_in(planned, one), value_in(planned, other)
         own = step.message.field(planned.path)
         prefix = self._spec.framing.prefix
         asked_raw = None if own is None else asked[prefix + own.offset : prefix + own.end]
         mapped = None
         if mask.kind == "mapped":
             echoed = own is not None and step.frame[prefix + own.offset : prefix + own.end] == one
-            mapped = _value(planned, asked_raw) if echoed and asked_raw is not None else rewriter.mapped(planned, recorded, one, step)
+            mapped = value_in(planned, asked_raw) if echoed and asked_raw is not None else rewriter.mapped(planned, recorded, one, step)
         place = (message.name, planned.path)
         seen = Seen(recorded, got, one, other, asked_raw, mapped, self._highest.get(place))
         if mask.kind == "nondecreasing" and got is not None:
@@ -167,18 +168,10 @@ def _any_item(path: str) -> str:
     return re.sub(r"\[\d+\]", "[0]", path)
 
 
-def _value(planned: PlannedField, raw: bytes) -> Any:
-    """The value of a field; its bytes where they cannot be read."""
-    try:
-        return planned.kind.read(raw)
-    except FieldFault:
-        return raw
-
-
 def _shown(planned: PlannedField, raw: bytes | None) -> str | None:
     if raw is None:
         return None
-    value = _value(planned, raw) if planned.name or "[" in planned.path else raw
+    value = value_in(planned, raw) if planned.name or "[" in planned.path else raw
     return f"hex {value.hex()}" if isinstance(value, bytes) else "" if value is None else as_text(value)
 
 

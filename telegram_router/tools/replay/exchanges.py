@@ -76,11 +76,12 @@ class Asked:
 class Exchange:
     """A step on its way, on all sides."""
 
-    __slots__ = ("asked", "step")
+    __slots__ = ("asked", "open", "step")
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, sides: int) -> None:
         self.step = step
         self.asked: list[Asked] = []
+        self.open = sides  # where it is not over yet
 
 
 class Lane:
@@ -99,6 +100,7 @@ class Lane:
         self.wake = trio.Event()
         self.alive = True
         self.hanging_up = False
+        self.filling = False
 
 
 @dataclass(frozen=True)

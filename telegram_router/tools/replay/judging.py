@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from telegram_router.errors import FieldError
 from telegram_router.tools.replay.comparing import Comparer, Difference
 from telegram_router.tools.replay.exchanges import Asked, Conduct, Exchange
@@ -17,7 +19,7 @@ class Judge:
         self._conduct = conduct
         self._tally = tally
 
-    def judge(self, exchange: Exchange, now: int) -> None:
+    def judge(self, exchange: Exchange, clock: Callable[[], int]) -> None:
         """Put an exchange into its bucket."""
         target, step = exchange.asked[0], exchange.step
         bucket, why, differences, expected = str(target.outcome), target.why, list[Difference](), list[bytes]()
@@ -27,9 +29,12 @@ class Judge:
                 bucket = "late"
         elif target.outcome == "unparseable":
             expected = step.answers
+        if bucket == "same":
+            self._tally.went_well(step.message.name)
+            return
         took = target.answered_at - (target.due or 0) if target.answered_at else None
         told = Told(step.n, step.x, step.message.name, bucket, why, tuple(differences), target.frame, tuple(expected), tuple(target.answers), took)  # fmt: skip
-        self._tally.ended(told, now)
+        self._tally.ended(told, clock())
 
     def _compared(self, exchange: Exchange, target: Asked) -> tuple[str, list[bytes], list[Difference]]:
         step = exchange.step

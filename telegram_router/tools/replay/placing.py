@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from telegram_router.telegrams import FieldFault, Length, MessageLayout, PlannedField, Spec
 from telegram_router.telegrams.fields.numbers import Number
@@ -17,36 +19,69 @@ from telegram_router.tools.replay.settings import ReplayError
 Rules = Mapping[str, Mapping[str, Rule]]  # by message, or `*`, and field
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Placed:
     """A rule at the field of a message that it is about."""
 
     planned: PlannedField
     rule: Rule
-    name: str  # by which sequences and memory know the field
+    place: slice  # in a frame
+    referred: bool  # others refer to its values: what they have become is remembered
+
+    @property
+    def name(self) -> str:
+        """By which sequences and memory know the field."""
+        return self.planned.name
+
+    @property
+    def form(self) -> str:
+        """How a date or time is written."""
+        return self.rule.argument or getattr(self.planned.kind, "form", "")
+
+    @cached_property
+    def ticks(self) -> bool:
+        """Whether it has the moment and nothing else, to the second: all that are written within one are alike."""
+        return self.rule.kind == "now" and not self.referred and "f" not in self.form
 
 
-def placed_rules(message: MessageLayout, spec: Spec, rules: Rules, *, volatile: bool) -> list[Placed]:
-    """The rules of a request, the last field's first. Raises ReplayError for one that cannot be."""
-    by_path = {placed.planned.path: placed for placed in _declared(message)} if volatile else {}
+@dataclass(frozen=True)
+class Plan:
+    """What is done with a request: its fields, then what takes the rest of it, then what follows from all the others."""
+
+    fields: tuple[Placed, ...]
+    rest: Placed | None
+    recomputed: tuple[Placed, ...]
+
+
+def plan_for(message: MessageLayout, spec: Spec, rules: Rules, referred: Collection[str], *, volatile: bool) -> Plan | None:
+    """The rules of a request at their places; None without any. Raises ReplayError for one that cannot be."""
+    by_path = dict(_declared(message)) if volatile else {}
     for part in ("*", message.name):
         for name, rule in rules.get(part, {}).items():
             for planned in message.fields:
                 if called(planned, name):
-                    by_path[planned.path] = _checked(message, planned, rule, spec)
-    found = [placed for placed in by_path.values() if placed.rule.kind != "keep"]
-    return sorted(found, key=lambda placed: -placed.planned.offset)
+                    _check(message, planned, rule, spec)
+                    by_path[planned.path] = planned, rule
+    prefix, found = spec.framing.prefix, list[Placed]()
+    for planned, rule in by_path.values():
+        place = slice(prefix + planned.offset, prefix + planned.end)
+        found.append(Placed(planned, rule, place, planned.name in referred and rule.kind not in ("map", "learn")))
+    found.sort(key=lambda placed: placed.planned.offset)
+    fields = tuple(each for each in found if each.rule.kind not in ("keep", "recompute") and not each.planned.is_opaque)
+    rest = next((each for each in found if each.planned.is_opaque and each.rule.kind != "keep"), None)
+    recomputed = tuple(each for each in found if each.rule.kind == "recompute")
+    return Plan(fields, rest, recomputed) if fields or rest or recomputed else None
 
 
-def _declared(message: MessageLayout) -> Iterator[Placed]:
+def _declared(message: MessageLayout) -> Iterator[tuple[str, tuple[PlannedField, Rule]]]:
     rules = {"clock": Rule("now"), "sequence": Rule("seq")}
     for planned, volatile in volatile_fields(message):
         rule = Rule("map", volatile.of) if volatile.role == "ref_of" else rules.get(volatile.role)
         if rule is not None:
-            yield Placed(planned, rule, planned.name)
+            yield planned.path, (planned, rule)
 
 
-def _checked(message: MessageLayout, planned: PlannedField, rule: Rule, spec: Spec) -> Placed:
+def _check(message: MessageLayout, planned: PlannedField, rule: Rule, spec: Spec) -> None:
     what = ""
     if planned.key is not None or planned.counts or isinstance(planned.kind, Length):
         what = "it says what the telegram is: another value makes another telegram"
@@ -65,11 +100,18 @@ def _checked(message: MessageLayout, planned: PlannedField, rule: Rule, spec: Sp
         what = f"no message has a field {rule.argument}"
     if what:
         raise ReplayError("E-RPL-03", f"{message.name}, {planned.path}: {what}", where=rule.where)
-    return Placed(planned, rule, planned.name)
 
 
 def _has(spec: Spec, name: str) -> bool:
     return any(called(planned, name) for message in spec.messages.values() for planned in message.fields)
+
+
+def value_in(planned: PlannedField, raw: bytes) -> Any:
+    """The value of a field; its bytes where they cannot be read."""
+    try:
+        return planned.kind.read(raw)
+    except FieldFault:
+        return raw
 
 
 def written_value(planned: PlannedField, value: object) -> bytes:

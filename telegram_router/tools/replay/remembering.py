@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from telegram_router.tools.replay.rules import Rule
@@ -21,11 +21,12 @@ class Sequences:
         self.next: dict[str, int] = dict(resumed or {})
         self.first: dict[str, int] = {}
 
-    def take(self, name: str, rule: Rule, digits: int, now: datetime.datetime) -> int:
+    def take(self, name: str, rule: Rule, digits: int, moment: Callable[[], datetime.datetime]) -> int:
         step, wrap = rule.options.get("step", 1), min(rule.options.get("wrap", 10**digits - 1), 10**digits - 1)
         number = self.next.get(name)
         if number is None:
             # By the time of day, so that another run on this day does not begin with the same numbers.
+            now = moment()
             of_day = (now.hour * 3600 + now.minute * 60 + now.second) * 1_000_000 + now.microsecond
             number = rule.options.get("start", 1 + wrap * of_day // 86_400_000_000)
         if number > wrap:
@@ -45,14 +46,24 @@ class Memory:
             self.put(*entry)
 
     def put(self, name: str, scope: tuple[bytes, ...], old: str, new: str) -> None:
-        table = self._tables.setdefault(name, OrderedDict())
-        table[(*scope, old)] = new
-        table.move_to_end((*scope, old))
+        table = self._tables.get(name)
+        if table is None:
+            table = self._tables[name] = OrderedDict()
+        key = (*scope, _bare(old))
+        if key in table:
+            table.move_to_end(key)
+        table[key] = new
         if len(table) > REMEMBERED:
             table.popitem(last=False)
         if self.fresh is not None:
             self.fresh.append((name, scope, old, new))
 
     def get(self, name: str, scope: tuple[bytes, ...], old: str) -> str | None:
+        """As wide as the old value: one field may hold as a text what is a number in another."""
         table = self._tables.get(name)
-        return table.get((*scope, old)) if table else None
+        new = table.get((*scope, _bare(old))) if table else None
+        return new.zfill(len(old)) if new is not None and new.isdecimal() else new
+
+
+def _bare(value: str) -> str:
+    return value.lstrip("0") if value.isdecimal() else value

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from telegram_router.telegrams import Digits, FieldFault, MessageLayout, PlannedField, Spec, to_object
 from telegram_router.telegrams.formalities import written
@@ -21,15 +21,23 @@ from telegram_router.telegrams.masking import CannotMask, masked_field
 from telegram_router.telegrams.pseudonyms import Pseudonyms
 from telegram_router.telegrams.volatile import volatile_of
 from telegram_router.tools.predicate import as_text
-from telegram_router.tools.replay.placing import Placed, Rules, placed_rules, written_value
+from telegram_router.tools.replay.placing import Placed, Rules, plan_for, value_in, written_value
 from telegram_router.tools.replay.recomputing import checksum
 from telegram_router.tools.replay.remembering import Entry, Memory, Sequences
 from telegram_router.tools.replay.rules import Rule
 from telegram_router.tools.replay.settings import SECOND, ReplayError
-from telegram_router.tools.replay.steps import Step, scope_of
+from telegram_router.tools.replay.steps import Step, scope_places
 
 _EMPTY: Final = b" 0\0\x40\xf0"  # what a field without a value is made of
 PSEUDONYMS_KEPT: Final = 100_000
+
+
+class _Occasion(NamedTuple):
+    """The telegram that is rebuilt, when it was recorded, and now."""
+
+    step: Step
+    now: int
+    recorded_at: int
 
 
 class Rewriter:
@@ -50,52 +58,68 @@ class Rewriter:
         self._value_rules = {name.rpartition(".")[2]: rule for name, rule in each_rule if rule.kind in ("lookup", "pseudonym")}
         self.memory = Memory(resumed)
         self.unknown: dict[str, int] = {}
-        self._clocks: dict[PlannedField, tuple[datetime.datetime, bytes]] = {}
         told = map(volatile_of, spec.family.volatile.values())
-        self._referred = {each.of for each in told if each is not None and each.of}
-        self._referred |= {rule.argument for _, rule in each_rule if rule.kind == "map"}
+        referred = {each.of for each in told if each is not None and each.of}
+        referred |= {rule.argument for _, rule in each_rule if rule.kind == "map"}
         self._shift: tuple[datetime.datetime, datetime.datetime] | None = None  # the recorded base, and when it was
-        self._placed: dict[str, list[Placed]] = {}
-        self._recomputed: dict[str, list[Placed]] = {}
-        for message in spec.messages.values():  # what cannot be is told before anything is sent
-            if message.kind != "reply":
-                placed = placed_rules(message, spec, rules, volatile=volatile)
-                self._placed[message.name] = [each for each in placed if each.rule.kind != "recompute"]
-                self._recomputed[message.name] = [each for each in reversed(placed) if each.rule.kind == "recompute"]
+        self._scope_places = scope_places(spec)
+        self._second = 0
+        self._ticks: dict[Placed, bytes] = {}  # what the second is in each field that has nothing but the moment
+        self._plans = {  # what cannot be is told before anything is sent
+            message.name: plan_for(message, spec, rules, referred, volatile=volatile)
+            for message in spec.messages.values()
+            if message.kind != "reply"
+        }
 
     def rebuilt(self, step: Step, now: int, recorded_at: int = 0) -> bytes:
         """The frame to send; `now` in nanoseconds since 1970. Raises ReplayError E-RPL-06 for one that cannot be."""
-        placed, recomputed = self._placed[step.message.name], self._recomputed[step.message.name]
-        if not placed and not recomputed:
+        plan = self._plans[step.message.name]
+        if plan is None:
             return step.frame
+        if now // SECOND != self._second:
+            self._second = now // SECOND
+            self._ticks.clear()
+        frame, changed, occasion = step.frame, list[tuple[Placed, Any, bytes]](), _Occasion(step, now, recorded_at)
+        made = bytearray(frame)
+        for each in plan.fields:
+            place = each.place
+            raw = frame[place]
+            if each.ticks:
+                if raw.strip(_EMPTY):
+                    made[place] = self._ticks.get(each) or self._tick(each, now)
+                continue
+            old = value_in(each.planned, raw)
+            try:
+                new = self._new(each, old, raw, occasion)
+            except (FieldFault, ReplayError, CannotMask) as fault:
+                raise _failed(step, each, fault) from None
+            if new is not None:
+                made[place] = new
+                if each.referred:
+                    changed.append((each, old, new))
+        frame = bytes(made)
+        if plan.rest is not None:
+            frame = self._with_rest(plan.rest, frame)
+        for each in plan.recomputed:
+            frame = self._recompute(each, frame, step)
+        for each, old, new in changed:
+            self._remember(each, step, old, as_text(value_in(each.planned, new)))
+        return frame
+
+    def _moment(self, now: int) -> datetime.datetime:
         moment = datetime.datetime.fromtimestamp(now / SECOND, self._zone)
         if self._business_date is not None:
             moment = moment.replace(year=self._business_date.year, month=self._business_date.month, day=self._business_date.day)
-        telegram = self._spec.framing.telegram(step.frame)
-        made, scope, changed = bytearray(telegram), scope_of(self._spec, step.frame), []
-        for each in placed:  # the last first: an open field may change its size
-            planned = each.planned
-            end = None if planned.is_opaque else planned.end
-            raw = telegram[planned.offset : end]
-            if each.rule.kind == "now" and each.name not in self._referred:
-                made[planned.offset : end] = self._clock(each, raw, moment)
-                continue
-            old = self._value(planned, raw)
-            try:
-                new = self._new(each, old, raw, scope, moment, recorded_at, step)
-                if new is None:
-                    continue
-                made[planned.offset : end] = new
-            except (FieldFault, ReplayError, CannotMask) as fault:
-                raise _failed(step, each, fault) from None
-            if each.name in self._referred and each.rule.kind not in ("map", "learn"):
-                changed.append((each, old, as_text(self._value(planned, bytes(made[planned.offset : end])))))
-        frame = step.frame if bytes(made) == telegram else self._framed(step.frame, telegram, bytes(made))
-        for each in recomputed:
-            frame = self._recompute(each, frame, step)
-        for each, old, now_is in changed:
-            self._remember(each, scope, old, now_is)
-        return frame
+        return moment
+
+    def _tick(self, placed: Placed, now: int) -> bytes:
+        made = self._ticks[placed] = written_value(placed.planned, written(placed.form, self._moment(now)))
+        return made
+
+    def _with_rest(self, placed: Placed, frame: bytes) -> bytes:
+        """The frame with something else in the field that takes the rest of the telegram: it may become longer or shorter."""
+        made = self._spec.framing.telegram(frame)[: placed.planned.offset] + written_value(placed.planned, placed.rule.argument)
+        return self._spec.framing.wrap(made)
 
     def _recompute(self, placed: Placed, frame: bytes, step: Step) -> bytes:
         """The frame with a field that follows from all the others."""
@@ -110,33 +134,9 @@ class Rewriter:
             raise _failed(step, placed, fault) from None
         return frame[: prefix + planned.offset] + made + frame[prefix + planned.end :]
 
-    def _clock(self, placed: Placed, raw: bytes, now: datetime.datetime) -> bytes:
-        """The moment as the field has it. Within a second it is written once."""
-        if not raw.strip(_EMPTY):
-            return raw
-        kept = self._clocks.get(placed.planned)
-        if kept is None or kept[0] != now.replace(microsecond=0):
-            form = placed.rule.argument or getattr(placed.planned.kind, "form", "")
-            kept = self._clocks[placed.planned] = now.replace(microsecond=0), written_value(placed.planned, written(form, now))
-        return kept[1]
-
-    def _framed(self, frame: bytes, telegram: bytes, made: bytes) -> bytes:
-        if len(made) != len(telegram):
-            return self._spec.framing.wrap(made)
-        prefix = self._spec.framing.prefix
-        return frame[:prefix] + made + frame[prefix + len(telegram) :]
-
-    def _value(self, planned: PlannedField, raw: bytes) -> Any:
-        try:
-            return planned.kind.read(raw)
-        except FieldFault:
-            return raw
-
     # --- one field
 
-    def _new(
-        self, placed: Placed, old: Any, raw: bytes, scope: tuple[bytes, ...], now: datetime.datetime, recorded_at: int, step: Step
-    ) -> bytes | None:
+    def _new(self, placed: Placed, old: Any, raw: bytes, occasion: _Occasion) -> bytes | None:
         """Its new bytes; None to leave it as it is."""
         rule, planned = placed.rule, placed.planned
         if rule.kind == "set":
@@ -145,29 +145,28 @@ class Rewriter:
             return None
         if rule.kind == "pseudonym":
             return self._pseudonym(planned, raw)
-        value = self._value_of(placed, old, scope, now, recorded_at, step)
+        value = self._value_of(placed, old, occasion)
         return None if value is None else written_value(planned, value)
 
-    def _value_of(
-        self, placed: Placed, old: Any, scope: tuple[bytes, ...], now: datetime.datetime, recorded_at: int, step: Step
-    ) -> object | None:
+    def _value_of(self, placed: Placed, old: Any, occasion: _Occasion) -> object | None:
         rule, planned = placed.rule, placed.planned
-        if rule.kind == "now":
-            return written(rule.argument or getattr(planned.kind, "form", ""), now)
-        if rule.kind == "shift":
-            return self._shifted(planned, as_text(old), now, recorded_at)
         if rule.kind == "seq":
             digits = planned.kind.digits if isinstance(planned.kind, Digits) else planned.length
-            number = self._sequences.take(placed.name, rule, digits, now)
+            number = self._sequences.take(placed.name, rule, digits, lambda: self._moment(occasion.now))
             return number if isinstance(planned.kind, Digits) else f"{number:0{digits}}"
+        if rule.kind == "now":
+            return written(placed.form, self._moment(occasion.now))
+        if rule.kind == "shift":
+            return self._shifted(placed, occasion)
         if rule.kind == "fn":
-            return _called(rule, as_text(old), to_object(self._spec.decode(step.frame)))
+            return _called(rule, as_text(old), to_object(self._spec.decode(occasion.step.frame)))
         if rule.kind == "lookup":
             new = rule.table.get(as_text(old))
             if new is None:
                 raise ReplayError("E-RPL-06", f"{rule.argument} has no line for its value")
             return new
-        new = self.memory.get(rule.argument, scope if rule.kind == "map" else (), as_text(old))
+        scope = self._scope(occasion.step) if rule.kind == "map" else ()
+        new = self.memory.get(rule.argument, scope, as_text(old))
         if new is None:
             self.unknown[planned.path] = self.unknown.get(planned.path, 0) + 1
         return new
@@ -183,19 +182,22 @@ class Rewriter:
             self._pseudonym_of[id(planned.kind), raw] = found
         return found
 
-    def _shifted(self, planned: PlannedField, old: str, now: datetime.datetime, recorded_at: int) -> str:
+    def _shifted(self, placed: Placed, occasion: _Occasion) -> str:
         """The recorded moment, as much later as this run is after the recording: spacing and order stay."""
-        form = getattr(planned.kind, "form", "")
-        then = datetime.datetime.fromtimestamp(recorded_at / SECOND, self._zone)
+        then = datetime.datetime.fromtimestamp(occasion.recorded_at / SECOND, self._zone)
         if self._shift is None:
-            self._shift = then, now
+            self._shift = then, self._moment(occasion.now)
         base, began = self._shift
-        return written(form, began + (then - base))
+        return written(placed.form, began + (then - base))
 
-    def _remember(self, placed: Placed, scope: tuple[bytes, ...], old: Any, new: str) -> None:
+    def _scope(self, step: Step) -> tuple[bytes, ...]:
+        frame = step.frame
+        return tuple([frame[place] for place in self._scope_places])
+
+    def _remember(self, placed: Placed, step: Step, old: Any, new: str) -> None:
         if old is None or isinstance(old, bytes):
             return
-        text = as_text(old)
+        scope, text = self._scope(step), as_text(old)
         self.memory.put(placed.name, scope, text, new)
         if len(text) > 8 and len(text) == len(new) and getattr(placed.planned.kind, "form", "").startswith("YYYYMMDD"):
             self.memory.put(placed.name, scope, text[:8], new[:8])  # another field may name the day alone
@@ -209,7 +211,7 @@ class Rewriter:
             if planned is None:
                 continue
             place = slice(self._spec.framing.prefix + planned.offset, self._spec.framing.prefix + planned.end)
-            old, new = self._value(planned, recorded[place]), self._value(planned, got[place])
+            old, new = value_in(planned, recorded[place]), value_in(planned, got[place])
             if old not in (None, "") and new not in (None, ""):
                 self.memory.put(name, (), as_text(old), as_text(new))
 
@@ -217,10 +219,10 @@ class Rewriter:
         """What a recorded value of an answer has become in this run; None where nobody knows."""
         rule = self._value_rules.get(planned.name)
         if rule is not None and recorded not in (None, "") and not isinstance(recorded, bytes):
-            return rule.table.get(as_text(recorded)) if rule.kind == "lookup" else self._value(planned, self._pseudonym(planned, raw))
+            return rule.table.get(as_text(recorded)) if rule.kind == "lookup" else value_in(planned, self._pseudonym(planned, raw))
         told = self._spec.family.volatile.get(planned.path) or self._spec.family.volatile.get(planned.name, "")
         names = [planned.name, told.removeprefix("ref_of ")] if told else [planned.name]
-        scope, text = scope_of(self._spec, step.frame), as_text(recorded)
+        scope, text = self._scope(step), as_text(recorded)
         return next((new for name in names for by in (scope, ()) if (new := self.memory.get(name, by, text)) is not None), None)
 
 

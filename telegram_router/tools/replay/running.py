@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
+from zlib import crc32
 
 import trio
 
@@ -130,7 +131,7 @@ class Replay:
 
     def _begin(self, step: Step, due: int | None) -> None:
         self.tally.planned += 1
-        exchange = Exchange(step)
+        exchange = Exchange(step, len(self.sides))
         self._unsettled[exchange] = None
         now = self.clock()
         for side in self.sides:
@@ -153,6 +154,9 @@ class Replay:
 
     def _fill(self, lane: Lane) -> None:
         """Send what was held, as far as there is room."""
+        if lane.filling:
+            return  # one that cannot be rebuilt ends in the middle of this, and asks for the next
+        lane.filling = True
         while lane.held and (not lane.alive or (lane.stream is not None and self._has_room(lane))):
             asked = lane.held.popleft()
             self._held -= 1
@@ -161,6 +165,7 @@ class Replay:
             elif asked.outcome is None:
                 asked.ready_at = self.clock()
                 self._send(asked, None)
+        lane.filling = False
         self._room.set()
         if lane.hanging_up and not lane.held and not lane.flying:
             lane.scope.cancel()
@@ -193,14 +198,18 @@ class Replay:
         lane.wake.set()
 
     def _lane(self, side: Side, step: Step) -> Lane:
-        name = self._lane_name(step)
+        return self._lane_named(side, self._lane_name(step))
+
+    def _lane_named(self, side: Side, name: str) -> Lane:
         lane = side.lanes.get(name)
-        if lane is None or not lane.alive or lane.hanging_up:
-            lane = side.lanes[name] = Lane(side, name)
-            if trio.current_time() - side.refused_at < PAUSE:
-                lane.alive = False
-            else:
-                self._nursery.start_soon(self._carry, lane)
+        return lane if lane is not None and lane.alive and not lane.hanging_up else self._new_lane(side, name)
+
+    def _new_lane(self, side: Side, name: str) -> Lane:
+        lane = side.lanes[name] = Lane(side, name)
+        if trio.current_time() - side.refused_at < PAUSE:
+            lane.alive = False
+        else:
+            self._nursery.start_soon(self._carry, lane)
         return lane
 
     def _lane_name(self, step: Step) -> str:
@@ -209,7 +218,7 @@ class Replay:
             return (
                 step.c
                 if len(self.sides[0].lanes) < CONNECTIONS_AT_MOST or step.c in self.sides[0].lanes
-                else str(hash(step.c) % CONNECTIONS_AT_MOST)
+                else str(crc32(step.c.encode()) % CONNECTIONS_AT_MOST)
             )
         if how.startswith("per-key:"):
             return self._key_value(step, how.removeprefix("per-key:"))
@@ -274,6 +283,13 @@ class Replay:
             self._end(asked, "missing" if asked.overdue else "closed", why)
         if lane.side.lanes.get(lane.name) is lane:
             del lane.side.lanes[lane.name]
+        if lane.held:  # nothing of it has left: another connection may carry it
+            other = self._lane_named(lane.side, lane.name)
+            for asked in lane.held:
+                asked.lane = other
+            other.held.extendleft(reversed(lane.held))
+            lane.held.clear()
+            self._fill(other)
         self._fill(lane)
 
     async def _write(self, lane: Lane, stream: trio.abc.Stream) -> None:
@@ -382,13 +398,10 @@ class Replay:
         if lane.alive:
             self._fill(lane)
         exchange = asked.exchange
-        if (
-            exchange in self._unsettled
-            and all(each.outcome is not None for each in exchange.asked)
-            and len(exchange.asked) == len(self.sides)
-        ):
+        exchange.open -= 1
+        if not exchange.open:
             del self._unsettled[exchange]
-            self._judge.judge(exchange, self.clock())
+            self._judge.judge(exchange, self.clock)
             exchange.asked.clear()  # they know each other: the collector would have to find them
             self._room.set()
             if not self._unsettled:

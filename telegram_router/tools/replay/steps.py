@@ -161,9 +161,8 @@ class Steps:
             self.left_out["that masking has left only the digest of"] += 1
 
     def _exchange(self, record: Record, message: MessageLayout) -> str | None:
-        own = self._pairing.exchange(record["c"], message, record["raw"])
         told = record.get("x")
-        return told if isinstance(told, str) else own
+        return told if isinstance(told, str) else self._pairing.exchange(record["c"], message, record["raw"])
 
     def _request(self, record: Record, message: MessageLayout) -> None:
         x = self._exchange(record, message) or f"n{record['n']}"
@@ -270,9 +269,13 @@ def sequence_of(spec: Spec) -> str | None:
     return next((name for name, told in spec.family.volatile.items() if told == "sequence" and name in spec.header_fields), None)
 
 
+def scope_places(spec: Spec) -> list[slice]:
+    """Where a frame says whose numbers it has: the parts of the correlation key that do not belong to the moment."""
+    return [place for name, place in spec.correlation_fields if name not in spec.family.volatile]
+
+
 def scope_of(spec: Spec, frame: bytes) -> tuple[bytes, ...]:
-    """Whose numbers these are: the parts of the correlation key that do not belong to the moment."""
-    return tuple(frame[place] for name, place in spec.correlation_fields if name not in spec.family.volatile)
+    return tuple(frame[place] for place in scope_places(spec))
 
 
 def _part(spec: Spec, frame: bytes, planned: PlannedField) -> bytes:

@@ -65,6 +65,9 @@ class Timeline:
         self.slices: list[Slice] = []
 
     def at(self, now: int) -> Slice:
+        place = now // self.width
+        if place < len(self.slices):
+            return self.slices[max(place, 0)]
         while now // self.width >= SLICES:
             self._widen()
         place = max(now, 0) // self.width
@@ -112,32 +115,43 @@ class Tally:
     def began(self, now: int, lag: int) -> None:
         """A telegram went out, so much later than it could have."""
         self.sent += 1
-        self.first_sent = now if self.first_sent is None else self.first_sent
-        self.last_sent = max(self.last_sent, now)
-        self.lag.add(max(lag, 0))
+        if self.first_sent is None:
+            self.first_sent = now
+        self.last_sent = now
+        self.lag.add(lag if lag > 0 else 0)
         self.late_starts += lag > 1_000_000
         here = self.timeline.at(now)
         here.sent += 1
-        here.lag = max(here.lag, lag)
+        if lag > here.lag:
+            here.lag = lag
 
     def answered(self, message: str, now: int, due: int, sent: int) -> None:
         self.latency.add(now - due)
         self.service.add(now - sent)
-        self.by_message.setdefault(message, Latency()).add(now - due)
+        of_message = self.by_message.get(message)
+        if of_message is None:
+            of_message = self.by_message[message] = Latency()
+        of_message.add(now - due)
         here = self.timeline.at(now)
         here.answered += 1
-        here.slowest = max(here.slowest, now - due)
+        if now - due > here.slowest:
+            here.slowest = now - due
+
+    def went_well(self, message: str) -> None:
+        """An exchange is over, and nothing is to be told of it."""
+        self.buckets["same"] += 1
+        found = self.messages.get(message)
+        if found is None:
+            found = self.messages[message] = Counter()
+        found["same"] += 1
 
     def ended(self, told: Told, now: int) -> None:
-        """An exchange is over."""
+        """An exchange is over that did not go as well."""
         self.buckets[told.bucket] += 1
         self.messages.setdefault(told.message, Counter())[told.bucket] += 1
         if told.why:
             self.reasons[f"{told.bucket}: {told.why}"] += 1
-        if told.bucket in ("same", "baseline_missing"):
-            if told.bucket == "same":
-                return
-        else:
+        if told.bucket != "baseline_missing":
             self.timeline.at(now).bad += 1
         for difference in told.differences:
             self._differs(told.x, difference)

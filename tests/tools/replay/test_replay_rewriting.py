@@ -16,7 +16,7 @@ from replay_kit import SPEC, part, sample
 
 from telegram_router.telegrams.masking import Masker
 from telegram_router.telegrams.pseudonyms import Pseudonyms
-from telegram_router.tools.replay.remembering import Sequences
+from telegram_router.tools.replay.remembering import Memory, Sequences
 from telegram_router.tools.replay.rewriting import Rewriter
 from telegram_router.tools.replay.rules import Beside, Rule, read_rules, rule_of
 from telegram_router.tools.replay.settings import SECOND, ReplayError
@@ -110,6 +110,12 @@ def test_an_inquiry_keeps_pointing_at_the_transfer_that_it_asked_about():
     inquiry = ours.rebuilt(step("result.request", message_number="000125", original_number="000123"), NOON)
     assert part(inquiry, "original_number") == part(transfer, "message_number") != part(other, "message_number")
     assert ours.unknown == {}
+
+
+def test_a_number_is_found_however_wide_it_is_written():
+    memory = Memory()
+    memory.put("number", (), "000123", "77")
+    assert (memory.get("number", (), "123"), memory.get("number", (), "000123"), memory.get("number", (), "9")) == ("077", "000077", None)
 
 
 def test_a_reference_to_what_was_not_sent_stays_and_is_counted():

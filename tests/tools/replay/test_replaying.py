@@ -163,6 +163,27 @@ async def test_a_lost_connection_leaves_what_may_have_arrived_closed_and_nothing
     assert len(done.hosts["target"].got) == 4
 
 
+async def test_what_waited_for_a_connection_that_was_lost_goes_out_on_another(autojump_clock: MockClock):
+    def answer(request: bytes) -> Frames:
+        seen.append(request)
+        return [None] if len(seen) == 3 else [0.5, *as_recorded()(request)]
+
+    seen: list[bytes] = []
+    done = await replayed(transfers(10), answer, conduct=Conduct(window=2))
+    assert done.buckets == {"same": 8, "closed": 2} or done.buckets == {"same": 9, "closed": 1}
+    assert done.hosts["target"].dialled == 2 and len(done.hosts["target"].got) == 10
+
+
+async def test_thousands_that_cannot_be_rebuilt_end_one_after_the_other(autojump_clock: MockClock):
+    rules = {"transfer.request": {"withdrawal_account": Rule("lookup", "accounts.csv")}}
+    done = await replayed(transfers(1, every=0.0), as_recorded(), rules=rules)
+    assert done.buckets == {"not_sent": 1}
+    sheet = Sheet()
+    for _ in range(2_000):
+        sheet.ask(0.0, sample("transfer.request"))
+    assert (await replayed(sheet, as_recorded(), rules=rules)).buckets == {"not_sent": 2_000}
+
+
 async def test_a_target_that_cannot_be_reached_ends_the_run_with_everything_counted(autojump_clock: MockClock):
     done = await replayed(transfers(5), as_recorded(), refuses=True)
     assert done.replay.unreachable is not None and done.replay.unreachable.code == "E-RPL-04"
