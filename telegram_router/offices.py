@@ -38,11 +38,13 @@ class Wrong(NamedTuple):
 def terms_of(settings: Party, spec: Spec, calendars: Mapping[str, CalendarSettings]) -> Terms | None:
     """The terms of a checked configuration; None where nothing is wanted."""
     conduct = _conduct(settings)
-    if conduct is None and settings.calendar is None:
-        return None
-    calendar = calendar_of(calendars.get(settings.calendar or ""))
     if conduct is None:
-        return Terms(calendar=calendar)
+        asks = isinstance(settings, TelegramService) and _answers_polls(settings, spec)
+        if settings.calendar is None and not asks:
+            return None
+        calendar = calendar_of(calendars.get(settings.calendar or ""))
+        return Terms(Rules(heartbeat=HEARTBEAT), calendar, beat="poll") if asks else Terms(calendar=calendar)
+    calendar = calendar_of(calendars.get(settings.calendar or ""))
     beat = _beat(conduct, spec)
     return Terms(
         rules=Rules(
@@ -131,6 +133,25 @@ def _roles(conduct: Conduct, spec: Spec, beat: Beat) -> list[str]:
 
 def _conduct(settings: Party) -> Conduct | None:
     return settings.conduct if isinstance(settings, Listener | TelegramService) else None
+
+
+def _answers_polls(service: TelegramService, spec: Spec) -> bool:
+    """Whether hosts of this family do, on the connection that asks. Polls hold nothing of the line, so nothing needs to be configured."""
+    one_way = any(each.replies is not None for each in service.backends)
+    return bool(spec.framing.polls) and spec.framing.polls[0].answer is not None and not one_way
+
+
+def in_words(settings: Listener | TelegramService, spec: Spec, calendars: Mapping[str, CalendarSettings]) -> str:
+    """What is said on its connections without anybody having asked, and what its spec declares for that and nobody uses."""
+    terms = terms_of(settings, spec, calendars) or Terms()
+    rules = terms.rules
+    has = spec.formalities.roles if spec.formalities is not None else ()
+    used = {"sign_on": rules.sign_on, "sign_off": rules.sign_off, "echo": "echo" in terms.formal.values()}
+    signs_on = "clients sign on" if isinstance(settings, Listener) else "signs on"
+    asks = "polls" if terms.beat == "poll" else "echo"
+    said = [*([signs_on] if rules.sign_on else []), *([f"{asks} after {rules.heartbeat:g} s"] if rules.heartbeat else [])]
+    unused = [role.replace("_", "-") for role in has if not used[role]]
+    return "; ".join([*said, *([f"not used: {', '.join(unused)}"] if unused else [])])
 
 
 def _signs_off(conduct: Conduct, spec: Spec) -> bool:

@@ -12,6 +12,7 @@ from telegram_router.cli import EXIT_CONFIG, tell
 from telegram_router.cli.shown import say, say_json, table
 from telegram_router.config import Config, Exact, HttpService, Prefix, Route, Rule, TelegramService
 from telegram_router.errors import ConfigError
+from telegram_router.offices import in_words
 from telegram_router.plan import Plan, read_plan
 
 
@@ -48,7 +49,7 @@ def _summary(plan: Plan, path: Path) -> None:
 
 def _parts(plan: Plan) -> dict[str, list[dict[str, str]]]:
     config = plan.config
-    return {"listeners": list(_listeners(plan)), "services": list(_services(config)), "routes": list(_routes(config))}
+    return {"listeners": list(_listeners(plan)), "services": list(_services(plan)), "routes": list(_routes(config))}
 
 
 def _listeners(plan: Plan) -> Iterator[dict[str, str]]:
@@ -60,6 +61,7 @@ def _listeners(plan: Plan) -> Iterator[dict[str, str]]:
             "tls": _tls(listener.tls),
             "certificate ends": _day(_end(plan, name)),
             "sessions": str(listener.max_sessions),
+            "line": in_words(listener, plan.specs[listener.spec], plan.config.calendars),
         }
 
 
@@ -80,10 +82,13 @@ def _day(when: float | None) -> str:
     return "" if when is None else datetime.fromtimestamp(when, UTC).date().isoformat()
 
 
-def _services(config: Config) -> Iterator[dict[str, str]]:
+def _services(plan: Plan) -> Iterator[dict[str, str]]:
+    config = plan.config
     for name, service in config.services.items():
+        line = ""
         if isinstance(service, TelegramService):
             where = ", ".join(backend.known_as for backend in service.backends)
+            line = in_words(service, plan.specs[config.spec_of(name)], config.calendars)
         else:
             where = str(service.url) if isinstance(service, HttpService) else str(service.handler)
         yield {
@@ -92,6 +97,7 @@ def _services(config: Config) -> Iterator[dict[str, str]]:
             "spec": ", ".join(config.specs_of(name)),
             "answered by": where,
             "timeout": f"{service.timeout:g} s",
+            "line": line,
         }
 
 

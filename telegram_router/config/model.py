@@ -489,7 +489,10 @@ class TelegramService(AnyService):
     keepalive: DurationOrZero = _key(KEEPALIVE, KEEPALIVE_MEANS)
     reconnect_min: Duration = _key("500ms", "The pause after a link is lost; doubled at each failure, and jittered.")
     reconnect_max: Duration = _key("30s", "The longest of these pauses.")
-    conduct: LinkConduct | None = _key(None, "Sign-on, sign-off and heartbeats of its links. `{}` takes every default. Absent: none.")
+    conduct: LinkConduct | None = _key(
+        None,
+        "Sign-on, sign-off and heartbeats of its links. `{}` takes every default. Absent: heartbeats where its spec has a polling frame with an answer.",
+    )
 
 
 class HttpService(AnyService):

@@ -8,23 +8,31 @@ from pathlib import Path
 import pytest
 
 from telegram_router.assembly import build_switch
-from telegram_router.config import Calendar
+from telegram_router.config import Calendar, HandlerService, HttpService
 from telegram_router.errors import ConfigError
-from telegram_router.offices import calendar_of
+from telegram_router.offices import calendar_of, in_words
 from telegram_router.plan import Plan, read_plan
 from telegram_router.routing.calendar import day_of
 from telegram_router.routing.conduct import Rules
 
 MIDSUMMER, MIDWINTER = datetime.date(2026, 7, 1), datetime.date(2026, 12, 30)
+SPEC = Path(__file__).parents[2] / "specs" / "firmbanking.py"
 FIELDS = 'fields = { company_number = "C001" }'
 
 
 def plan(
-    folder: Path, *, service: str = "", listener: str = "", more: str = "", spec: str = "firmbanking", backend: str = '"127.0.0.1:9"'
+    folder: Path,
+    *,
+    service: str = "",
+    listener: str = "",
+    more: str = "",
+    spec: str = "firmbanking",
+    backend: str = '"127.0.0.1:9"',
+    first: str = "",
 ) -> Plan:
     file = folder / "router.toml"
     file.write_text(
-        f'[listeners.branches]\naddress = "127.0.0.1:0"\nspec = "{spec}"\n{listener}\n'
+        f'{first}\n[listeners.branches]\naddress = "127.0.0.1:0"\nspec = "{spec}"\n{listener}\n'
         f"[services.core]\nbackends = [{backend}]\n{service}\n"
         f'[[routes]]\nlistener = "branches"\nservice = "core"\ndefault = true\n{more}\n'
     )
@@ -98,9 +106,48 @@ def rules(tmp_path: Path, **keys: str) -> Rules:
     return office.terms.rules
 
 
-def test_without_a_table_nothing_is_wanted(tmp_path: Path):
+def test_without_a_table_hosts_of_a_family_with_polling_frames_are_polled_and_nothing_else_is_wanted(tmp_path: Path):
     switch = build_switch(plan(tmp_path))
-    assert switch.services["core"].office is None and switch.listeners["branches"].office is None
+    office = switch.services["core"].office
+    assert office is not None and (office.terms.rules, office.terms.beat, office.terms.formal) == (
+        Rules(heartbeat=30.0, misses=3),
+        "poll",
+        {},
+    )
+    assert switch.listeners["branches"].office is None, "who asks clients must know that they answer"
+    assert build_switch(plan(tmp_path, spec="ksnet")).services["core"].office is None
+    pair = '{ address = "127.0.0.1:9", replies = "127.0.0.1:10" }'
+    assert build_switch(plan(tmp_path, backend=pair)).services["core"].office is None, "nothing may ever come on the half that asks"
+    (tmp_path / "specs").mkdir()
+    mute = SPEC.read_text("utf-8").replace('b"HDRRESPOLL"', "None").replace('name="firmbanking"', 'name="mute"')
+    (tmp_path / "specs" / "mute.py").write_text(mute, "utf-8")
+    assert build_switch(plan(tmp_path, spec="mute", first='specs = "specs"')).services["core"].office is None
+
+
+@pytest.mark.parametrize(
+    ("service", "listener", "says"),
+    [
+        ("", "", ("polls after 30 s; not used: sign-on, sign-off, echo", "not used: sign-on, sign-off, echo")),
+        (
+            f"conduct = {{ sign_on = true, {FIELDS} }}",
+            'conduct = { heartbeat = "0s" }',
+            ("signs on; polls after 30 s", "not used: sign-on, sign-off"),
+        ),
+        (
+            'conduct = { heartbeat = "0s" }',
+            f'conduct = {{ sign_on = "required", sign_off = true, beat = "echo", heartbeat = "60s", {FIELDS} }}',
+            ("not used: sign-on, sign-off", "clients sign on; echo after 60 s"),
+        ),
+    ],
+    ids=["no table", "a link signs on", "clients sign on"],
+)
+def test_a_check_tells_what_is_said_on_the_line_and_what_the_spec_declares_for_nobody(
+    service: str, listener: str, says: tuple[str, str], tmp_path: Path
+):
+    made = plan(tmp_path, service=service, listener=listener)
+    parties = made.config.services["core"], made.config.listeners["branches"]
+    spec = made.specs["firmbanking"]
+    assert tuple(in_words(each, spec, {}) for each in parties if not isinstance(each, HttpService | HandlerService)) == says
 
 
 def test_an_empty_table_means_heartbeats_where_the_spec_has_something_to_ask(tmp_path: Path):

@@ -58,7 +58,7 @@ async def test_what_becomes_of_lines_is_counted_from_zero_and_by_which_of_both_t
         told = counted(router)
     assert set(first["sign_ons_total"]) == {("", "core", each) for each in ("accepted", "refused", "late")}
     assert nonzero(told["sign_ons_total"]) == {("", "core", "accepted"): 1}
-    assert told["heartbeats_lost_total"] == {("", "core"): 0}
+    assert told["heartbeats_lost_total"] == {("", "core"): 0, ("", "calling"): 0}
     assert told["business_open"] == {("companies", ""): 1, ("", "core"): 1, ("", "calling"): 1}
     assert told["standby"] == {("core",): 0, ("calling",): 1}
     assert told["backends_refused_total"] == {("calling", code): 0 for code in ("E-BCK-12", "E-BCK-13", "E-TLS-07", "E-TXN-03")}
