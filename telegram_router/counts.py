@@ -12,6 +12,7 @@ from telegram_router.routing import Service, Switch
 from telegram_router.routing.backends import STATES, Pool
 from telegram_router.routing.bulkheads import Bulkhead
 from telegram_router.routing.classes import CLASSES
+from telegram_router.routing.durations import Durations
 from telegram_router.routing.ended import result_of
 from telegram_router.routing.limits import Limit
 from telegram_router.routing.peers import Target
@@ -227,6 +228,7 @@ def _zeros(origin: Origin, *, ended: bool) -> dict[str, int]:
 def _requests(switch: Switch) -> Iterator[Family]:
     ended: dict[tuple[str, ...], int] = {}
     unknown: dict[tuple[str, ...], int] = {}
+    took: dict[tuple[str, ...], Durations] = {}
     overflow: dict[str, int] = {}
     for name, origin in [*switch.listeners.items(), *switch.services.items()]:
         origin.add_up()
@@ -238,6 +240,8 @@ def _requests(switch: Switch) -> Iterator[Family]:
                 ended.setdefault((*place, result), 0)
             ended[(*place, "ok")] += score.ok - score.troubled
             ended[(*place, "backend_error")] += score.troubled
+            for word, durations in (("ok", score.answered_in), ("error", score.failed_in)):
+                took.setdefault((place[1], place[2], word), Durations()).add(durations)
             for code, count in score.failed.items():
                 key = (*place, result_of(code))
                 ended[key] = ended.get(key, 0) + count
@@ -245,7 +249,7 @@ def _requests(switch: Switch) -> Iterator[Family]:
     targets = list(
         dict.fromkeys(route.target for origin in [*switch.listeners.values(), *switch.services.values()] for route in origin.routes.routes)
     )
-    yield "request_duration_seconds", [((each.name,), Histogram(each.latency, each.latency_sum)) for each in targets]
+    yield "request_duration_seconds", [(key, Histogram(each.counts, each.seconds)) for key, each in took.items()]
     services = [each for each in targets if isinstance(each, Service)]
     yield "requests_in_flight", [((each.name,), each.in_flight) for each in services]
     waiting = [(each.name, dict(zip(CLASSES, each.waiting.by_class(), strict=True))) for each in services]
@@ -264,8 +268,10 @@ def _requests(switch: Switch) -> Iterator[Family]:
 
 def _phases(target: Target) -> list[tuple[str, Histogram]]:
     """Most requests wait for nothing: those that did are counted apart, all others have waited no time."""
-    phases = target.phases
-    queue = list(phases.queue)
-    queue[0] += sum(target.latency) - sum(phases.together)
-    answer = [all_ - waited + then for all_, waited, then in zip(target.latency, phases.together, phases.answer, strict=True)]
-    return [("queue", Histogram(queue, phases.queue_sum)), ("answer", Histogram(answer, target.latency_sum - phases.queue_sum))]
+    phases, latency = target.phases, target.latency
+    queue, answer, together = phases.queue, phases.answer, phases.together
+    at_once = [every - waited for every, waited in zip(latency.counts, together.counts, strict=True)]
+    queued = list(queue.counts)
+    queued[0] += sum(at_once)
+    answered = [one + other for one, other in zip(at_once, answer.counts, strict=True)]
+    return [("queue", Histogram(queued, queue.seconds)), ("answer", Histogram(answered, latency.seconds - queue.seconds))]

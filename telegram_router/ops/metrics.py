@@ -8,8 +8,10 @@
 from __future__ import annotations
 
 import enum
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, repeat
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ from telegram_router.errors import RouterError
 
 PREFIX = "telegram_router_"
 FIRST_BUCKET, LAST_BUCKET = 6, 26  # 64 microseconds to 67 seconds; what is outside is in the first one or in +Inf
+BOUNDS = tuple(repr(2**place / 1e6) for place in range(FIRST_BUCKET, LAST_BUCKET + 1))
 
 
 class Kind(enum.Enum):
@@ -98,7 +101,7 @@ def _table() -> dict[str, Described]:
         ("refused_total", counter, ("listener", "code"), "Telegrams refused by a rule or a bound; nothing was sent on."),
         # requests
         ("requests_total", counter, ("listener", "route", "service", "result"), "Requests that ended, by a result of the closed set below. What was refused before it was a request is in `refused_total`."),
-        ("request_duration_seconds", histogram, ("service",), "From a request's arrival to its answer, of those answered."),
+        ("request_duration_seconds", histogram, ("route", "service", "result_class"), "From a request's arrival to its end: `ok` for those answered, `error` for those that failed, or whose answer says that the system behind is in trouble."),
         ("request_phase_duration_seconds", histogram, ("service", "phase"), "Its parts: `queue` until a link had room, `answer` from then on."),
         ("requests_in_flight", gauge, ("service",), "Requests sent and not answered yet."),
         ("requests_pending", gauge, ("service", "class"), "Requests that wait for room at the service, by class."),
@@ -140,12 +143,18 @@ class RouterCollector(Collector):
         self._collect = collect
 
     def collect(self) -> Iterator[Metric]:
+        return (metric for metric, _ in self.pieces(sys.maxsize))
+
+    def pieces(self, at_once: int) -> Iterator[tuple[Metric, bool]]:
+        """The same, of a family no more than so many samples at a time; True where a piece goes on with the family before it."""
         told = {name: list(samples) for name, samples in self._collect()}
         unknown = told.keys() - METRICS.keys()
         if unknown:
             raise RouterError("E-INT-01", f"metrics that are not in the table: {', '.join(sorted(unknown))}")
         for name, described in METRICS.items():
-            yield _family(name, described, told.get(name, []))
+            samples = told.get(name, [])
+            for at in range(0, max(1, len(samples)), at_once):
+                yield _family(name, described, samples[at : at + at_once]), at > 0
 
 
 def _family(name: str, described: Described, samples: list[Sample]) -> Metric:
@@ -168,5 +177,5 @@ def _family(name: str, described: Described, samples: list[Sample]) -> Metric:
 
 def _buckets(counts: Sequence[int]) -> list[tuple[str, float]]:
     """Cumulative counts by upper bound in seconds, as Prometheus wants them."""
-    bounded = [(repr(2**place / 1e6), sum(counts[: place + 1])) for place in range(FIRST_BUCKET, LAST_BUCKET + 1)]
-    return [*bounded, ("+Inf", sum(counts))]
+    below = [*accumulate(counts), *repeat(sum(counts), LAST_BUCKET + 1 - len(counts))]
+    return [*zip(BOUNDS, below[FIRST_BUCKET : LAST_BUCKET + 1], strict=True), ("+Inf", below[-1])]

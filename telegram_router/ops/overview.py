@@ -125,7 +125,7 @@ class Overviews:
 
 
 def _service(service: Service) -> list[int | list[int] | None]:
-    counts = list(service.latency)
+    counts = list(service.latency.counts)
     first = len(counts) - len(list(dropwhile(lambda count: not count, counts)))
     while counts and not counts[-1]:
         counts.pop()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from telegram_router.routing.backends import Backend, Ejection, Failover, Pool
 from telegram_router.routing.balance import Balance, LeastOutstanding
 from telegram_router.routing.classes import CLASSES
+from telegram_router.routing.durations import Durations
 from telegram_router.routing.exchange import Exchange, Lane, Register
 from telegram_router.routing.orders import Event
 from telegram_router.routing.pairs import Pair
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from telegram_router.routing.conducting import Office
     from telegram_router.telegrams import Spec
 
-LATENCY_BUCKETS = 32  # powers of two in microseconds: up to 36 minutes
 OWNERS_PER_SESSION = 1024
 
 
@@ -160,28 +160,26 @@ class Peer:
 class Phases:
     """How long answered requests that had to wait did so, and then for their answer, beside how long that took together."""
 
-    __slots__ = ("answer", "queue", "queue_sum", "together")
+    __slots__ = ("answer", "queue", "together")
 
     def __init__(self) -> None:
-        self.queue = [0] * LATENCY_BUCKETS
-        self.answer = [0] * LATENCY_BUCKETS
-        self.together = [0] * LATENCY_BUCKETS
-        self.queue_sum = 0.0
+        self.queue = Durations()
+        self.answer = Durations()
+        self.together = Durations()
 
     def count(self, queue: float, answer: float, together: float) -> None:
-        for counts, took in ((self.queue, queue), (self.answer, answer), (self.together, together)):
-            counts[min(int(took * 1e6).bit_length(), LATENCY_BUCKETS - 1)] += 1
-        self.queue_sum += queue
+        self.queue.count(queue)
+        self.answer.count(answer)
+        self.together.count(together)
 
 
 class Target:
-    """What the targets of routes count. `latency[i]` holds answers that took less than 2**i microseconds."""
+    """What the targets of routes count. `latency`: from a request to its answer."""
 
     shut = False  # outside business hours
 
     def __init__(self) -> None:
-        self.latency = [0] * LATENCY_BUCKETS
-        self.latency_sum = 0.0
+        self.latency = Durations()
         self.phases = Phases()  # of those that had to wait; most do not
         self.late = self.unmatched = self.duplicates = self.unknown = self.undelivered = 0
         self.overflow = 0  # requests refused because there was no room; those that waited in vain count as failed

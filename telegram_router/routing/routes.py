@@ -16,6 +16,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from telegram_router.routing.classes import NORMAL, Precedence
+from telegram_router.routing.durations import Durations
 from telegram_router.routing.limits import ByKey
 from telegram_router.routing.split import Split
 from telegram_router.telegrams.spec import fused
@@ -78,15 +79,17 @@ class BodyTest:
 
 
 class Score:
-    """How the exchanges of one route ended."""
+    """How the exchanges of one route ended, and after what time."""
 
-    __slots__ = ("failed", "ok", "troubled", "unknown")
+    __slots__ = ("answered_in", "failed", "failed_in", "ok", "troubled", "unknown")
 
     def __init__(self) -> None:
         self.ok = 0
         self.troubled = 0  # of these: answered that the system behind is in trouble
         self.unknown = 0  # ended `sent_unknown`; among the failed
         self.failed: dict[str, int] = {}  # code -> exchanges
+        self.answered_in = Durations()  # those without trouble
+        self.failed_in = Durations()  # the troubled and the failed
 
     def add(self, other: Score) -> None:
         self.ok += other.ok
@@ -94,6 +97,8 @@ class Score:
         self.unknown += other.unknown
         for code, count in other.failed.items():
             self.failed[code] = self.failed.get(code, 0) + count
+        self.answered_in.add(other.answered_in)
+        self.failed_in.add(other.failed_in)
 
 
 @dataclass(frozen=True)

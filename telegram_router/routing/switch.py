@@ -26,7 +26,7 @@ from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombst
 from telegram_router.routing.limits import AT_ONCE, Grant, check, give_back, take
 from telegram_router.routing.orders import Call, Close, Grow, Journal, Ready
 from telegram_router.routing.pairs import Pair
-from telegram_router.routing.peers import LATENCY_BUCKETS, OWNERS_PER_SESSION, Audience, Listener, Peer, Service, Target
+from telegram_router.routing.peers import OWNERS_PER_SESSION, Audience, Listener, Peer, Service, Target
 from telegram_router.routing.refusing import Refusals, texts
 from telegram_router.routing.routes import Entry
 from telegram_router.routing.telling import Telling
@@ -351,8 +351,9 @@ class Switch(Telling):
         restores = mine is not None and mine.carrier_width != 0
         if not restores:
             beside = None
-        target: Target | None = None
-        met_at, alike, good = -1.0, 0, 0
+        met: Entry | None = None
+        met_at, many, good = -1.0, 0, 0
+        alike: dict[Entry, int] = {}
         dirty = self.dirty
         for frame in frames:
             entry = known(head(frame))
@@ -375,12 +376,14 @@ class Switch(Telling):
                     # Where nothing stands beside it, the asker's own number is the whole key.
                     own = exchange.key if beside is None else exchange.frame[carrier]
                     frame = frame[front] + own + frame[back]  # type: ignore[operator]
-                if asked_at != met_at:  # requests that came in one turn took equally long
-                    if target is not None:
-                        self._count_answers(target, now - met_at, alike)
-                        good += alike
-                    met_at, alike, target = asked_at, 0, asked.target
-                alike += 1
+                if asked is not met or asked_at != met_at:
+                    if met is not None:
+                        alike[met] = alike.get(met, 0) + many
+                        good += many
+                        if asked_at != met_at:
+                            self._count_alike(alike, now - met_at)
+                    met, met_at, many = asked, asked_at, 0
+                many += 1
                 entry.count += 1
                 del answers[exchange.ref]
                 del exchange.lane.open[exchange.key]
@@ -453,11 +456,12 @@ class Switch(Telling):
                 dirty.append(link)
             outbox.append(sent)
             link.queued = offset + len(sent)
-        if target is not None:
-            self._count_answers(target, now - met_at, alike)
-            good += alike
-            if type(target) is Service and target.waiting:
-                self._feed(target)
+        if met is not None:
+            alike[met] = alike.get(met, 0) + many
+            good += many
+            self._count_alike(alike, now - met_at)
+            if type(met.target) is Service and met.target.waiting:
+                self._feed(met.target)
         if good and ended is None and self.ended is not None:
             self.ended_dropped += good
         if good and peer.backend is not None:
@@ -538,9 +542,17 @@ class Switch(Telling):
         return waited
 
     @staticmethod
-    def _count_answers(target: Target, took: float, count: int) -> None:
-        target.latency[min(int(took * 1e6).bit_length(), LATENCY_BUCKETS - 1)] += count
-        target.latency_sum += took * count
+    def _count_answers(entry: Entry, took: float, many: int = 1, *, trouble: bool = False) -> None:
+        entry.target.latency.count(took, many)
+        if entry.route is not None:
+            score = entry.route.score
+            (score.failed_in if trouble else score.answered_in).count(took, many)
+
+    def _count_alike(self, alike: dict[Entry, int], took: float) -> None:
+        """Requests that came in one turn took equally long."""
+        for entry, many in alike.items():
+            self._count_answers(entry, took, many)
+        alike.clear()
 
     def _meet(self, peer: Peer, frame: bytes, now: float) -> Entry | None:
         """The entry of header bytes not seen before; None when the frame has been dealt with."""
@@ -1036,7 +1048,7 @@ class Switch(Telling):
         asker.queued += len(frame)
         if asker.paused:
             self.resumed.append(asker)
-        self._count_answers(service, now - exchange.at, 1)
+        self._count_answers(entry, now - exchange.at, trouble=trouble)
         delayed = service.register.delayed
         waited = self._count_wait(service, exchange, delayed.pop(exchange), now) if delayed and exchange in delayed else 0.0
         self._record("backend_error" if trouble else "ok", exchange, "", "answered", frame, waited)
@@ -1134,7 +1146,9 @@ class Switch(Telling):
         # Whatever is left out from here on makes nothing wrong.
         waited = 0.0
         if took is not None:
-            self._count_answers(target, took, 1)
+            self._count_answers(entry, took, trouble=trouble)
+        elif route is not None:
+            route.score.failed_in.count(self.now - exchange.at)
         if exchange in register.delayed:
             given = register.delayed.pop(exchange)
             waited = self._count_wait(target, exchange, given, self.now) if took is not None else given - exchange.at

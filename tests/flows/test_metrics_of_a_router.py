@@ -124,6 +124,8 @@ def test_requests_are_counted_by_route_and_result_and_unknown_ones_by_route():
     of_bank = {key[1:]: value for key, value in nonzero(told["requests_total"]).items() if key[0] == "branches"}
     assert of_bank == {("transfer", "transfer", "ok"): 1, ("transfer", "transfer", "timeout"): 1}
     assert nonzero(told["delivery_unknown_total"]) == {("branches", "transfer", "transfer"): 1}
+    took = {key[2]: (sum(each.counts), each.seconds) for key, each in told["request_duration_seconds"].items() if key[0] == "transfer"}
+    assert took == {"ok": (1, 1.0), "error": (1, 39.0)}
     assert told["requests_total"]["branches", "transfer", "transfer", "link_lost"] == 0
 
 
@@ -179,5 +181,5 @@ async def test_what_the_check_counts_is_what_is_shown():
     async with Host() as core, Host() as steady, running(config(core=core, steady=steady)) as router:
         told = counted(router)
         foretold = series(router.router.plan.config, router.router.plan.specs)
-    for name in ("requests_total", "telegrams_received_total", "backend_state"):
+    for name in ("requests_total", "request_duration_seconds", "telegrams_received_total", "backend_state"):
         assert len(told[name]) == foretold[name] < MOST, name

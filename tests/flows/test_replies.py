@@ -339,5 +339,5 @@ def test_telegrams_of_one_turn_are_counted_and_timed():
     assert talk.listener().received["transfer.request"] == 10
     assert talk.service().received["transfer.response"] == 10
     assert talk.listener().routes.routes[0].score.ok == 10
-    assert talk.service().latency[12] == 10  # 2**11 to 2**12 microseconds
-    assert abs(talk.service().latency_sum - 0.03) < 1e-9
+    assert talk.service().latency.counts[12] == 10  # 2**11 to 2**12 microseconds
+    assert abs(talk.service().latency.seconds - 0.03) < 1e-9

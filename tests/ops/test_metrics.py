@@ -15,7 +15,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from telegram_router.config import Address
 from telegram_router.errors import RouterError
-from telegram_router.ops.endpoint import serve_metrics
+from telegram_router.ops.endpoint import AT_ONCE, serve_metrics
 from telegram_router.ops.metrics import METRICS, PREFIX, Collect, Family, Histogram, Kind, RouterCollector
 
 LOCAL = Address("127.0.0.1", 0)
@@ -47,7 +47,7 @@ def test_a_histogram_counts_what_is_below_each_power_of_two_of_microseconds():
     counts = [0] * 32
     for microseconds in (3, 63, 64, 900, 5_000_000, 2**30):
         counts[microseconds.bit_length()] += 1
-    shown = exposed(("request_duration_seconds", [(("transfer",), Histogram(counts, 1078.0))]))
+    shown = exposed(("request_duration_seconds", [(("transfers", "transfer", "ok"), Histogram(counts, 1078.0))]))
     bounds = {labels: value for (name, labels), value in shown.items() if name == "request_duration_seconds_bucket"}
     at = {dict(labels)["le"]: value for labels, value in bounds.items()}
     assert at["6.4e-05"] == 2
@@ -56,8 +56,9 @@ def test_a_histogram_counts_what_is_below_each_power_of_two_of_microseconds():
     assert at["8.388608"] == 5
     assert at["67.108864"] == 5
     assert at["+Inf"] == 6
-    assert shown["request_duration_seconds_count", (("service", "transfer"),)] == 6
-    assert shown["request_duration_seconds_sum", (("service", "transfer"),)] == 1078.0
+    labels = (("result_class", "ok"), ("route", "transfers"), ("service", "transfer"))
+    assert shown["request_duration_seconds_count", labels] == 6
+    assert shown["request_duration_seconds_sum", labels] == 1078.0
 
 
 def test_a_histogram_with_few_buckets_is_exposed_too():
@@ -185,6 +186,19 @@ async def test_a_fault_of_the_server_is_told_and_the_server_starts_anew(
     async with endpoint(lambda: (), bugs.append):
         await served.wait()
     assert [type(bug) for bug in bugs] == [ValueError]
+
+
+async def test_a_family_of_many_samples_is_one_text_with_one_head():
+    counts = [1] * 32
+    samples = [((f"route{number}", "service", "ok"), Histogram(counts, 1.0)) for number in range(3 * AT_ONCE + 1)]
+    async with endpoint(lambda: [("request_duration_seconds", samples)]) as address:
+        _, text = await got(address, GET)
+    registry = CollectorRegistry()
+    registry.register(RouterCollector(lambda: [("request_duration_seconds", samples)]))
+    [ours] = [part for part in generate_latest(registry).split(b"# HELP ") if part.startswith(b"telegram_router_request_duration_seconds ")]
+    assert text.partition(b"# HELP telegram_router_request_duration_seconds ")[2].startswith(
+        ours.removeprefix(b"telegram_router_request_duration_seconds ")
+    )
 
 
 async def test_an_address_in_use_is_refused_with_a_clear_message():

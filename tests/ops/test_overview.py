@@ -54,10 +54,10 @@ async def test_who_looks_within_a_moment_gets_what_the_other_got_with_a_role_of_
 async def test_latency_counts_are_sent_without_their_empty_ends():
     subject, _ = large(sessions=1, backends=1)
     service = subject.switch.services["core"]
-    service.latency[10], service.latency[12] = 3, 4
+    service.latency.counts[10], service.latency.counts[12] = 3, 4
     seen = await Overviews(subject).look(0, "viewer")
     assert seen.services[0][7] == [10, 3, 0, 4] and seen.services[0][2] == 7
-    service.latency[10] = service.latency[12] = 0
+    service.latency.counts[10] = service.latency.counts[12] = 0
     assert (await Overviews(subject).look(0, "viewer")).services[0][7] == [32]
 
 

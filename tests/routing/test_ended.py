@@ -59,8 +59,8 @@ def test_a_request_that_waited_says_how_long_and_its_phases_are_counted():
     host.sends(reply_to(transfer(2)), at=7)
     assert one(talk)[8] == 2.0
     phases = talk.service().phases
-    assert phases.queue_sum == 2.0 and [sum(each) for each in (phases.queue, phases.answer, phases.together)] == [1, 1, 1]
-    assert phases.answer.index(1) == int(4e6).bit_length() and not talk.service().register.delayed
+    assert phases.queue.seconds == 2.0 and [sum(each.counts) for each in (phases.queue, phases.answer, phases.together)] == [1, 1, 1]
+    assert phases.answer.counts.index(1) == int(4e6).bit_length() and not talk.service().register.delayed
 
 
 def test_a_timeout_is_unknown_and_its_late_answer_is_told_of_too():

@@ -178,9 +178,16 @@ class Played:
             "limited": [(limit.refused, len(limit)) for limit in switch.listeners["branches"].limits],
             "held": [(service.waiting.held, service.shed, service.retries) for service in switch.services.values()],
             "used": [limit.highest(9) for limit in switch.listeners["branches"].limits if isinstance(limit, Quota)],
-            "counts": [(t.latency, t.late, t.unmatched, t.duplicates, t.unknown, t.undelivered) for t in targets],
-            "seconds": [round(t.latency_sum, 6) for t in targets],
-            "phases": [(t.phases.queue, t.phases.answer, t.phases.together, round(t.phases.queue_sum, 6)) for t in targets],
+            "counts": [(t.latency.counts, t.late, t.unmatched, t.duplicates, t.unknown, t.undelivered) for t in targets],
+            "seconds": [round(t.latency.seconds, 6) for t in targets],
+            "by route": [
+                (route.name, [(took.counts, round(took.seconds, 6)) for took in (route.score.answered_in, route.score.failed_in)])
+                for group in groups
+                for route in group.routes.counted
+            ],
+            "phases": [
+                (t.phases.queue.counts, t.phases.answer.counts, t.phases.together.counts, round(t.phases.queue.seconds, 6)) for t in targets
+            ],
             "delayed": [len(group.register.delayed) for group in groups],
             "told": [told(each) for each in switch.ended or ()],
             "events": [(event.name, event.fields) for event in switch.events],
