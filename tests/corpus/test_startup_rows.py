@@ -15,9 +15,8 @@ from authority import DAY, Authority
 from click.testing import CliRunner
 from running_router import ROOT, compiled_once
 
-from telegram_router import plan
 from telegram_router.cli import main
-from telegram_router.plan import read_spec
+from telegram_router.plan import read_spec, specs
 
 GOOD = """
 [listeners.companies]
@@ -86,7 +85,7 @@ def at(line: str, file: Path) -> int:
 
 @pytest.fixture(autouse=True)
 def _shipped_specs_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "read_spec", lambda path: (compiled_once if path.is_relative_to(ROOT) else read_spec)(path))
+    monkeypatch.setattr(specs, "read_spec", lambda path: (compiled_once if path.is_relative_to(ROOT) else read_spec)(path))
 
 
 @pytest.fixture
