@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -37,7 +37,7 @@ from telegram_router.tools.replay.dry_run import dry_run
 from telegram_router.tools.replay.exchanges import Conduct, Dial, Side
 from telegram_router.tools.replay.guard import check_target
 from telegram_router.tools.replay.masks import Masks, read_masks
-from telegram_router.tools.replay.remembering import Sequences
+from telegram_router.tools.replay.remembering import Entry, Sequences
 from telegram_router.tools.replay.report import About, as_object, summary
 from telegram_router.tools.replay.report_files import write_reports
 from telegram_router.tools.replay.resuming import Progress, resumed
@@ -187,11 +187,14 @@ class _Session:
         masks, pseudonyms = self._masks(spec, rules), self._pseudonyms(rules, reader.head)
         progress = resumed(self.options["resume"], reader.head) if self.options["resume"] else Progress()
         sequences = Sequences(progress.numbers)
-        selection = replace(self.selection, behind=progress.sent_up_to)
+        selection = replace(self.selection, behind=progress.sent_up_to, again=progress.again)
         related = self._related(reader.head, spec) if selection.related else frozenset()
         steps = Steps(self._watched(reader), reader.head, spec, selection, related)
         zone = zone_of(reader.head.get("tz") or "")
-        rewriters = [self._rewriter(spec, rules, sequences, zone, pseudonyms) for _ in range(max(len(self.addresses), 1))]
+        rewriters = [
+            self._rewriter(spec, rules, sequences, zone, pseudonyms, progress.mapped.get(side, ()))
+            for side in self.addresses or ("target",)
+        ]
         if self.options["dry_run"]:
             shown = dry_run(steps, rewriters[0], spec, time.time_ns, reader.head["t0"], values=self.options["show_values"], limit=self.options["limit"] or 10)  # fmt: skip
             return self._tell_dry_run(shown, steps, reader)
@@ -199,13 +202,13 @@ class _Session:
             Side(name, self._dial(address), rewriter) for (name, address), rewriter in zip(self.addresses.items(), rewriters, strict=True)
         ]
         if self.folder is not None:
-            progress.begin(self.folder, reader.head, sequences)
+            memories = {name: rewriter.memory for name, rewriter in zip(self.addresses, rewriters, strict=True)}
+            progress.begin(self.folder, reader.head, sequences, memories)
         replay = Replay(
             spec, steps, self.pace, sides, Comparer(spec, masks), self.conduct, now=time.time_ns, t0=reader.head["t0"], mark=progress.mark
         )
-        self._send(replay)
-        if self.folder is not None:
-            progress.finish()
+        self._send(replay, progress)
+        progress.finish(replay.unsent)
         return self._tell(replay, steps, reader, spec, sequences, rewriters[0])
 
     def _watched(self, reader: CaptureReader) -> Iterator[Record]:
@@ -252,14 +255,17 @@ class _Session:
         return Masks(None if path is None else read_masks(text_of(path), str(path), spec), masks_of(rules))
 
     def _rewriter(
-        self, spec: Spec, rules: dict[str, dict[str, Rule]], sequences: Sequences, zone: datetime.tzinfo, pseudonyms: Pseudonyms | None
-    ) -> Rewriter:
+        self, spec: Spec, rules: dict[str, dict[str, Rule]], sequences: Sequences, zone: datetime.tzinfo, pseudonyms: Pseudonyms | None,
+        resumed: Iterable[Entry],
+    ) -> Rewriter:  # fmt: skip
         told = self.options["business_date"]
         try:
             day = datetime.datetime.strptime(told, "%Y%m%d").date() if told else None
         except ValueError:
             raise click.UsageError("--business-date: a day as 20261123.") from None
-        return Rewriter(spec, rules, sequences, zone, volatile=not self.options["no_rewrite"], business_date=day, pseudonyms=pseudonyms)
+        return Rewriter(
+            spec, rules, sequences, zone, volatile=not self.options["no_rewrite"], business_date=day, pseudonyms=pseudonyms, resumed=resumed
+        )
 
     def _dial(self, address: tuple[str, int]) -> Dial:
         options, context = self.options, None
@@ -267,20 +273,19 @@ class _Session:
             context = client_tls(options["tls_ca"], options["tls_cert"], options["tls_key"])
         return dialler(*address, context, options["tls_name"])
 
-    def _send(self, replay: Replay) -> None:
+    def _send(self, replay: Replay, progress: Progress) -> None:
         """Run it. The first SIGINT or SIGTERM ends it with what there is."""
 
         async def main() -> None:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._listen, replay)
+                nursery.start_soon(progress.keep)
                 if not self.options["quiet"]:
                     nursery.start_soon(self._progress, replay)
                 await replay.run()
                 nursery.cancel_scope.cancel()
 
-        gc.collect()
-        gc.freeze()  # a full collection in the middle would be a lag of our own
-        gc.set_threshold(50_000, 20, 100)
+        calm_the_collector()
         trio.run(main)
 
     async def _listen(self, replay: Replay) -> None:
@@ -395,6 +400,13 @@ def dry_run_lines(shown: dict[str, Any], pace: str) -> Iterator[str]:
         yield f"{each['exchange']} (record {each['n']}) {each['message']}" + (f": {each['error']}" if each.get("error") else "")
         for field in each["fields"]:
             yield f"    {field['field']} [{field['offset']}..{field['offset'] + max(field['length'], 1) - 1}]  {field['recorded']} -> {field['sent']}"
+
+
+def calm_the_collector() -> None:
+    """A full collection in the middle would be a lag of our own: of what is there by now it looks at nothing again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _lost(tally: Tally) -> bool:

@@ -61,7 +61,7 @@ def replay() -> None:
 @click.option("--grace", metavar="TIME", default="2s", show_default=True, help="After the timeout, time in which an answer counts as late.")
 @click.option("--fail-on", metavar="TESTS", default="different>0, missing>0, unparseable>0", show_default=True, help="What makes the run fail: buckets, and p99>200ms, service_p99>..., lag_p99>20ms, rate<190/s.")  # fmt: skip
 @click.option("--report", metavar="FOLDER", type=click.Path(file_okay=False, path_type=Path), help="Write report.json, report.html, junit.xml and latency.hgrm there.")  # fmt: skip
-@click.option("--resume", metavar="FOLDER", type=click.Path(file_okay=False, exists=True, path_type=Path), help="Go on behind what an earlier run with that report may have sent.")  # fmt: skip
+@click.option("--resume", metavar="FOLDER", type=click.Path(file_okay=False, exists=True, path_type=Path), help="Go on behind what the earlier run with that report sent.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Send nothing: show how many and which, and what would be rewritten.")
 @click.option("--seed", metavar="N", type=int, help="For what is drawn by chance. Default: a fresh one, which is told.")
 @click.option("--tls", is_flag=True, help="Speak TLS to the target.")

@@ -74,7 +74,9 @@ def rule_of(text: object, where: str, beside: Beside) -> Rule:
     if kind == "recompute" and argument not in CHECKSUMS:
         expected = f"{', '.join(CHECKSUMS)}, or FILE.py:FUNCTION"
         raise ReplayError("E-RPL-03", "recompute does not know that checksum", where=where, expected=expected)
-    return Rule(kind, argument.strip("\"'") if kind == "set" else argument.removeprefix("reply."), where=where)
+    if kind in ("map", "learn"):
+        return Rule(kind, argument.removeprefix("reply.").rpartition(".")[2], where=where)  # what is remembered goes by the name alone
+    return Rule(kind, argument.strip("\"'") if kind == "set" else argument, where=where)
 
 
 def _options(text: str, where: str) -> dict[str, int]:

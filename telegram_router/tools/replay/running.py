@@ -49,6 +49,7 @@ class Replay:
         self.conduct = conduct
         self.unreachable: ReplayError | None = None
         self.interrupted = False
+        self.unsent: list[int] = []  # at most OPEN_AT_MOST: numbers of records of which nothing left
         self._answers = Answers(spec, sides[0], self.tally.beside)
         self._judge = Judge(comparer, conduct, self.tally)
         self._steps = iter(steps)
@@ -401,6 +402,12 @@ class Replay:
         exchange.open -= 1
         if not exchange.open:
             del self._unsettled[exchange]
+            if (
+                asked.outcome == "not_sent"
+                and len(self.unsent) < OPEN_AT_MOST
+                and all(each.outcome == "not_sent" for each in exchange.asked)
+            ):
+                self.unsent.append(exchange.step.n)
             self._judge.judge(exchange, self.clock)
             exchange.asked.clear()  # they know each other: the collector would have to find them
             self._room.set()

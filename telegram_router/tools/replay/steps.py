@@ -66,6 +66,7 @@ class Selection:
     skip: int = 0
     limit: int | None = None
     behind: int = 0  # the last number that an earlier run may have sent
+    again: frozenset[int] = frozenset()  # numbers up to there that it did not send
     related: bool = False
 
 
@@ -175,7 +176,7 @@ class Steps:
         if self._chosen <= self._wanted.skip:
             self.left_out["skipped"] += 1
             return
-        if record["n"] <= self._wanted.behind:
+        if record["n"] <= self._wanted.behind and record["n"] not in self._wanted.again:
             self.left_out["sent by the run before"] += 1
             return
         step = Step(record["n"], record["t"], record["c"], x, message, record["raw"], complete=message.reply.message is None)

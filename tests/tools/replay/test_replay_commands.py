@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import json
 import os
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import threading
-import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,13 +17,10 @@ from pathlib import Path
 import pytest
 import trustme
 from click.testing import CliRunner, Result
-from replay_kit import SPEC, Sheet, as_recorded, part, sample, transfers
+from replay_kit import SPEC, as_recorded, part, sample, transfers
 
 from telegram_router.cli import main
-from telegram_router.tools.replay.remembering import Sequences
-from telegram_router.tools.replay.resuming import Progress, resumed
 
-ROOT = Path(__file__).parent.parent.parent.parent
 Reply = Callable[[bytes], bytes]
 
 
@@ -71,9 +67,10 @@ class Target(threading.Thread):
 
 
 @pytest.fixture(autouse=True)
-def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compiling the spec takes most of the time of a command."""
+def light(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling the spec takes most of the time of a command, and collecting the garbage of all tests the rest."""
     monkeypatch.setattr("telegram_router.plan.read_spec", lambda path: SPEC)
+    monkeypatch.setattr("telegram_router.cli.replay_run.calm_the_collector", lambda: None)
 
 
 @pytest.fixture
@@ -84,10 +81,17 @@ def target() -> Iterator[Target]:
     host.listening.close()
 
 
+@functools.cache
+def written(count: int, every: float) -> bytes:
+    stream = io.BytesIO()
+    transfers(count, every=every).written(stream)
+    return stream.getvalue()
+
+
 @pytest.fixture
 def capture(tmp_path: Path) -> Path:
     path = tmp_path / "day.tgcap.jsonl"
-    transfers(5, every=0.01).written(path)
+    path.write_bytes(written(5, 0.002))
     return path
 
 
@@ -119,7 +123,7 @@ def test_one_changed_reply_field_is_exactly_one_difference_and_exit_1(capture: P
 def test_values_that_are_not_clear_are_in_no_report_unless_asked_for(capture: Path, target: Target, tmp_path: Path):
     target.reply = lambda request: sample("transfer.response", message_number=part(request, "message_number"), sent_date=part(request, "sent_date"), withdrawal_account="998877665544")  # fmt: skip
     done = call(capture, "--to", target.address, "--report", tmp_path / "out")
-    texts = [done.stdout, *(path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir())]
+    texts = [done.stdout, *(path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir() if path.is_file())]
     assert done.exit_code == 1 and "body.withdrawal_account" in done.stdout
     for secret in ("998877665544", part(sample("transfer.request"), "withdrawal_account")):
         assert not any(secret in text or secret.encode().hex() in text for text in texts)
@@ -157,8 +161,7 @@ def test_a_host_that_answers_garbage_or_never_is_told(capture: Path, target: Tar
 
 def test_an_address_of_the_capture_is_refused_until_it_is_named(tmp_path: Path, target: Target):
     path = tmp_path / "day.tgcap.jsonl"
-    transfers(2).written(path)
-    path.write_text(path.read_text().replace("10.0.0.2:9000", target.address))
+    path.write_bytes(written(2, 0.002).replace(b"10.0.0.2:9000", target.address.encode()))
     done = call(path, "--to", f"localhost:{target.port}")
     assert done.exit_code == 2 and "E-RPL-05" in done.stderr and target.got == []
     assert call(path, "--to", target.address, "--i-know-this-is", "127.0.0.1", "--fail-on", "mismatch>0").exit_code in (0, 5)
@@ -262,16 +265,43 @@ def test_resume_sends_nothing_twice(capture: Path, target: Target, tmp_path: Pat
     out = tmp_path / "out"
     assert call(capture, "--to", target.address, "--limit", "2", "--report", out).exit_code == 0
     assert call(capture, "--to", target.address, "--resume", out).exit_code == 0
-    amounts = [part(request, "message_number") for request in target.got]
-    assert len(amounts) == 5 == len(set(amounts))
+    numbers = [part(request, "message_number") for request in target.got]
+    assert len(numbers) == 5 == len(set(numbers))
     assert call(capture, "--to", target.address, "--resume", out).exit_code == 2  # there is no more
     assert len(target.got) == 5
+
+
+def test_what_a_resumed_run_refers_to_is_what_the_run_before_sent(target: Target, tmp_path: Path):
+    sheet = transfers(3, every=0.002)
+    sheet.ask(0.01, sample("result.request", message_number="000004", original_number="000002"))
+    path, out = tmp_path / "day.tgcap.jsonl", tmp_path / "out"
+    sheet.written(path)
+    target.reply = lambda request: right(request) if part(request, "message_type") == "2000" else b""
+    assert call(path, "--to", target.address, "--limit", "3", "--report", out).exit_code == 0
+    call(path, "--to", target.address, "--resume", out, "--timeout", "1ms", "--grace", "1ms")
+    assert part(target.got[3], "original_number") == part(target.got[1], "message_number")
+    assert (out / "state").stat().st_mode & 0o077 == 0
+
+
+def test_what_waited_for_a_window_when_a_run_was_ended_is_sent_by_the_next(capture: Path, target: Target, tmp_path: Path):
+    target.reply = lambda request: b"" if len(target.got) > 1 else interrupting(request)
+    first = call(capture, "--to", target.address, "--window", "1", "--report", tmp_path / "out")
+    sent = len(target.got)
+    target.reply = right
+    assert first.exit_code == 130 and sent < 5
+    call(capture, "--to", target.address, "--resume", tmp_path / "out")
+    assert len(target.got) == 5 and len({part(request, "message_number") for request in target.got}) == 5
 
 
 def test_resume_wants_the_same_capture_and_a_state(capture: Path, target: Target, tmp_path: Path):
     (tmp_path / "empty").mkdir()
     done = call(capture, "--to", target.address, "--resume", tmp_path / "empty")
     assert done.exit_code == 2 and "E-RPL-07" in done.stderr
+
+
+def interrupting(request: bytes) -> bytes:
+    os.kill(os.getpid(), signal.SIGINT)
+    return right(request)
 
 
 def test_masks_are_proposed_with_their_evidence(capture: Path, target: Target, tmp_path: Path):
@@ -290,24 +320,13 @@ def test_masks_need_a_report(capture: Path):
 
 
 def test_ctrl_c_ends_with_the_report_of_what_there_is(tmp_path: Path, target: Target):
-    capture, out = tmp_path / "long.tgcap.jsonl", tmp_path / "out"
-    sheet = Sheet()
-    for number in range(1, 200):
-        sheet.ask(number * 0.05, sample("transfer.request", message_number=f"{number:06d}"))
-    sheet.written(capture)
-    command = [sys.executable, "-m", "telegram_router", "replay", str(capture), "--to", target.address, "--report", str(out)]
-    running = subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    until = time.monotonic() + 20
-    while not target.got and time.monotonic() < until:
-        time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    stdout, stderr = running.communicate(timeout=20)
-    assert running.returncode == 130, stderr
+    path, out = tmp_path / "long.tgcap.jsonl", tmp_path / "out"
+    path.write_bytes(written(200, 0.05))
+    target.reply = lambda request: interrupting(request) if len(target.got) == 3 else right(request)
+    done = call(path, "--to", target.address, "--report", out)
     report = json.loads((out / "report.json").read_text())
-    assert report["interrupted"] and report["sums_up"] and 0 < report["planned"] < 199
-    assert b"INCOMPLETE interrupted" in stdout and b"Traceback" not in stderr
+    assert done.exit_code == 130 and report["interrupted"] and report["sums_up"] and 3 <= report["planned"] < 199
+    assert "INCOMPLETE interrupted" in done.stdout and "Traceback" not in done.stderr
 
 
 def test_the_spec_must_be_known(tmp_path: Path, target: Target):
@@ -343,15 +362,3 @@ def test_a_target_is_spoken_to_through_tls_and_must_be_who_it_says(capture: Path
         assert stranger.exit_code == 4 and "TLS" in stranger.stderr and len(host.got) == 5
     finally:
         host.listening.close()
-
-
-def test_after_a_crash_some_may_be_left_out_and_none_is_sent_twice(tmp_path: Path):
-    head = transfers(1).reader().head
-    crashed = Progress()
-    crashed.begin(tmp_path, head, Sequences({"message_number": 5}))
-    for n in range(1, 8):
-        crashed.mark(n)
-    again = resumed(tmp_path, head)
-    assert again.sent_up_to >= 7 and again.numbers["message_number"] >= 12
-    crashed.finish()
-    assert resumed(tmp_path, head).sent_up_to == 7
