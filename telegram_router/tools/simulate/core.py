@@ -368,9 +368,12 @@ class Simulation:
                 self._outgoing.schedule(out)
 
     def forwarded(self, number: int, frame: bytes, now: float) -> None:
-        """Somebody else has answered."""
+        """Somebody else has answered, or asks."""
         self._course.reach(now)
-        self._outgoing.schedule(Out(number, now, frame, self._rulebook.name_of(frame), "forwarded"))
+        line, message = self.lines.get(number), message_of(self.spec, frame)
+        exchange = self._pairing.exchange(line, message, frame) if line is not None and self.journal.recording else None
+        name = message.name if message is not None else ""
+        self._outgoing.schedule(Out(number, now, frame, name, "forwarded", exchange=exchange))
 
     def owes(self, number: int) -> int:
         """Answers of a connection that are still to come."""

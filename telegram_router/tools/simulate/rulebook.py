@@ -75,8 +75,10 @@ class Rulebook:
             again = self._again(line, seen, key, due)
             if again is not None:
                 return again
+        if rule is None and is_reply:
+            return self._pass_on(line, seen) if self._passes_on else []
         if rule is None:
-            return [] if is_reply else self._remember(key, self._missed(line, seen, due))
+            return self._remember(key, self._missed(line, seen, due))
         return self._remember(key, self._by_rule(line, seen, *rule, due))
 
     def _by_rule(self, line: Line, seen: Seen, rule: Rule, name: str, due: float) -> list[Out]:
@@ -202,18 +204,27 @@ class Rulebook:
             found = learned.find(seen.message, seen.frame, self._used.setdefault(line.number, {}))
             if found is not None:
                 return [Out(line.number, due, frame := learned.reply(found, seen.frame), self.name_of(frame), "learned")]
+        if self._passes_on:
+            return self._pass_on(line, seen)
         if seen.message is not None and seen.message.reply.kind == "none":
             return []
-        self._course.journal.counts["missed"] += 1
         on_miss = self._about.on_miss
+        self._course.journal.counts["missed"] += 1
         nearest = self._nearest(seen)
         self._course.note(f"no rule for {seen.name} (c{line.number} message {seen.number}){nearest[1]}")
-        if on_miss.startswith("forward:"):
-            self._course.do(Forward(line.number, seen.frame))
-            return []
         if on_miss == "nearest":
             return self._by_nearest(line, seen, nearest[0], due)
         return self.error(line, seen, "E-RTE-01", "miss", due) if on_miss == "error" else []
+
+    @property
+    def _passes_on(self) -> bool:
+        return self._about.on_miss.startswith("forward:")
+
+    def _pass_on(self, line: Line, seen: Seen) -> list[Out]:
+        """Somebody else is asked: what comes back is sent as it comes."""
+        self._course.journal.counts["forwarded"] += 1
+        self._course.do(Forward(line.number, seen.frame))
+        return []
 
     def _nearest(self, seen: Seen) -> tuple[Rule | None, str]:
         """The rule that lacks least, and what it lacks, in words without values."""

@@ -138,6 +138,41 @@ async def test_somebody_else_is_asked_for_what_no_rule_is_for():
         assert len(other.received("transfer.request")) == 1
 
 
+NOTICE = """
+[[rule]]
+match = 'msg=transfer.request'
+[[rule.reply]]
+response_code = "0000"
+[[rule.reply]]
+msg = "deposit_notice.request"
+message_number = "000777"
+account = "{withdrawal_account}"
+direction = "21"
+amount = 1
+cash_amount = 1
+balance_after = 1
+deal_date = "20261123"
+deal_time = "090000"
+deal_number = "000001"
+original_deal_number = "000000"
+"""
+
+
+async def test_what_somebody_else_asks_is_passed_on_too_and_so_is_its_answer():
+    async with simulator(HEAD + NOTICE, sockets=True) as other:
+        async with simulator(HEAD + f'on_miss = "forward:{other.address}"\n', sockets=True) as host:
+            with trio.fail_after(3):
+                caller = await host.connect()
+                await caller.send(frame("transfer.request"))
+                notice = [host.spec.decode(await caller.receive()) for _ in range(2)][1]
+                await caller.send(notice.reply(response_code="0000"))
+                await other.wait_for("deposit_notice.response")
+                assert host.simulation.stats()["counts"] == {"forwarded": 2} and not host.notes
+                await caller.close()
+                while other.simulation.lines:  # what was opened for a caller ends with it
+                    await trio.sleep(0.002)
+
+
 async def test_tables_and_rows_come_from_files(tmp_path: Path, autojump_clock: Clock):
     (tmp_path / "codes.csv").write_text("bank,code\n", encoding="utf-8")
     bank = firmbanking().decode(frame("transfer.request"))["bank_code"]
