@@ -1,6 +1,7 @@
 """여신 a credit service that knows JSON over HTTP and no telegram: drawdowns, repayments, inquiries. Ends with Ctrl-C.
 
-POST {"customer", "number", "action", "amount"} gets {"code", "balance"}, or status 422 with a reason. GET shows the loans.
+POST {"customer", "number", "action", "amount"} gets {"code", "balance"}, or status 422 with a reason. GET shows the loans, GET /requests
+every request with the answer that it got.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Loans:
     def __init__(self) -> None:
         self.owed = dict(LOANS)
         self.done: dict[tuple[str, str], tuple[int, dict[str, str]]] = {}
+        self.requests: list[dict[str, Any]] = []  # NUMBERS_AT_MOST of them
         self.moved = 0  # drawn down, less what was paid back
         self.repeats = 0
         self._lock = threading.Lock()
@@ -42,7 +44,10 @@ class Loans:
                 self.done[key] = self._book(key[0], action, amount)
             else:
                 return 503, {"reason": "no more numbers can be remembered"}
-            return self.done[key]
+            status, answer = self.done[key]
+            if len(self.requests) < NUMBERS_AT_MOST:
+                self.requests.append({"asked": asked, "status": status, "answer": answer})
+            return status, answer
 
     def _book(self, customer: str, action: str, amount: int) -> tuple[int, dict[str, str]]:
         change = {DRAWDOWN: amount, REPAYMENT: -amount, INQUIRY: 0}.get(action)
@@ -72,6 +77,7 @@ class Service(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body go out together
     server: Service
 
     def do_POST(self) -> None:
@@ -87,12 +93,12 @@ class Handler(BaseHTTPRequestHandler):
         self._say(*self.server.loans.ask(asked if isinstance(asked, dict) else {}))
 
     def do_GET(self) -> None:
-        self._say(200, self.server.loans.owed)
+        self._say(200, self.server.loans.requests if self.path == "/requests" else self.server.loans.owed)
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Nothing of a request is printed."""
 
-    def _say(self, status: int, answer: dict[str, Any]) -> None:
+    def _say(self, status: int, answer: object) -> None:
         body = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")

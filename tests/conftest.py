@@ -1,4 +1,4 @@
-"""What holds for the whole suite: how many examples a property is tried with, what need not be compiled or collected again."""
+"""What holds for the whole suite: how many examples a property is tried with, one run of the demo, what need not be compiled or collected again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from hypothesis import settings
+from played_demo import DemoRun, play_once
 
 # `HYPOTHESIS_PROFILE=thorough` looks ten times as long; a property whose claim needs a number of examples names it itself.
 settings.register_profile("suite", max_examples=50)
@@ -23,3 +24,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Thousands of collected tests live to the end: a full collection that looks at them takes two seconds each time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
+    """The demo, played once for all tests, in whatever process they run."""
+    own = tmp_path_factory.getbasetemp()
+    return play_once(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)

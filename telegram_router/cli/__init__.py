@@ -151,7 +151,11 @@ def check(config: Path, as_json: bool) -> int:
 
 
 @main.command(epilog=example("telegram-router demo"))
-@click.option("--keep", is_flag=True, help="Leave the demo's folder in place: configuration, certificates and the router's log.")
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="Leave the demo's folder in place: configuration, certificates, the router's log, and captures of what passed.",
+)
 def demo(keep: bool) -> int:
     """Show the router at work, on this machine alone.
 

@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from telegram_router.tools.simulate.driver import Simulator
 from telegram_router.tools.simulate.fixture import is_capture
 from telegram_router.tools.simulate.forms import forward_to
 from telegram_router.tools.simulate.reading import from_capture, read_scenarios
+from telegram_router.tools.simulate.ready import scenario_file
 from telegram_router.tools.simulate.script import Script
 from telegram_router.tools.simulate.verdict import Judged
 from telegram_router.tools.simulate.world import Prepared
@@ -101,14 +102,13 @@ def _prepared(file: Path, asked: Asked) -> Iterator[Prepared]:
         spec = spec_named(asked.spec_name, asked.folders) if asked.spec_name is not None else None
         yield from_capture(file, find, spec=spec, role=asked.role or "host", on_miss=_on_miss(asked.on_miss or "error"))
         return
-    for prepared in read_scenarios(file, find, allow_code=asked.allow_code):
-        about = prepared.scenario.scenario
-        changes: dict[str, Any] = {}
-        if asked.role is not None:
-            changes["role"] = asked.role
-        if asked.on_miss is not None:
-            changes["on_miss"] = _on_miss(asked.on_miss)
-        yield replace(prepared, scenario=prepared.scenario.model_copy(update={"scenario": about.model_copy(update=changes)}))
+    changes: dict[str, Any] = {}
+    if asked.role is not None:
+        changes["role"] = asked.role
+    if asked.on_miss is not None:
+        changes["on_miss"] = _on_miss(asked.on_miss)
+    for prepared in read_scenarios(scenario_file(file), find, allow_code=asked.allow_code):
+        yield prepared.with_changes(**changes)
 
 
 def _on_miss(text: str) -> str:

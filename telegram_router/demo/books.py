@@ -11,7 +11,7 @@ Key = tuple[str, str]  # company number and message number, as in the telegram
 
 OK: Final = "0000"
 UNKNOWN: Final = "VTIM"
-SHORT_OF_FUNDS: Final = "0101"  # a host's refusal
+SHORT_OF_FUNDS: Final = "0051"  # a host's refusal
 REJECTED: Final = "SB08"  # the router's word for a service's definite refusal
 OF_HOSTS: Final = frozenset((SHORT_OF_FUNDS, REJECTED))
 NOT_ON_RECORD: Final = "NREC"
@@ -30,6 +30,7 @@ class Asked:
     replies: list[tuple[float, str]] = field(default_factory=list)  # when, response code
     about: Key | None = None  # of an inquiry: what it asks for
     result: str = ""  # of an inquiry
+    within: bool = False  # the payee has an account at the same bank
 
     @property
     def code(self) -> str:
@@ -60,14 +61,13 @@ class CompanyBook:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a host's ledger. `event` is received, executed, refused or answered."""
+    """One line of a host's book. `event` is received, executed, refused or answered; `at` is in seconds since 1970."""
 
     at: float
     host: str
     event: str
     key: Key
     amount: int = 0
-    balance: int = 0
 
 
 @dataclass
@@ -86,10 +86,12 @@ class Books:
     companies: Sequence[CompanyBook]
     ledger: Sequence[Entry]  # of the transfer hosts
     credit: Sequence[Entry]  # of the HTTP service
-    notices: Mapping[Key, Notice]  # of the bank that reports deposits
+    notices: Mapping[Key, Notice]  # of the bank
     nobody: frozenset[str] = frozenset()  # companies that are not connected
     unknown_by_router: int | None = None  # the router's own count of transfers and credits that ended unknown
     router_exit: int | None = 0  # the exit code of its process
+    paid_out: int | None = None  # won by which the bank's accounts hold less than at the beginning
+    not_met: int = 0  # of what the simulated hosts expect
 
     def asked(self, kind: str) -> list[Asked]:
         return [each for company in self.companies for each in company.asked.values() if each.kind == kind]
@@ -163,6 +165,12 @@ def _rest(books: Books) -> Iterator[Check]:
     if books.unknown_by_router is not None:
         yield Check("unknown: the router counts as many", "its metric", books.unknown_by_router, "unknown", len(unknown))
     yield from _notices(books)
+    if books.paid_out is not None:
+        transfers = books.asked("transfer")
+        known = {each.key for each in transfers if each.outcome == "done"} | _found(books, {each.key for each in unknown})
+        elsewhere = sum(each.amount for each in transfers if each.key in known and not each.within)
+        yield Check("bank: its accounts agree", "won gone from them", books.paid_out, "won known to be elsewhere", elsewhere)
+    yield Check("hosts: what they expect is met", "not met", books.not_met, "expected", 0)
     yield Check("router: it ended with nothing open", "exit code", -1 if books.router_exit is None else books.router_exit, "expected", 0)
 
 

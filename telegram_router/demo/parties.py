@@ -1,24 +1,20 @@
-"""Who takes part beside the router and the transfer hosts: companies, a bank that reports deposits, an HTTP credit service."""
+"""The companies that the router serves."""
 
 from __future__ import annotations
 
-import json
-import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import httptools
 import trio
 
-from telegram_router.demo.books import OK, Asked, CompanyBook, Entry, Key, Notice
-from telegram_router.demo.telegrams import PAYEES, made, notice
+from telegram_router.demo.books import OK, Asked, CompanyBook, Key
+from telegram_router.demo.recordings import key_of
+from telegram_router.demo.telegrams import made
 from telegram_router.telegrams import Framer, Spec, Telegram
 
 WINDOW: Final = 16  # open requests of one company
-LOAN: Final = 10_000_000  # what each company owes at the start
 
 
 class Company:
@@ -102,8 +98,7 @@ class Company:
             await self._stream.send_all(frame)
 
     async def _got(self, frame: bytes) -> None:
-        header = self._spec.header_slice
-        key = frame[header("company_number")].decode().rstrip(), frame[header("message_number")].decode()
+        key = key_of(self._spec, frame)
         message = self._spec.message_of(frame)
         if message is not None and message.kind == "request":
             self.book.notices.append(key)
@@ -113,7 +108,7 @@ class Company:
         if asked is None or event is None:
             self.book.strays += 1
             return
-        asked.replies.append((time.monotonic(), frame[header("response_code")].decode()))
+        asked.replies.append((time.monotonic(), frame[self._spec.header_slice("response_code")].decode()))
         if message is not None and message.name == "result.response" and asked.code == OK:
             asked.result = self._spec.decode(frame)["result"]
         self.seen[key] = self.seen[key][0], frame
@@ -121,123 +116,6 @@ class Company:
             self._in_window.remove(key)
             self._room.release()
         event.set()
-
-
-class DepositHost:
-    """The bank's side of 4000/100: it waits for the router's link, sends notices over it and counts the answers."""
-
-    def __init__(self, spec: Spec) -> None:
-        self.notices: dict[Key, Notice] = {}
-        self._spec = spec
-        self._linked = trio.Event()
-        self._sending = trio.Lock()
-        self._waiting: dict[Key, trio.Event] = {}
-        self._stream: trio.SocketStream | None = None
-        self._chance = random.Random("deposits")
-        self._last = 900_000
-
-    async def serve(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
-        self._linked.set()
-        framer, header = Framer(self._spec.framing), self._spec.header_slice
-        try:
-            async for piece in stream:
-                framer.feed(bytes(piece))
-                while frames := framer.take():
-                    for frame in frames:
-                        key = frame[header("company_number")].decode().rstrip(), frame[header("message_number")].decode()
-                        self.notices[key].codes.append(frame[header("response_code")].decode())
-                        self._waiting[key].set()
-        except trio.BrokenResourceError:
-            pass
-
-    async def tell(self, company: str) -> Notice:
-        """Report one deposit."""
-        await self._linked.wait()
-        assert self._stream is not None
-        self._last += 1
-        telegram = notice(self._spec, company, str(self._last), self._chance.randrange(10, 900) * 1000, self._chance.choice(PAYEES))
-        key = company, str(self._last)
-        told = self.notices[key] = Notice(key, telegram["amount"])
-        self._waiting[key] = trio.Event()
-        async with self._sending:
-            await self._stream.send_all(self._spec.encode(telegram))
-        return told
-
-    async def answer_to(self, told: Notice) -> None:
-        await self._waiting[told.key].wait()
-
-    async def all_answered(self) -> None:
-        for event in list(self._waiting.values()):
-            await event.wait()
-
-
-class CreditService:
-    """여신 as an HTTP/1.1 service that knows JSON only: POST {"customer", "number", "action", "amount"}."""
-
-    def __init__(self) -> None:
-        self.book: list[Entry] = []
-        self.shown: tuple[Any, Any] | None = None  # the first request and answer
-        self._loans: dict[str, int] = {}
-
-    async def serve(self, stream: trio.SocketStream) -> None:
-        """One connection, one request after the other."""
-        request = _Request()
-        parser = httptools.HttpRequestParser(request)
-        try:
-            async for piece in stream:
-                parser.feed_data(piece)
-                if request.complete:
-                    status, answer = self._answer(json.loads(bytes(request.body)))
-                    text = json.dumps(answer).encode()
-                    head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(text)}\r\n\r\n"
-                    await trio.sleep(0.01)
-                    await stream.send_all(head.encode() + text)
-                    request.clear()
-        except trio.BrokenResourceError:
-            pass
-
-    def _answer(self, asked: dict[str, str]) -> tuple[str, dict[str, Any]]:
-        key, amount = (asked["customer"], asked["number"]), int(asked["amount"])
-        loan = self._loans.setdefault(asked["customer"], LOAN)
-        self._note("received", key, amount, loan)
-        after = loan + amount if asked["action"] == "01" else loan - amount
-        if after < 0:
-            self._note("refused", key, amount, loan)
-            return "422 Unprocessable Content", {"reason": "repays more than is owed"}
-        self._loans[asked["customer"]] = after
-        self._note("executed", key, amount, after)
-        answer = {"code": OK, "balance": str(after)}
-        self.shown = self.shown or (asked, answer)
-        return "200 OK", answer
-
-    def _note(self, event: str, key: Key, amount: int, balance: int) -> None:
-        self.book.append(Entry(time.monotonic(), "credit", event, key, amount, balance))
-
-
-class _Request:
-    """What the parser tells of one request."""
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self.body, self.complete = bytearray(), False
-
-    def on_body(self, body: bytes) -> None:
-        self.body += body
-
-    def on_message_complete(self) -> None:
-        self.complete = True
-
-
-async def listening(
-    handler: Callable[[trio.SocketStream], Awaitable[object]], *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
-) -> None:
-    """Serve on a port of the system's choice; started with its number."""
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    task_status.started(listener.socket.getsockname()[1])
-    await trio.serve_listeners(handler, [listener])
 
 
 def client_context(folder: Path, name: str) -> ssl.SSLContext:

@@ -1,17 +1,20 @@
-"""The processes of the demo: the router itself, and the transfer hosts that can be killed."""
+"""The processes of the demo: the router itself, and the hosts that can be killed."""
 
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import trio
+
+PATIENCE: Final = 5.0  # seconds that a process has to end by itself
 
 
 class NotStarted(Exception):
@@ -21,42 +24,64 @@ class NotStarted(Exception):
 class Child:
     """A process of ours, which does not outlive the block it is used in."""
 
-    def __init__(self, name: str, process: trio.Process) -> None:
+    def __init__(self, name: str, process: trio.Process, ends_with: signal.Signals) -> None:
         self.name = name
         self.process = process
+        self._ends_with = ends_with
 
     @classmethod
-    async def start(cls, name: str, module: str, *arguments: str, **pipes: Any) -> Child:
-        """Run `python -m module`, with the stdin, stdout and stderr given."""
-        return cls(name, await trio.lowlevel.open_process([sys.executable, "-m", module, *arguments], **pipes))
+    async def start(cls, name: str, arguments: Sequence[str], ends_with: signal.Signals = signal.SIGTERM, **pipes: Any) -> Child:
+        """Run Python, with the stdin, stdout and stderr given."""
+        return cls(name, await trio.lowlevel.open_process([sys.executable, *arguments], **pipes), ends_with)
 
     async def __aenter__(self) -> Child:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.process.returncode is None:
-            self.process.kill()
+        if error is None:
+            await self.end()
+        self.kill()
         with trio.CancelScope(shield=True):
             await self.process.wait()
             for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
                 if stream is not None:
                     await stream.aclose()
 
-    def send(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+    def kill(self) -> None:
+        if self.process.returncode is None:
+            self.process.kill()
+
+    async def end(self) -> int | None:
+        """Tell it to end, unless it has already, and wait. Its exit code; None where it takes too long."""
+        if self.process.returncode is None:
+            self.process.send_signal(self._ends_with)
+        with trio.move_on_after(PATIENCE):
+            await self.process.wait()
+        return self.process.returncode
 
 
-async def start_host(name: str, port: int, ledger: Path, complaints: Path) -> tuple[Child, int]:
-    """A transfer host and its port; 0 lets the system choose one."""
+async def started_on_port(name: str, arguments: Sequence[str], ends_with: signal.Signals, complaints: Path) -> tuple[Child, int]:
+    """A host and the port that it says it listens on. Raises NotStarted."""
     with complaints.open("ab") as file:
-        child = await Child.start(
-            name, "telegram_router.demo.host", name, str(port), str(ledger), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file
-        )
-    assert child.process.stdout is not None
-    line = await child.process.stdout.receive_some(100)
-    if not line:
-        raise NotStarted(f"{name} did not start; see {complaints}")
-    return child, int(line)
+        child = await Child.start(name, arguments, ends_with, stdout=file, stderr=subprocess.PIPE)
+    try:
+        return child, await _port_told(child, complaints)
+    except BaseException:
+        child.kill()
+        raise
+
+
+async def _port_told(child: Child, complaints: Path) -> int:
+    assert child.process.stderr is not None
+    said = b""
+    while (found := re.search(rb"listens on \S*?:(\d+)\b.", said, re.DOTALL)) is None:
+        piece = await child.process.stderr.receive_some(1000)
+        said += piece
+        if not piece:
+            with complaints.open("ab") as file:
+                file.write(said)
+            raise NotStarted(f"{child.name} did not start; see {complaints}")
+    return int(found[1])
 
 
 class RouterLog:
@@ -101,12 +126,12 @@ class RouterLog:
 
 
 async def start_router(config: Path) -> Child:
-    return await Child.start("router", "telegram_router", "run", str(config), stderr=subprocess.PIPE)
+    return await Child.start("router", ["-m", "telegram_router", "run", str(config)], stderr=subprocess.PIPE)
 
 
-async def scrape(address: str) -> str:
-    """The text of the router's metrics endpoint."""
+async def got(address: str, path: str) -> str:
+    """An answer over HTTP, head and body."""
     host, port = address.rsplit(":", 1)
     async with await trio.open_tcp_stream(host, int(port)) as stream:
-        await stream.send_all(f"GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n".encode())
+        await stream.send_all(f"GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n".encode())
         return b"".join([piece async for piece in stream]).decode()

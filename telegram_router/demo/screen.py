@@ -21,6 +21,12 @@ SHOWN_FIELDS: Final = (
 )  # fmt: skip
 KINDS: Final = {"transfer": "transfer 송금", "credit": "credit 여신", "open": "opening", "inquiry": "inquiry"}
 
+HOSTS: Final = (
+    ("transfer-1", "telegram-router simulate line-server", "a line of the bank, which is killed"),
+    ("transfer-2", "telegram-router simulate line-server", "the other"),
+    ("core", "telegram-router simulate core-banking", "the bank behind both (송금, 수신)"),
+    ("credit", "python simulators/credit_service.py", "JSON over HTTP (여신)"),
+)
 PLACES: Final = {"router": "waiting in the router, not sent yet", "wire": "answered already, the answer on its way"}
 ROUTES: Final = {"transfer": "transfers", "credit": "credits", "open": "opening", "inquiry": "inquiries"}
 
@@ -40,6 +46,9 @@ def heading(text: str) -> None:
 def show_beginning(folder: str) -> None:
     say("telegram-router demo: everything runs on this machine, in " + folder)
     say("All names, accounts and amounts are made up.")
+    heading("the hosts, all of them simulated")
+    for line in aligned(HOSTS):
+        say("  " + line)
 
 
 def show_config(path: str, text: str) -> None:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import random
-import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import trio
 
-from telegram_router.demo.books import Asked, Books, Key
-from telegram_router.demo.ledger import OPENING_BALANCE, entries
-from telegram_router.demo.parties import Company, CreditService, DepositHost, client_context, listening
-from telegram_router.demo.processes import Child, RouterLog, scrape, start_host, start_router
-from telegram_router.demo.telegrams import MEMOS, PAYEES, credit, made, shipped, transfer
+from telegram_router.cli.admin_client import Client, Reach
+from telegram_router.demo.books import Asked, Books, Entry, Key
+from telegram_router.demo.hosts import CORE, LINE, CreditService, Line, recording, simulated
+from telegram_router.demo.parties import Company, client_context
+from telegram_router.demo.processes import Child, RouterLog, got, start_router
+from telegram_router.demo.recordings import core_book, credit_book, line_book, notices_told
+from telegram_router.demo.telegrams import ACCOUNTS, FIRST, MEMOS, NOBODY, PAYEES, SECOND, credit, made, shipped, transfer
+from telegram_router.ops.answers import CaptureOrder
+from telegram_router.tools.simulate.fixture import Host
 from telegram_router.wire.authority import Authority
 
-FIRST, SECOND, NOBODY = "TESTCO000001", "TESTCO000002", "TESTCO000099"
 CALM, STORM, AFTER = 150, 100, 40  # telegrams of each company in the three stretches of traffic
-NOTICES: Final = 20  # for each company
+MORE_THAN_ANYBODY_HAS: Final = 900_000_000  # won
 BURST: Final = 60
-STUCK, EXECUTED, OPEN = 8, 3, 26  # telegrams: in the hands of a host when it is killed, of those executed, and open in all
+STUCK, EXECUTED, OPEN = 8, 3, 26  # telegrams: in the hands of a line when it is killed, of those executed, and open in all
 STUCK_PATIENCE: Final = 5.0
+CAPTURED_FOR: Final = 60.0  # seconds at most
 
 CONFIG: Final = """\
 drain = "5s"
@@ -38,8 +42,8 @@ spec = "firmbanking"
 tls = {{ certificate = "router.pem", key = "router.key", client_ca = "ca.pem" }}
 owners = {{ TESTCO000001 = ["ganasangsa.demo"], TESTCO000002 = ["daramulsan.demo"] }}
 
-[services.transfer]                          # 송금: two hosts of one bank
-backends = ["127.0.0.1:{first}", "127.0.0.1:{second}"]
+[services.transfer]                          # 송금: two lines of one bank, which also tell of deposits (수신)
+backends = ["{first}", "{second}"]
 in_flight = 8
 pending = 24
 timeout = "10s"
@@ -55,9 +59,6 @@ customer = "header.company_number"
 number = "header.message_number"
 action = "body.action"
 amount = "body.amount"
-
-[services.deposits]                          # 수신: a host that asks, and the companies answer
-backends = ["127.0.0.1:{deposits}"]
 
 [services.desk]                              # a Python function in a file beside this one
 handler = "desk:opened"
@@ -88,9 +89,14 @@ service = "desk"
 
 [[routes]]
 name = "notices"
-from_service = "deposits"
+from_service = "transfer"
 match = {{ message_type = "4000" }}
 to_listener = "companies"
+"""
+
+CAPTURE: Final = """
+[admin]                                      # what `telegram-router capture` asks
+socket = "admin.sock"
 """
 
 HANDLER: Final = '''\
@@ -126,36 +132,59 @@ class Record:
     refusals: list[tuple[str, str]] = field(default_factory=list)  # what was tried, response code
 
 
-class Story:
-    """One run of the demo. `say` is told each scene as it begins; `show_config` the configuration."""
+@dataclass
+class Parties:
+    """Who stands behind the router."""
 
-    def __init__(self, folder: Path, say: Callable[[str], None], show_config: Callable[[str, str], None]) -> None:
+    core: Host
+    first: Line  # which is killed
+    second: Host
+    credit: CreditService
+
+
+@dataclass
+class Played:
+    """What is known when all is over, beside what everybody has written down."""
+
+    companies: list[Company]
+    killed_at: float = 0.0
+    open_then: list[tuple[Asked, str]] = field(default_factory=list)  # transfers without an answer at the kill, and whose
+    not_sent_in_burst: int = 0
+    unknown_by_router: int = 0
+    router_exit: int | None = None
+    credits: list[dict[str, Any]] = field(default_factory=list)  # requests of the credit service, with their answers
+    results: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of transfers, as the core remembers them
+    paid_out: int = 0
+    not_met: int = 0
+
+
+class Story:
+    """One run of the demo. `say` is told each scene as it begins; `show_config` the configuration.
+
+    With `capture`, all that passes the router is captured in demo.tgcap.jsonl.
+    """
+
+    def __init__(self, folder: Path, say: Callable[[str], None], show_config: Callable[[str, str], None], *, capture: bool = False) -> None:
         self._folder = folder
         self._say = say
         self._show_config = show_config
+        self._capture = capture
         self._spec = shipped("firmbanking")
         self._chance = random.Random("demo")  # the same amounts every time
         self._began = time.monotonic()
-        self._ledger = folder / "bank.ledger"
-        self._credit = CreditService()
-        self._deposits = DepositHost(self._spec)
         self._refusals: list[tuple[str, str]] = []
 
     async def run(self) -> Record:
         """Play it all. Raises NotStarted when a party does not start."""
         self._certificates()
-        self._ledger.touch(mode=0o600)
-        async with trio.open_nursery() as nursery:
-            credit_port = await nursery.start(listening, self._credit.serve)
-            deposits_port = await nursery.start(listening, self._deposits.serve)
-            (first, first_port), (second, second_port) = [await self._host(name, 0) for name in ("transfer-1", "transfer-2")]
-            config = self._configure(first=first_port, second=second_port, credit=credit_port, deposits=deposits_port)
-            async with first, second, await start_router(config) as router:
+        async with AsyncExitStack() as stack:
+            parties = await self._hosts(stack)
+            async with trio.open_nursery() as nursery, await start_router(self._configure(parties)) as router:
                 log = RouterLog(router, self._folder / "router.log")
                 nursery.start_soon(log.keep)
-                record = await self._scenes(nursery, router, log, first, first_port)
-            nursery.cancel_scope.cancel()
-        return record
+                played = await self._scenes(nursery, parties, router, log)
+                nursery.cancel_scope.cancel()
+        return self._record(played, parties.credit.child.process.returncode)
 
     # --- before it begins
 
@@ -165,23 +194,37 @@ class Story:
         for name in ("ganasangsa", "daramulsan"):
             authority.issue(name, [f"{name}.demo"], "client")
 
-    async def _host(self, name: str, port: int) -> tuple[Child, int]:
-        return await start_host(name, port, self._ledger, self._folder / "hosts.log")
+    async def _hosts(self, stack: AsyncExitStack) -> Parties:
+        core = await stack.enter_async_context(simulated(CORE, self._spec, recording(self._folder, "core")))
+        passing_on = {"on_miss": f"forward:{core.address}"}
+        second = await stack.enter_async_context(simulated(LINE, self._spec, recording(self._folder, "transfer-2"), **passing_on))
+        started: dict[str, Any] = {}
 
-    def _configure(self, **ports: int) -> Path:
-        text = CONFIG.format(**ports)
+        async def start(name: str, starting: Awaitable[Line | CreditService]) -> None:
+            started[name] = party = await starting
+            await stack.enter_async_context(party.child)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(start, "first", Line.start("transfer-1", core.address, self._folder))
+            nursery.start_soon(start, "credit", CreditService.start(self._folder))
+        return Parties(core=core, second=second, **started)
+
+    def _configure(self, parties: Parties) -> Path:
+        text = CONFIG.format(first=parties.first.address, second=parties.second.address, credit=parties.credit.port)
         path = self._folder / "demo.toml"
-        path.write_text(text, "utf-8")
+        path.write_text(text + (CAPTURE if self._capture else ""), "utf-8")
         (self._folder / "desk.py").write_text(HANDLER, "utf-8")
         self._show_config(str(path), text)
         return path
 
     # --- the scenes
 
-    async def _scenes(self, nursery: trio.Nursery, router: Child, log: RouterLog, first: Child, first_port: int) -> Record:
+    async def _scenes(self, nursery: trio.Nursery, parties: Parties, router: Child, log: RouterLog) -> Played:
         started = await log.first("started")
+        await self._order(lambda client, order: client.start_capture(order))
         port = int(started["listeners"]["companies"].rsplit(":", 1)[1])
         companies = [self._company("가나상사", FIRST, "ganasangsa"), self._company("다라물산", SECOND, "daramulsan")]
+        played = Played(companies)
         self._say(f"the router listens on port {port} with TLS; two companies connect with their certificates and open for business")
         for company in companies:
             await nursery.start(company.run, port)
@@ -189,74 +232,71 @@ class Story:
         self._say(
             "both send transfers (송금) and credit telegrams (여신) at once, over one connection each; the bank reports deposits (수신)"
         )
-        await self._everybody(companies, CALM, notices=NOTICES)
-        await self._bad_input(companies)
-        held = await self._kill(companies, first)
-        not_sent = await self._burst(companies[0])
-        await self._inquire(companies, held)
-        async with await self._return(log, first_port, companies):
-            for company in companies:
-                await company.all_answered()
-            await self._deposits.all_answered()
-            unknown = _counted(await scrape(started["metrics"]), "delivery_unknown_total")
+        opening = _won_in(parties.core)
+        await self._everybody(companies, CALM, notices=True)
+        await self._bad_input(companies, parties.core)
+        await self._kill(companies, parties, played)
+        played.not_sent_in_burst = await self._burst(companies[0])
+        await self._inquire(companies)
+        async with (await self._return(log, parties)).child:
+            self._say("and the last stretch of traffic")
+            await self._everybody(companies, AFTER, notices=True)
+            await self._all_told(companies, parties.core)
+            played.unknown_by_router = _counted(await got(started["metrics"], "/metrics"), "delivery_unknown_total")
+            await self._order(lambda client, _: client.stop_capture())
             self._say("the router is told to stop (SIGTERM)")
-            router.send(signal.SIGTERM)
-            await router.process.wait()
-        books = Books(
-            [company.book for company in companies],
-            entries(self._ledger),
-            self._credit.book,
-            self._deposits.notices,
-            frozenset({NOBODY}),
-            unknown,
-            router.process.returncode,
-        )
-        sample = next(each.key for each in companies[0].book.asked.values() if each.kind == "transfer" and each.outcome == "done")
-        return Record(books, held, not_sent, companies[0].seen[sample], self._credit.shown, self._seconds(), self._refusals)
+            played.router_exit = await router.end()
+        played.credits = await parties.credit.requests()
+        played.results = _rows(parties.core, "transfer")
+        played.paid_out = opening - _won_in(parties.core)
+        played.not_met = sum(not each.met for each in parties.core.verify())
+        return played
+
+    async def _order(self, give: Callable[[Client, CaptureOrder], object]) -> None:
+        """What `telegram-router capture` would ask for."""
+        if self._capture:
+            client = Client(Reach(self._folder / "admin.sock"))
+            await trio.to_thread.run_sync(give, client, CaptureOrder(str(recording(self._folder, "demo")), CAPTURED_FOR))
 
     def _company(self, name: str, number: str, certificate: str) -> Company:
         return Company(self._spec, name, number, client_context(self._folder, certificate))
 
-    def _seconds(self) -> float:
-        return time.monotonic() - self._began
-
-    async def _everybody(self, companies: list[Company], count: int, notices: int = 0) -> None:
+    async def _everybody(self, companies: list[Company], count: int, notices: bool = False) -> None:
         async with trio.open_nursery() as nursery:
             for company in companies:
-                nursery.start_soon(self._traffic, company, count)
-                nursery.start_soon(self._reports, company, notices)
+                nursery.start_soon(self._traffic, company, count, notices)
         for company in companies:
             await company.all_answered()
 
-    async def _traffic(self, company: Company, count: int, pause: float = 0.008) -> None:
-        """Mostly transfers, some credit telegrams, whatever order the answers come in."""
+    async def _traffic(self, company: Company, count: int, notices: bool, pause: float = 0.008) -> None:
+        """Mostly transfers, some credit telegrams, whatever order the answers come in. With notices some are paid within the bank."""
         for place in range(count):
             if place % 6 == 5:
                 await self._ask_credit(company, "02" if place % 12 == 5 else "01", self._chance.randrange(1, 60) * 10_000)
             else:
-                await self._ask_transfer(company, self._chance.randrange(1, 30) * 10_000)
+                other = SECOND if company.book.number == FIRST else FIRST
+                await self._ask_transfer(company, self._chance.randrange(1, 20) * 10_000, other if notices and place % 6 == 2 else None)
             await trio.sleep(self._chance.uniform(0, pause))
 
-    async def _ask_transfer(self, company: Company, amount: int, *, patience: bool = True) -> Asked:
-        payee, memo = self._chance.choice(PAYEES), self._chance.choice(MEMOS)
-        telegram = transfer(self._spec, company.book.number, company.next_number(), amount, payee, payee + memo)
-        return await company.ask(telegram, "transfer", amount=amount, patience=patience)
+    async def _ask_transfer(self, company: Company, amount: int, payee: str | None = None, *, patience: bool = True) -> Asked:
+        """To another bank, unless a company of this one is given: that gets a notice."""
+        name, memo = self._chance.choice(PAYEES), self._chance.choice(MEMOS)
+        paid_into = ACCOUNTS[payee] if payee is not None else None
+        telegram = transfer(self._spec, company.book.number, company.next_number(), amount, name, name + memo, paid_into)
+        asked = await company.ask(telegram, "transfer", amount=amount, patience=patience)
+        asked.within = payee is not None
+        return asked
 
     async def _ask_credit(self, company: Company, action: str, amount: int) -> Asked:
         telegram = credit(self._spec, company.book.number, company.next_number(), action, amount)
         return await company.ask(telegram, "credit", amount=amount)
 
-    async def _reports(self, company: Company, count: int) -> None:
-        for _ in range(count):
-            await self._deposits.tell(company.book.number)
-            await trio.sleep(self._chance.uniform(0.01, 0.04))
-
-    async def _bad_input(self, companies: list[Company]) -> None:
+    async def _bad_input(self, companies: list[Company], core: Host) -> None:
         """What must be refused, each with a response code of its own, while everything else goes on."""
         self._say("some telegrams that must be refused")
         one, other = companies
-        await self._refused("more money than there is", one, self._ask_transfer(one, OPENING_BALANCE + 1))
-        await self._refused("a repayment of more than is owed", one, self._ask_credit(one, "02", 900_000_000))
+        await self._refused("more money than there is", one, self._ask_transfer(one, MORE_THAN_ANYBODY_HAS))
+        await self._refused("a repayment of more than is owed", one, self._ask_credit(one, "02", MORE_THAN_ANYBODY_HAS))
         stolen = transfer(self._spec, FIRST, "990001", 1_000_000, "홍길동", "급여")
         await self._refused("다라물산 in the name of 가나상사", other, other.ask(stolen, "transfer", amount=1_000_000))
         odd = transfer(self._spec, SECOND, other.next_number(), 1_000, "홍길동", "급여")
@@ -265,9 +305,15 @@ class Story:
         )
         late = credit(self._spec, SECOND, other.next_number(), "01", 10_000)
         await self._refused("the 31st of February", other, other.ask(late, "credit", frame=self._patched(late, "due_date", b"20250231")))
-        told = await self._deposits.tell(NOBODY)
-        await self._deposits.answer_to(told)
-        self._refusals.append(("a deposit notice for a company that is not connected", told.codes[0]))
+        await one.answer_to(await self._ask_transfer(one, 10_000, NOBODY))
+        await self._all_told(companies, core)
+        refused = next(each for each in core.received("deposit_notice.response") if each["company_number"] == NOBODY)
+        self._refusals.append(("a deposit notice for a company that is not connected", refused["response_code"]))
+
+    async def _all_told(self, companies: list[Company], core: Host) -> None:
+        """Wait until the bank has an answer to each notice of a deposit that it must have sent."""
+        paid = sum(each.within and each.outcome == "done" for company in companies for each in company.book.asked.values())
+        await core.wait_for("deposit_notice.response", paid)
 
     async def _refused(self, what: str, company: Company, asking: Awaitable[Asked]) -> None:
         asked = await asking
@@ -283,49 +329,36 @@ class Story:
 
     # --- the kill
 
-    async def _kill(self, companies: list[Company], first: Child) -> list[Held]:
+    async def _kill(self, companies: list[Company], parties: Parties, played: Played) -> None:
         self._say("more traffic, as fast as it goes; transfer-1 falls ill: it takes telegrams and answers none")
-        first.send(signal.SIGUSR1)
+        first = parties.first
+        await first.fall_ill()
         async with trio.open_nursery() as nursery:
             for company in companies:
-                nursery.start_soon(self._traffic, company, STORM, 0.0)
+                nursery.start_soon(self._traffic, company, STORM, False, 0.0)
             with trio.move_on_after(STUCK_PATIENCE):
-                while not self._is_time(companies, first.name):  # noqa: ASYNC110  # the ledger is a file of other processes
+                while not self._is_time(companies, parties):  # noqa: ASYNC110  # the recording is a file of another process
                     await trio.sleep(0.02)
-            at = time.monotonic()
-            open_then = [(each, company.book.name) for company in companies for each in company.open if each.kind == "transfer"]
-            first.process.kill()
-            await first.process.wait()
-            self._say(f"transfer-1 is killed (SIGKILL) with {len(self._in_hands(first.name))} telegrams in its hands")
+            played.killed_at = time.time()
+            played.open_then = [(each, company.book.name) for company in companies for each in company.open if each.kind == "transfer"]
+            first.child.kill()
+            await first.child.process.wait()
+            self._say(f"transfer-1 is killed (SIGKILL) with {len(self._in_hands(first))} telegrams in its hands")
         for company in companies:
             await company.all_answered()
-        return self._held(open_then, at, first.name)
 
-    def _is_time(self, companies: list[Company], host: str) -> bool:
-        """Enough telegrams in the host's hands, some of them executed, and more of them waiting."""
-        stuck = self._in_hands(host)
-        executed = {entry.key for entry in entries(self._ledger) if entry.event == "executed"}
-        return len(stuck) >= STUCK and len(stuck & executed) >= EXECUTED and sum(len(each.open) for each in companies) >= OPEN
+    def _is_time(self, companies: list[Company], parties: Parties) -> bool:
+        """Enough telegrams in the line's hands, some of them executed, and more of them waiting."""
+        stuck = self._in_hands(parties.first)
+        if len(stuck) < STUCK or sum(len(each.open) for each in companies) < OPEN:
+            return False
+        executed = {(each["company_number"], each["message_number"]) for each in parties.core.received("transfer.request")}
+        return len(stuck & executed) >= EXECUTED
 
-    def _in_hands(self, host: str) -> set[Key]:
-        """What a host has received and not answered."""
-        mine = [entry for entry in entries(self._ledger) if entry.host == host]
-        return {entry.key for entry in mine if entry.event == "received"} - {
-            entry.key for entry in mine if entry.event in ("answered", "refused")
-        }
-
-    def _held(self, open_then: list[tuple[Asked, str]], at: float, dead: str) -> list[Held]:
-        ledger = entries(self._ledger)
-        received = {entry.key: entry for entry in ledger if entry.event == "received"}
-        answered = {entry.key for entry in ledger if entry.event == "answered" and entry.at < at}
-        executed = {entry.key for entry in ledger if entry.event == "executed"}
-        held = []
-        for asked, company in open_then:
-            entry = received.get(asked.key)
-            there = entry is not None and (entry.at < at or entry.host == dead)
-            hands = "wire" if asked.key in answered else entry.host if entry is not None and there else "router"
-            held.append(Held(asked, company, hands, asked.key in executed))
-        return held
+    def _in_hands(self, line: Line) -> set[Key]:
+        """What a line has received and not answered."""
+        book = line_book(self._spec, line.record, "")
+        return {entry.key for entry in book if entry.event == "received"} - {entry.key for entry in book if entry.event == "answered"}
 
     async def _burst(self, company: Company) -> int:
         """More at once than one host and the router's bounded queue take: the rest is refused, and was not sent."""
@@ -334,24 +367,82 @@ class Story:
         await company.all_answered()
         return sum(each.outcome == "not_sent" for each in asked)
 
-    async def _inquire(self, companies: list[Company], held: list[Held]) -> None:
+    async def _inquire(self, companies: list[Company]) -> None:
         self._say("the companies ask for the result (7000/100) of every telegram whose end they do not know")
         for company in companies:
             for asked in [each for each in company.book.asked.values() if each.kind == "transfer" and each.outcome == "unknown"]:
-                inquiry = await company.inquire(asked)
-                for each in held:
-                    if each.asked is asked:
-                        each.inquiry = inquiry
+                await company.inquire(asked)
 
-    async def _return(self, log: RouterLog, port: int, companies: list[Company]) -> Child:
+    async def _return(self, log: RouterLog, parties: Parties) -> Line:
         self._say("transfer-1 is started again; the router finds it by itself")
-        seen = len(log.events)
-        first, _ = await self._host("transfer-1", port)
-        while (await log.first("link_up", seen))["backend"] != f"127.0.0.1:{port}":
+        seen, address = len(log.events), parties.first.address
+        line = await Line.start("transfer-1-again", parties.core.address, self._folder, address)
+        while (await log.first("link_up", seen))["backend"] != str(address):
             seen += 1
-        self._say("and the last stretch of traffic")
-        await self._everybody(companies, AFTER)
-        return first
+        return line
+
+    # --- and when it is over
+
+    def _record(self, played: Played, credit_exit: int | None) -> Record:
+        companies, core = played.companies, recording(self._folder, "core")
+        lines = [("transfer-1", "transfer-1"), ("transfer-1", "transfer-1-again"), ("transfer-2", "transfer-2")]
+        ledger = [entry for host, name in lines for entry in line_book(self._spec, recording(self._folder, name), host)]
+        ledger += core_book(self._spec, core, played.results, "core")
+        books = Books(
+            [company.book for company in companies],
+            ledger,
+            credit_book(played.credits, "credit"),
+            notices_told(self._spec, core),
+            frozenset({NOBODY}),
+            played.unknown_by_router,
+            played.router_exit,
+            played.paid_out,
+            played.not_met + (credit_exit != 0),
+        )
+        sample = next(each.key for each in companies[0].book.asked.values() if each.kind == "transfer" and each.outcome == "done")
+        first = played.credits[0]
+        return Record(
+            books=books,
+            held=_held(played, books),
+            not_sent_in_burst=played.not_sent_in_burst,
+            sample=companies[0].seen[sample],
+            credit_sample=(first["asked"], first["answer"]),
+            seconds=time.monotonic() - self._began,
+            refusals=self._refusals,
+        )
+
+
+def _held(played: Played, books: Books) -> list[Held]:
+    """In whose hands the open transfers were when the line was killed, and what became of them."""
+    received = {entry.key: entry for entry in books.ledger if entry.event == "received"}
+    answered = {entry.key for entry in books.ledger if entry.event == "answered" and entry.at < played.killed_at}
+    executed = {entry.key for entry in books.ledger if entry.event == "executed"}
+    inquiries = {each.about: each for each in books.asked("inquiry")}
+    return [
+        Held(
+            asked,
+            company,
+            _hands(received.get(asked.key), asked.key in answered, played.killed_at),
+            asked.key in executed,
+            inquiries.get(asked.key),
+        )
+        for asked, company in played.open_then
+    ]
+
+
+def _hands(received: Entry | None, answered: bool, at: float) -> str:
+    if answered:
+        return "wire"
+    return received.host if received is not None and received.at < at else "router"
+
+
+def _won_in(core: Host) -> int:
+    """All that the accounts of the bank hold."""
+    return sum(int(row["balance"]) for row in _rows(core, "account").values())
+
+
+def _rows(core: Host, store: str) -> Mapping[str, Mapping[str, str]]:
+    return core.simulation.world.store(store).rows(core.simulation.now)
 
 
 def _counted(metrics: str, name: str) -> int:

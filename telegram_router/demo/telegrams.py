@@ -1,4 +1,4 @@
-"""The demo's telegrams: requests of companies and notices of a bank, all synthetic, in the shipped firm banking spec."""
+"""The demo's telegrams: requests of companies, all synthetic, in the shipped firm banking spec."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from telegram_router.plan import find_spec, read_spec, spec_folders
 from telegram_router.telegrams import Code, Fixed, MessageLayout, Spec, Telegram, Text
 
 BANK: Final = "088"
+FIRST, SECOND, NOBODY = "TESTCO000001", "TESTCO000002", "TESTCO000099"  # companies; the last is not connected
+ACCOUNTS: Final = {FIRST: "110123456701", SECOND: "110123456702", NOBODY: "110123456709"}  # as in simulators/accounts.csv
 PAYEES: Final = ("홍길동", "김철수", "이영희", "박민수", "최지우", "정다은", "강하늘", "윤서준")
 MEMOS: Final = ("급여", "상여", "출장비", "임대료", "물품대금")
 
@@ -46,16 +48,12 @@ def blank(layout: MessageLayout, section: str) -> dict[str, Any]:
     }
 
 
-def account(kind: str, company: str) -> str:
-    """A made-up account number of a company."""
-    return f"{kind}{company[-6:]}789"
-
-
-def transfer(spec: Spec, company: str, number: str, amount: int, payee: str, memo: str) -> Telegram:
-    """2000/100 (송금)."""
+def transfer(spec: Spec, company: str, number: str, amount: int, payee: str, memo: str, paid_into: str | None = None) -> Telegram:
+    """2000/100 (송금), to another bank unless an account of this one is given."""
+    bank, account = ("004", f"302{number}0781") if paid_into is None else (BANK, paid_into)
     return made(
         spec, "transfer.request", company, number,
-        withdrawal_account=account("110", company), amount=amount, balance_after=0, deposit_bank_code="004", deposit_account=f"302{number}0781",
+        withdrawal_account=ACCOUNTS[company], amount=amount, balance_after=0, deposit_bank_code=bank, deposit_account=account,
         fee=0, memo=memo, deposit_holder=payee,
     )  # fmt: skip
 
@@ -63,14 +61,5 @@ def transfer(spec: Spec, company: str, number: str, amount: int, payee: str, mem
 def credit(spec: Spec, company: str, number: str, action: str, amount: int) -> Telegram:
     """5000/100 (여신): a drawdown 01, a repayment 02, an inquiry 03."""
     return made(
-        spec, "credit.request", company, number, loan_account=account("900", company), borrower="가나상사", action=action, amount=amount,
-    )  # fmt: skip
-
-
-def notice(spec: Spec, company: str, number: str, amount: int, depositor: str) -> Telegram:
-    """4000/100 (수신): money has come in."""
-    now = datetime.now()
-    return made(
-        spec, "deposit_notice.request", company, number, account=account("110", company), direction="11", amount=amount, cash_amount=amount,
-        depositor=depositor, deal_date=f"{now:%Y%m%d}", deal_time=f"{now:%H%M%S}", deal_number=number,
+        spec, "credit.request", company, number, loan_account=f"900{company[-6:]}789", borrower="가나상사", action=action, amount=amount,
     )  # fmt: skip

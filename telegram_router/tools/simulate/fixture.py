@@ -15,6 +15,7 @@ from telegram_router.telegrams import Framer, Spec, Telegram
 from telegram_router.tools.simulate.core import Simulation
 from telegram_router.tools.simulate.driver import Simulator
 from telegram_router.tools.simulate.reading import FindSpec, from_capture, parse_fault, parse_scenarios, read_scenarios
+from telegram_router.tools.simulate.ready import scenario_file
 from telegram_router.tools.simulate.verdict import Judged
 from telegram_router.tools.simulate.wires import SocketWire, Wire, memory_pair
 from telegram_router.tools.simulate.world import Prepared
@@ -217,7 +218,7 @@ def prepared_from(scenario: Path | str, find_spec: FindSpec, *, allow_code: bool
     elif is_capture(Path(scenario)):
         return from_capture(Path(scenario), find_spec, role=role)
     else:
-        found = read_scenarios(Path(scenario), find_spec, allow_code=allow_code)
+        found = read_scenarios(scenario_file(Path(scenario)), find_spec, allow_code=allow_code)
     if len(found) != 1:
         raise ValueError(f"{len(found)} simulators are in the file: give one of them")
     return found[0]

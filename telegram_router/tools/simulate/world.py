@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import ModuleType
 from typing import Any
@@ -41,6 +41,11 @@ class Prepared:
     @property
     def name(self) -> str:
         return self.scenario.scenario.name
+
+    def with_changes(self, **changes: Any) -> Prepared:
+        """The same with other keys of `[scenario]`."""
+        about = self.scenario.scenario.model_copy(update=changes)
+        return replace(self, scenario=self.scenario.model_copy(update={"scenario": about}))
 
     def place(self, kind: str, index: int) -> str:
         """Where a rule stands, as an editor takes it."""

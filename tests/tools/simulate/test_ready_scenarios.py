@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import tomllib
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,14 +21,16 @@ from click.testing import CliRunner
 from running_router import Client, Running, running, telegram
 
 from telegram_router.cli import main
+from telegram_router.plan import SHIPPED
 from telegram_router.testing import simulator
+from telegram_router.tools.simulate import ready
 
 ROOT = Path(__file__).parents[3]
 SIMULATORS = ROOT / "simulators"
 TABLE = [
     line.split(" | ")[1].strip("` |")
     for line in (SIMULATORS / "README.md").read_text("utf-8").splitlines()
-    if "simulators/" in line and line.startswith("| ")
+    if line.startswith("| ") and ("`telegram-router " in line or "`python " in line)
 ]
 FAMILIES = {"core-banking": "firmbanking", "van": "firmbanking", "ksnet": "ksnet", "flaky": "firmbanking"}
 START = {"sent_date": "20261123"}
@@ -46,8 +49,21 @@ def inquiry(number: int, of: int, **fields: Any) -> bytes:
 
 
 def test_the_table_names_every_scenario_that_there_is():
-    named = sorted(command.rpartition("/")[2] for command in TABLE)
-    assert named == sorted(path.name for path in [*SIMULATORS.glob("*.toml"), *SIMULATORS.glob("*.py")])
+    named = sorted(command.split()[-1] for command in TABLE)
+    assert named == sorted(
+        [*(path.stem for path in SIMULATORS.glob("*.toml")), *(f"simulators/{path.name}" for path in SIMULATORS.glob("*.py"))]
+    )
+
+
+def test_they_come_with_a_wheel_as_specs_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert [(ROOT / built[name]) for name in ("specs", "simulators")] == [SHIPPED[0], ready.FOLDERS[0]]
+    assert ready.scenario_file(Path("van")) == SIMULATORS / "van.toml"
+    monkeypatch.chdir(tmp_path)
+    Path("van").touch()  # a file of that name is meant first
+    assert [ready.scenario_file(Path(name)) for name in ("van", "./van", "vat", "van.toml")] == list(
+        map(Path, ("van", "./van", "vat", "van.toml"))
+    )
 
 
 @pytest.mark.parametrize("command", [each for each in TABLE if each.startswith("telegram-router")])

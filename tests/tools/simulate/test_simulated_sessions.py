@@ -130,11 +130,9 @@ async def test_python_runs_only_when_it_is_allowed(tmp_path: Path, autojump_cloc
 
 
 async def test_somebody_else_is_asked_for_what_no_rule_is_for():
-    async with simulator(HEAD + ANY, sockets=True) as other:
-        text = HEAD + f'on_miss = "forward:{other.address}"\n'
-        async with simulator(text, sockets=True) as host:
-            with trio.fail_after(3):
-                assert await code(host, "transfer.request") == "0000"
+    async with simulator(HEAD + ANY, sockets=True) as other, passing_on(other) as host:
+        with trio.fail_after(3):
+            assert await code(host, "transfer.request") == "0000"
         assert len(other.received("transfer.request")) == 1
 
 
@@ -159,18 +157,21 @@ original_deal_number = "000000"
 
 
 async def test_what_somebody_else_asks_is_passed_on_too_and_so_is_its_answer():
-    async with simulator(HEAD + NOTICE, sockets=True) as other:
-        async with simulator(HEAD + f'on_miss = "forward:{other.address}"\n', sockets=True) as host:
-            with trio.fail_after(3):
-                caller = await host.connect()
-                await caller.send(frame("transfer.request"))
-                notice = [host.spec.decode(await caller.receive()) for _ in range(2)][1]
-                await caller.send(notice.reply(response_code="0000"))
-                await other.wait_for("deposit_notice.response")
-                assert host.simulation.stats()["counts"] == {"forwarded": 2} and not host.notes
-                await caller.close()
-                while other.simulation.lines:  # what was opened for a caller ends with it
-                    await trio.sleep(0.002)
+    async with simulator(HEAD + NOTICE, sockets=True) as other, passing_on(other) as host:
+        with trio.fail_after(3):
+            caller = await host.connect()
+            await caller.send(frame("transfer.request"))
+            notice = [host.spec.decode(await caller.receive()) for _ in range(2)][1]
+            await caller.send(notice.reply(response_code="0000"))
+            await other.wait_for("deposit_notice.response")
+            assert host.simulation.stats()["counts"] == {"forwarded": 2} and not host.notes
+            await caller.close()
+            while other.simulation.lines:  # noqa: ASYNC110  # what was opened for a caller ends with it
+                await trio.sleep(0.002)
+
+
+def passing_on(other: Host) -> AbstractAsyncContextManager[Host]:
+    return simulator(HEAD + f'on_miss = "forward:{other.address}"\n', sockets=True)
 
 
 async def test_tables_and_rows_come_from_files(tmp_path: Path, autojump_clock: Clock):
