@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import trio
 
-from telegram_router.config.values import Address
 from telegram_router.demo.processes import Child, NotStarted, got, started_on_port
 from telegram_router.telegrams import Spec
 from telegram_router.tools.simulate.control import ask
 from telegram_router.tools.simulate.fixture import Host, prepared_from, run_simulator
 from telegram_router.tools.simulate.ready import ready_file
+from telegram_router.written import Address
 
 CORE, LINE, CREDIT = "core-banking.toml", "line-server.toml", "credit_service.py"
 ANY_PORT: Final = Address("127.0.0.1", 0)

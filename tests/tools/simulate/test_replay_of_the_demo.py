@@ -15,9 +15,9 @@ from click.testing import CliRunner
 from played_demo import DemoRun
 
 from telegram_router.cli import main
-from telegram_router.config.values import Address
 from telegram_router.storage.capture_reader import CaptureReader
 from telegram_router.testing import read, simulator
+from telegram_router.written import Address
 
 CHANGED = """
 [scenario]
