@@ -100,7 +100,7 @@ def test_a_filter_chooses(capture: Path, wanted: str, count: int):
 
 def test_a_filter_that_cannot_be_understood_says_where(capture: Path):
     refused = call("show", capture, "msg=")
-    assert refused.exit_code == 1 and refused.stderr.startswith("E-CAP-06: a value was expected here; at msg=»")
+    assert refused.exit_code == 2 and refused.stderr.startswith("E-CAP-06: a value was expected here; at msg=»")
 
 
 def test_stat_counts_and_measures(capture: Path):
@@ -147,7 +147,7 @@ def test_captures_of_different_specs_are_not_merged(tmp_path: Path, capture: Pat
     other = tmp_path / "other.tgcap.jsonl"
     CaptureWriter(other, records.head(t0=0, source="proxy", spec="ksnet")).close()
     refused = call("merge", capture, other, "-w", tmp_path / "both.tgcap.jsonl")
-    assert refused.exit_code == 1 and "E-CAP-07: they are of different specs" in refused.stderr
+    assert refused.exit_code == 2 and "E-CAP-07: they are of different specs" in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -184,8 +184,9 @@ def test_what_is_no_capture_and_what_does_not_exist_are_told_in_one_line(tmp_pat
     pcap.write_bytes(b"\xd4\xc3\xb2\xa1" + bytes(30))
     for command in ("show", "stat", "verify"):
         refused = call(command, pcap)
-        assert refused.exit_code == 1 and "E-CAP-01" in refused.stderr and "capture import" in refused.stderr
-        assert "E-CAP-04" in call(command, tmp_path / "none").stderr
+        assert refused.exit_code == 5 and "E-CAP-01" in refused.stderr and "capture import" in refused.stderr
+        missing = call(command, tmp_path / "none")
+        assert missing.exit_code == 2 and "E-CAP-04" in missing.stderr
 
 
 def test_a_capture_is_read_from_stdin(capture: Path):

@@ -17,7 +17,7 @@ from telegram_router.cli.options import spec_file
 from telegram_router.cli.shown import say_json
 from telegram_router.errors import ConfigError
 from telegram_router.storage import capture_records as records
-from telegram_router.storage.capture_records import Record
+from telegram_router.storage.capture_records import CaptureError, Record
 from telegram_router.storage.capture_writer import CaptureWriter
 from telegram_router.telegrams import Spec
 from telegram_router.tools.masked_records import RecordMasker
@@ -120,7 +120,7 @@ def _packets(file: Path) -> Iterator[BinaryIO]:
         size = file.stat().st_size
         stream = file.open("rb")
     except OSError as error:
-        raise click.ClickException(f"{file}: {error.strerror}") from None
+        raise CaptureError("E-CAP-04", error.strerror or "cannot be read", where=str(file), do="check path and permissions") from None
     with stream:
         if size < _BAR_FROM or not sys.stderr.isatty():
             yield stream

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import ssl
 import time
@@ -26,8 +27,8 @@ from telegram_router.wire.capture_feed import Feed
 class Wanted:
     """What was said of the proxy."""
 
-    listen: Address
-    to: Address
+    listen: tuple[Address, ...]
+    to: tuple[Address, ...]
     output: Path
     mask_key: Path | None
     policy: Path | None
@@ -46,7 +47,10 @@ def run_proxy(wanted: Wanted, spec_name: str, folders: Sequence[Path]) -> int:
     file = spec_file(spec_name, folders)
     spec = read_spec(file)
     octets, age = wanted.rotate
-    way = Way(wanted.listen, wanted.to, *_contexts(wanted))
+    if len(wanted.listen) != len(wanted.to):
+        raise click.UsageError("Each --listen needs its --to: the first goes to the first, the second to the second.")
+    contexts = _contexts(wanted)
+    ways = [Way(listen, to, *contexts) for listen, to in zip(wanted.listen, wanted.to, strict=True)]
     settings: dict[str, Any] = {
         "spec_file": str(file), "spec_sha256": spec_digest(file), "output": str(wanted.output.absolute()), "source": "proxy",
         "key": b"" if wanted.mask_key is None else wanted.mask_key.read_bytes().strip(),
@@ -62,28 +66,32 @@ def run_proxy(wanted: Wanted, spec_name: str, folders: Sequence[Path]) -> int:
         nonlocal code
         feed = Feed(settings | {"t0": time.time_ns(), "began": trio.current_time()})
         try:
-            proxy = Proxy(way, spec, feed, block=wanted.on_full == "block", warn=warn)
+            proxy = Proxy(ways, spec, feed, block=wanted.on_full == "block", warn=warn)
             async with trio.open_nursery() as nursery:
                 with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                    port = await nursery.start(proxy.run)
+                    ports = await nursery.start(proxy.run)
                     masked = "masked" if wanted.mask_key is not None else "NOT masked"
-                    warn(f"capturing {spec.name}, {masked}: {wanted.listen._replace(port=port)} -> {wanted.to}, in {wanted.output}")
+                    for listen, to, port in zip(wanted.listen, wanted.to, ports, strict=True):
+                        warn(f"capturing {spec.name}, {masked}: {listen._replace(port=port)} -> {to}, in {wanted.output}")
+                    gc.collect()
+                    gc.freeze()  # a full collection would hold up whoever sends just then
+                    gc.set_threshold(50_000, 20, 100)
                     async for number in signals:
                         code = 128 + number
                         break
                 nursery.cancel_scope.cancel()
         except* OSError as error:
-            warn(f"{wanted.listen}: {error.exceptions[0]}")
+            warn(f"{', '.join(map(str, wanted.listen))}: {error.exceptions[0]}")
             code = 4
         finally:
             said = feed.close()
         files = ", ".join(said.get("files", ())) or "no file"
-        click.echo(
-            f"{said.get('telegrams', 0):,} telegrams captured, {said.get('left_out', 0) + said.get('unwritten', 0):,} left out: {files}"
-        )
+        missing = max(feed.dropped, said.get("left_out", 0) + said.get("unwritten", 0))
+        click.echo(f"{said.get('telegrams', 0):,} telegrams captured, {missing:,} left out: {files}")
         if said.get("why"):
             click.secho(f"it could not be written: {said['why']}", fg="red", err=True)
-            code = code or 1
+        if code != 4 and (missing or said.get("why")):
+            code = 1
 
     trio.run(serve)
     return code

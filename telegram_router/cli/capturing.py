@@ -11,11 +11,30 @@ import click
 from telegram_router.cli.admin_options import OPTIONS, where_of
 from telegram_router.cli.kinds import ADMIN, DURATION, LISTEN, ROTATION, TARGET
 from telegram_router.cli.options import SPEC_FOLDER, example
+from telegram_router.errors import ConfigError, RouterError
 from telegram_router.written import Address
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-EXIT_DAMAGED = 5
+EXIT_FAILED, EXIT_USAGE, EXIT_DAMAGED = 1, 2, 5
+_ENDS = {"E-CAP-01": EXIT_DAMAGED, "E-CAP-02": EXIT_DAMAGED, "E-CAP-03": EXIT_DAMAGED, "E-CAP-05": EXIT_FAILED, "E-CAP-08": EXIT_DAMAGED}
+
+
+class Captures(click.Group):
+    """The commands on captures, with the exit codes that all tools for captures have."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            for problem in error.problems:
+                click.echo(problem.text(), err=True)
+            return EXIT_USAGE
+        except RouterError as error:
+            if not error.code.startswith("E-CAP"):
+                raise
+            click.echo(error.text(), err=True)
+            return _ENDS.get(error.code, EXIT_USAGE)
 
 
 def _asks(command: Command) -> Command:
@@ -50,14 +69,21 @@ _STRICT = click.option("--strict", is_flag=True, help="Exit code 5 also if a cap
 
 
 @click.group(
+    cls=Captures,
     invoke_without_command=True,
     epilog=example(
         "telegram-router capture --listen :9000 --to core:9000 --spec firmbanking -w lines.tgcap.jsonl --mask-key-file mask.key",
         "telegram-router capture show day.tgcap.jsonl 'msg=transfer.* and f.amount>1000000'",
     ),
 )
-@click.option("--listen", metavar="HOST:PORT", type=LISTEN, help="Be a proxy: where clients connect. :PORT is for this machine alone.")
-@click.option("--to", metavar="HOST:PORT", type=TARGET, help="The host that a proxy stands before.")
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    type=LISTEN,
+    multiple=True,
+    help="Be a proxy: where clients connect. :PORT is for this machine alone. Several, each with its --to, make one capture.",
+)
+@click.option("--to", metavar="HOST:PORT", type=TARGET, multiple=True, help="The host that a proxy stands before.")
 @click.option(
     "-w", "--write", "output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="The capture that a proxy writes."
 )
@@ -81,18 +107,18 @@ _STRICT = click.option("--strict", is_flag=True, help="Exit code 5 also if a cap
 def capture(context: click.Context, /, spec_name: str | None, folders: Sequence[Path], **wanted: Any) -> int:
     """Work with captures of telegrams (*.tgcap.jsonl); with --listen and --to, be a proxy that makes one of what it passes on.
 
-    Exit codes: 0 well, 1 something failed, 2 wrong usage, 4 the port cannot be had, 5 a capture is damaged, 78 a bad spec, 130 and
-    143 interrupted, which is how a proxy ends.
+    Exit codes: 0 well, 1 something failed or was left out, 2 wrong usage, filter, spec or path, 4 the port or the router cannot be had,
+    5 a capture is damaged or none at all, 130 and 143 interrupted, which is how a proxy ends that has left out nothing.
     """
     needed = {"--listen": wanted["listen"], "--to": wanted["to"], "--write": wanted["output"], "--spec": spec_name}
     if context.invoked_subcommand is not None:
-        if any(value is not None for value in needed.values()):
+        if any(value for value in needed.values()):
             raise click.UsageError("--listen and --to are for a proxy, which is no other command.")
         return 0
-    if not any(value is not None for value in needed.values()):
+    if not any(needed.values()):
         click.echo(context.get_help())
         raise SystemExit(2)
-    missing = [name for name, value in needed.items() if value is None]
+    missing = [name for name, value in needed.items() if not value]
     if missing:
         raise click.UsageError(f"A proxy needs {' and '.join(missing)} too.")
     if wanted["policy"] is not None and wanted["mask_key"] is None:

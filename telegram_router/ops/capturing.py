@@ -86,7 +86,7 @@ class Capturing:
                 self._feed.dropped += len(frames)
                 return
             self.telegrams += len(frames)
-            self._feed.put((CAME, name, now, frames))
+            self._feed.passed(CAME, name, now, frames)
         except Exception as fault:
             self._give_up(fault)
 
@@ -100,7 +100,7 @@ class Capturing:
                 if name:
                     frames = self._new(peer)
                     self.telegrams += len(frames)
-                    self._feed.put((LEFT, name, now, frames))
+                    self._feed.passed(LEFT, name, now, frames)
         except Exception as fault:
             self._give_up(fault)
 
@@ -146,7 +146,7 @@ class Capturing:
                 if name:
                     self._feed.put((CLOSED, name, now, "us", "fin"))
         self._feed.flush()
-        return now < self.until and not self._feed.failed
+        return now < self.until and not self._feed.look()
 
     def detach(self) -> None:
         if not self.ended:

@@ -5,7 +5,8 @@
 # 1. It ends when its stdin does, and its file is then closed like any other. Signals of a terminal are not for it.
 # 2. Where masking is on nothing reaches the writer that the masker has not given back.
 # 3. Once telegrams were left out, an answer without its request is left out too: exchanges are whole, or not there.
-# 4. When nothing can be written it says so once, and goes on reading, or stops with `block`: then whoever feeds it is held up.
+# 4. When nothing can be written it says so at once, and goes on reading, or with `block` tries again until it can: then whoever feeds it
+#    is held up.
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ import signal
 import sys
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,11 +30,13 @@ from telegram_router.telegrams import MessageLayout, Spec, load_spec
 from telegram_router.telegrams.mask_policy import policy_of
 from telegram_router.telegrams.masking import Masker
 from telegram_router.tools.masked_records import RecordMasker
+from telegram_router.tools.pairing import Pairing
 from telegram_router.tools.recorded import message_of
 from telegram_router.wire.capture_feed import CAME, CLOSED, JUNK, LEFT, OPENED, SHED
 
 NICE: Final = 10
 FLUSH_EVERY: Final = 0.2  # seconds after which what was read is in the file
+AGAIN: Final = 0.2  # seconds until writing is tried again
 EXCHANGES: Final = 100_000  # that are remembered
 
 
@@ -54,48 +58,42 @@ class Settings(msgspec.Struct):
 
 
 class Exchanges:
-    """Joins a request, its copies on other connections, and the answers to all of them."""
+    """Joins a request, its copies on a router's other connections, and the answers to all of them."""
 
-    def __init__(self, spec: Spec) -> None:
-        self._spec = spec
-        self._count = 0
+    def __init__(self, spec: Spec, *, copies: bool) -> None:
+        self._carrier = spec.carrier
+        self._copies = copies
+        self._pairing = Pairing(spec)
         self._asked: OrderedDict[bytes, str] = OrderedDict()  # by the request without what a router may rewrite
-        self._open: OrderedDict[tuple[Any, ...], str] = OrderedDict()  # by connection, reply and key
 
     def name(self, connection: str, message: MessageLayout | None, frame: bytes, *, came: bool) -> str | None:
         """The exchange of a telegram; None for one that belongs to none that is known."""
-        if message is None:
-            return None
-        if message.kind == "reply":
-            return self._open.get((connection, message.name, self._spec.correlate(frame)))
-        carrier = self._spec.carrier
+        if message is None or message.kind == "reply" or not self._copies:
+            return self._pairing.exchange(connection, message, frame)
+        carrier = self._carrier
         same = frame if carrier is None else frame[: carrier.start] + frame[carrier.stop :]
-        name = None if came else self._asked.get(same)
-        if name is None:
-            self._count += 1
-            name = f"x{self._count}"
-        _remember(self._asked, same, name)
-        if message.reply.message is not None:
-            _remember(self._open, (connection, message.reply.message.name, self._spec.correlate(frame)), name)
+        name = self._pairing.exchange(connection, message, frame, None if came else self._asked.get(same))
+        assert name is not None
+        self._asked[same] = name
+        if len(self._asked) > EXCHANGES:
+            self._asked.popitem(last=False)
         return name
 
-
-def _remember(known: OrderedDict[Any, str], key: Any, name: str) -> None:
-    known[key] = name
-    if len(known) > EXCHANGES:
-        known.popitem(last=False)
+    def forget(self, connection: str) -> None:
+        self._pairing.forget(connection)
 
 
 class Sink:
-    """Makes records of items."""
+    """Makes records of items. `wait` is asked with why something cannot be written: whether to try again, after as long as it takes."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, wait: Callable[[str], bool] | None = None) -> None:
+        self._wait = wait
         file = Path(settings.spec_file)
         self._spec = load_spec(file.read_text(encoding="utf-8"), file.name)
         self._began = settings.began
         self._proxy = settings.source == "proxy"  # which sees the beginning of every connection
         self._front: dict[str, bool] = {}
-        self._exchanges = Exchanges(self._spec)
+        self._exchanges = Exchanges(self._spec, copies=not self._proxy)
         self._masking = None
         if settings.key:
             masker = (
@@ -119,7 +117,6 @@ class Sink:
         self.telegrams = 0
         self.left_out = 0  # by whoever feeds
         self.parts = 0  # of exchanges that were left out
-        self.unwritten = 0
         self.why = ""
 
     def take(self, item: Any) -> None:
@@ -132,6 +129,8 @@ class Sink:
             self._put(records.opened(self._t(at), name, leg=leg, peer=peer, local=local, tls=tls, syn=self._proxy))
         elif kind == CLOSED:
             at, by, how = rest
+            self._exchanges.forget(name)
+            self._front.pop(name, None)
             self._put(records.closed(self._t(at), name, by=by, how=how))
         elif kind == JUNK:
             at, data, direction, err = rest
@@ -149,7 +148,6 @@ class Sink:
                 continue
             record = records.telegram(t, name, ">" if came == front else "<", frame, x=exchange, msg=message.name if message else None)
             self._put(record)
-            self.telegrams += 1
 
     def _t(self, at: float) -> int:
         return max(0, round((at - self._began) * 1e9))
@@ -158,35 +156,64 @@ class Sink:
         kept = record if self._masking is None else self._masking.record(record)
         if kept is None:
             return
+        self.telegrams += record["k"] == "m"
         if self.why:
-            self.unwritten += record["k"] == "m"
             return
         try:
             self._writer.write(kept)
         except CaptureError as error:
-            self.why = error.what
+            self._again(error, lambda: self._writer.write(kept))
 
     def flush(self) -> None:
         if not self.why:
             try:
                 self._writer.flush()
             except CaptureError as error:
-                self.why = error.what
+                self._again(error, self._writer.flush)
+
+    def _again(self, error: CaptureError, step: Callable[[], object]) -> None:
+        """Until it can be done, or nobody wants to wait."""
+        while self._wait is not None and self._wait(error.what):
+            try:
+                step()
+            except CaptureError as later:
+                error = later
+            else:
+                self._wait("")
+                return
+        self.why = error.what
 
     def end(self) -> dict[str, Any]:
         """Close the file; what is to be said of it."""
+        missing = self.left_out + self.parts
+        if missing:
+            self._put(records.note(0, f"{missing} telegrams were left out, exchanges whole: it could not be kept up"))
         if not self.why:
             try:
-                missing = self.left_out + self.parts
-                if missing:
-                    self._writer.write(records.note(0, f"{missing} telegrams were left out, exchanges whole: it could not be kept up"))
                 self._writer.close()
             except CaptureError as error:
                 self.why = error.what
+        files = self._writer.paths if self._writer.unfinished is None else [*self._writer.paths, self._writer.unfinished]
         return {
-            "telegrams": self.telegrams - self.unwritten, "left_out": self.left_out + self.parts, "unwritten": self.unwritten,
-            "files": [str(path) for path in self._writer.paths], "why": self.why,
+            "telegrams": self._writer.written, "left_out": missing, "unwritten": self.telegrams - self._writer.written,
+            "files": [str(path) for path in files], "why": self.why,
         }  # fmt: skip
+
+
+class Patience:
+    """For `block`: tells what is wrong, and waits as long as there is somebody who feeds."""
+
+    def __init__(self, stream: Any) -> None:
+        self._gone = select.poll()
+        self._gone.register(stream, 0)  # its other end is always told of
+        self._told = ""
+
+    def __call__(self, why: str) -> bool:
+        """Whether to try again. With "" it goes on."""
+        if why != self._told:
+            self._told = why
+            _say({"why": why})
+        return bool(why) and not self._gone.poll(AGAIN * 1000)
 
 
 def main() -> int:
@@ -198,8 +225,9 @@ def main() -> int:
     if first is None:
         return 0
     settings = msgspec.msgpack.decode(first, type=Settings)
+    patience = Patience(stream) if settings.on_full == "block" else None
     try:
-        sink = Sink(settings)
+        sink = Sink(settings, patience)
     except RouterError as error:
         _say({"code": error.code if not isinstance(error, ConfigError) else "E-CAP-09", "what": error.what if error.what else str(error)})
         return 1
@@ -207,14 +235,14 @@ def main() -> int:
         _say({"code": "E-CAP-09", "what": f"{error.filename}: {error.strerror}"})
         return 1
     _say({"pid": os.getpid()})
-    _serve(stream, sink, settings.on_full)
+    _serve(stream, sink)
     _say(sink.end())
     return 0
 
 
-def _serve(stream: Any, sink: Sink, on_full: str) -> None:
+def _serve(stream: Any, sink: Sink) -> None:
     decode = msgspec.msgpack.Decoder(list[Any]).decode
-    flushed = time.monotonic()
+    flushed, told = time.monotonic(), ""
     while True:
         ready, _, _ = select.select([stream], [], [], FLUSH_EVERY)
         if ready:
@@ -226,10 +254,9 @@ def _serve(stream: Any, sink: Sink, on_full: str) -> None:
         if time.monotonic() - flushed >= FLUSH_EVERY:
             sink.flush()
             flushed = time.monotonic()
-        if sink.why and on_full == "block":
-            while select.select([], [], [], 1.0) and os.getppid() != 1:
-                pass  # the pipe fills, and whoever feeds it is held up, until he goes
-            return
+        if sink.why != told:
+            told = sink.why
+            _say({"why": told})
 
 
 def _message(stream: Any) -> bytes | None:

@@ -2,15 +2,17 @@
 
 # Rules this file keeps, all of them tested:
 #
-# 1. Bytes are passed on first, and looked at then. What is no telegram is passed on all the same.
-# 2. A side that ends ends the other: half of a connection by half, where there is no TLS.
-# 3. When the file cannot be kept up with, requests are left out, and their answers with them. With `block` the clients wait instead.
+# 1. Bytes are passed on first, and looked at then. What is no telegram is passed on all the same, and no fault in looking ends a line.
+# 2. When the file cannot be kept up with, requests are left out, and their answers with them. With `block` everybody waits instead.
 
 from __future__ import annotations
 
+import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Final
 
 import trio
@@ -18,15 +20,15 @@ import trio
 from telegram_router.errors import FramingError
 from telegram_router.storage.capture_records import Record
 from telegram_router.telegrams import Framer, Spec
+from telegram_router.tools.relay import CHUNK, Look, Pair, Relay, Side
 from telegram_router.wire.capture_feed import CAME, CLOSED, JUNK, LEFT, OPENED, Feed
+from telegram_router.wire.tls import TlsLayer
+from telegram_router.wire.tls_errors import TlsError
 
 BEAT: Final = 0.02  # seconds between two looks at the pipe
-CHUNK: Final = 65_536
 CONNECT: Final = 10.0  # seconds for a connection with the host, TLS included
 CONNECTIONS: Final = 1_000  # at a time; others wait to be accepted
 JUNK_KEPT: Final = 4_096  # bytes of what is no telegram
-
-Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
 @dataclass(frozen=True)
@@ -37,140 +39,167 @@ class Way:
     to: tuple[str, int]
     server_tls: ssl.SSLContext | None = None
     client_tls: ssl.SSLContext | None = None
-    server_name: str | None = None
 
 
 class Proxy:
     """Serves until it is cancelled, and hands what passes to a feed."""
 
-    def __init__(self, way: Way, spec: Spec, feed: Feed, *, block: bool = False, warn: Callable[[str], None]) -> None:
+    def __init__(self, ways: Sequence[Way], spec: Spec, feed: Feed, *, block: bool = False, warn: Callable[[str], None]) -> None:
         self.connections = 0
-        self._way = way
+        self._ways = ways
         self._spec = spec
         self._feed = feed
         self._block = block
         self._warn = warn
+        self._relay = Relay(self._hold if block else None)
         self._room = trio.CapacityLimiter(CONNECTIONS)
 
-    async def run(self, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
-        """Started with the port that is really bound. Raises OSError where it cannot be."""
-        host, port = self._way.listen
-        listeners = await trio.open_tcp_listeners(port, host=host)
-        task_status.started(listeners[0].socket.getsockname()[1])
+    async def run(self, *, task_status: trio.TaskStatus[list[int]] = trio.TASK_STATUS_IGNORED) -> None:
+        """Started with the ports that are really bound. Raises OSError where one cannot be."""
+        doors = [await trio.open_tcp_listeners(way.listen[1], host=way.listen[0]) for way in self._ways]
+        for listener in chain(*doors):
+            self._relay.wake_for(listener.socket.fileno())
+        task_status.started([listeners[0].socket.getsockname()[1] for listeners in doors])
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._beat)
-            await trio.serve_listeners(self._serve, listeners, handler_nursery=nursery)
+            nursery.start_soon(self._relay.run)
+            for way, listeners in zip(self._ways, doors, strict=True):
+                nursery.start_soon(partial(trio.serve_listeners, partial(self._serve, way), listeners))
 
     async def _beat(self) -> None:
-        told = False
+        told = ""
         while True:
             self._feed.flush()
-            if self._feed.failed and not told:
-                told = True
-                self._warn("the process that writes the capture has ended: telegrams go through, and are not captured")
+            if (trouble := self._feed.look()) != told:
+                told = trouble
+                waits = self._block and not self._feed.failed
+                fate = "telegrams wait" if waits else "telegrams go through, and are not captured"
+                self._warn(f"{trouble}: {fate}" if trouble else "it can be written again")
             await trio.sleep(BEAT)
 
-    async def _serve(self, raw: trio.SocketStream) -> None:
+    async def _hold(self) -> None:
+        """With `block`: until there is room for all that a turn may read."""
+        self._feed.flush()
+        await self._feed.room()
+
+    async def _serve(self, way: Way, raw: trio.SocketStream) -> None:
         async with self._room:
             self.connections += 1
             name = f"c{self.connections}"
             try:
-                await self._join(name, raw)
-            except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError, ssl.SSLError) as lost:
-                self._warn(f"{name}: {_first(lost)}")
+                pair = await self._connected(name, way, raw)
+                await self._until_ended(name, pair)
+            except (OSError, TlsError, trio.TooSlowError, trio.BrokenResourceError) as error:
+                self._warn(f"{name}: {_said(error)}")
             finally:
                 await trio.aclose_forcefully(raw)
 
-    async def _join(self, name: str, raw: trio.SocketStream) -> None:
-        way = self._way
-        with trio.fail_after(CONNECT):
-            client = await _secured(raw, way.server_tls, None, server=True)
-            host_raw = await trio.open_tcp_stream(*way.to)
-            try:
-                host = await _secured(host_raw, way.client_tls, way.server_name or way.to[0], server=False)
-            except BaseException:
-                await trio.aclose_forcefully(host_raw)
-                raise
-        now = trio.current_time()
-        self._feed.put((OPENED, name, "front", _name(raw, peer=True), _name(raw, peer=False), _tls(client), now))
-        self._feed.put((OPENED, f"{name}.back", "back", _name(host_raw, peer=True), _name(host_raw, peer=False), _tls(host), now))
-        ended: list[str] = []
+    async def _connected(self, name: str, way: Way, raw: trio.SocketStream) -> Pair:
+        self._relay.connecting += 1
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._pump, name, client, host, CAME, ended)
-                nursery.start_soon(self._pump, name, host, client, LEFT, ended)
+            with trio.fail_after(CONNECT):
+                client_tls = await _agreed(raw, way.server_tls, None)
+                host = await trio.open_tcp_stream(*way.to)
+                try:
+                    host_tls = await _agreed(host, way.client_tls, way.to[0])
+                    now = trio.current_time()
+                    self._feed.put((OPENED, name, "front", *_names(raw), _tls(client_tls), now))
+                    self._feed.put((OPENED, f"{name}.back", "back", *_names(host), _tls(host_tls), now))
+                except BaseException:
+                    await trio.aclose_forcefully(host)
+                    raise
         finally:
-            by, how = (ended[0], "fin") if ended else ("us", "rst")
-            for each in (name, f"{name}.back"):
-                self._feed.put((CLOSED, each, trio.current_time(), by, how))
-            await trio.aclose_forcefully(host_raw)
+            self._relay.connecting -= 1
+        return Pair(Side(_socket(raw), client_tls, self._look(name, CAME)), Side(_socket(host), host_tls, self._look(name, LEFT)))
 
-    async def _pump(self, name: str, source: Stream, sink: Stream, kind: int, ended: list[str]) -> None:
-        watch = _Watch(self._spec, self._feed, name, kind, leaves_out=not self._block)
-        while data := bytes(await source.receive_some(CHUNK)):
-            await sink.send_all(data)
-            watch.see(data)
-            if self._block and self._feed.pressed:
-                await self._feed.room()
-        ended.append(">" if kind == CAME else "<")
-        if isinstance(sink, trio.SocketStream):
-            await sink.send_eof()
-        else:
-            await sink.aclose()
+    async def _until_ended(self, name: str, pair: Pair) -> None:
+        try:
+            self._relay.join(pair)
+            await pair.ended.wait()
+        finally:
+            self._relay.part(pair)
+            by = "us" if pair.by is None else ">" if pair.by is pair.sides[0] else "<"
+            for each in (name, f"{name}.back"):
+                self._feed.put((CLOSED, each, trio.current_time(), by, "fin" if pair.lost is None else "rst"))
+        if pair.lost is not None:
+            self._warn(f"{name}: {_said(pair.lost)}")
+
+    def _look(self, name: str, kind: int) -> Look:
+        return _Watch(self._spec, self._feed, name, kind, self._warn, leaves_out=not self._block).see
 
 
 class _Watch:
     """Cuts what went one way into telegrams."""
 
-    def __init__(self, spec: Spec, feed: Feed, name: str, kind: int, *, leaves_out: bool) -> None:
+    def __init__(self, spec: Spec, feed: Feed, name: str, kind: int, warn: Callable[[str], None], *, leaves_out: bool) -> None:
         self._framer: Framer | None = Framer(spec.framing)
         self._feed = feed
         self._name = name
         self._kind = kind
+        self._warn = warn
         self._leaves_out = leaves_out
 
-    def see(self, data: bytes) -> None:
+    def see(self, data: bytes, now: float) -> None:
         framer = self._framer
         if framer is None:
             return  # once it was no telegram nobody knows where the next one begins
         try:
             framer.feed(data)
             while frames := framer.take():
-                self._put(frames)
+                self._put(frames, now)
         except FramingError as error:
             self._framer = None
             direction = ">" if self._kind == CAME else "<"
-            self._feed.put((JUNK, self._name, trio.current_time(), data[:JUNK_KEPT], direction, error.code))
+            self._feed.put((JUNK, self._name, now, data[:JUNK_KEPT], direction, error.code))
+        except Exception as fault:  # ours: the line is more than its capture
+            self._framer = None
+            self._warn(f"{self._name}: {type(fault).__name__}: it is passed on, and no longer captured")
 
-    def _put(self, frames: list[bytes]) -> None:
+    def _put(self, frames: list[bytes], now: float) -> None:
         if self._leaves_out and self._feed.pressed and self._kind == CAME:
             self._feed.dropped += len(frames)
             return
-        self._feed.put((self._kind, self._name, trio.current_time(), frames))
+        self._feed.passed(self._kind, self._name, now, frames)
 
 
-async def _secured(raw: trio.SocketStream, context: ssl.SSLContext | None, name: str | None, *, server: bool) -> Stream:
+async def _agreed(stream: trio.SocketStream, context: ssl.SSLContext | None, name: str | None) -> TlsLayer | None:
+    """TLS over a new connection. Raises TlsError."""
     if context is None:
-        return raw
-    stream = trio.SSLStream(raw, context, server_hostname=name, server_side=server, https_compatible=True)
-    await stream.do_handshake()
-    return stream
-
-
-def _name(stream: trio.SocketStream, *, peer: bool) -> str:
-    host, port = (stream.socket.getpeername() if peer else stream.socket.getsockname())[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _tls(stream: Stream) -> Record | None:
-    if isinstance(stream, trio.SocketStream):
         return None
-    return {"v": stream.version(), "cipher": stream.cipher()[0]}
+    tls = TlsLayer(context, "server" if name is None else "client", name)
+    try:
+        while not tls.handshake():
+            await stream.send_all(tls.outgoing())
+            if data := bytes(await stream.receive_some(CHUNK)):
+                tls.feed(data)
+            else:
+                tls.end()
+    finally:
+        if last := tls.outgoing():  # also the alert that says why not
+            await stream.send_all(last)
+    return tls
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> str:
+def _socket(stream: trio.SocketStream) -> socket.socket:
+    """The bare one, which is ours from here on."""
+    sock = socket.socket(fileno=stream.socket.detach())
+    sock.setblocking(False)
+    return sock
+
+
+def _names(stream: trio.SocketStream) -> tuple[str, str]:
+    """Of its peer, and of this end."""
+    ends = (stream.socket.getpeername(), stream.socket.getsockname())
+    peer, local = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port, *_ in ends)
+    return peer, local
+
+
+def _tls(layer: TlsLayer | None) -> Record | None:
+    return None if layer is None else {"v": layer.version, "cipher": layer.cipher}
+
+
+def _said(error: Exception) -> str:
     """What went wrong, without what was sent."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    if isinstance(error, trio.TooSlowError):
+        return f"no connection within {CONNECT:g} s"
     return str(error.__cause__ or error) or type(error).__name__

@@ -16,6 +16,7 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -25,7 +26,8 @@ from telegram_router.errors import RouterError
 
 HELD: Final = 8 * 1024 * 1024
 PIPE: Final = 1024 * 1024
-BATCH: Final = 256  # items of one message
+BATCH: Final = 256  # items of one message at most
+OCTETS: Final = 1024 * 1024  # of telegrams, after which a message is as long as it should be
 ROOM: Final = 0.005  # seconds between two looks for room
 PATIENCE: Final = 5.0  # seconds in which the child must end when it is told to
 CHILD: Final = "telegram_router.tools.capture_child"
@@ -48,8 +50,10 @@ class Feed:
         self.dropped = 0  # telegrams
         self.pressed = False
         self.failed = False  # the child is gone
+        self.trouble = ""  # as it was last looked for
         self._told = 0  # of what was dropped
         self._items: list[Item] = []
+        self._octets = 0  # of telegrams in the items
         self._waiting = bytearray()  # at most HELD
         self._encode = msgspec.msgpack.Encoder().encode
         command = [sys.executable, "-m", CHILD]
@@ -69,6 +73,7 @@ class Feed:
             self._process.stdout.close()
             raise RouterError(started["code"], started["what"])
         os.set_blocking(self._pipe, False)
+        os.set_blocking(self._process.stdout.fileno(), False)
 
     @property
     def pid(self) -> int:
@@ -78,6 +83,22 @@ class Feed:
         self._items.append(item)
         if len(self._items) >= BATCH:
             self.flush()
+
+    def passed(self, kind: int, name: str, now: float, frames: Sequence[bytes]) -> None:
+        """Telegrams that came or left."""
+        self._items.append((kind, name, now, frames))
+        self._octets += len(frames) * len(frames[0])  # near enough to bound a message
+        if self._octets >= OCTETS or len(self._items) >= BATCH:
+            self.flush()
+
+    def look(self) -> str:
+        """Why nothing is written, as far as it is known; "" while all is well."""
+        assert self._process.stdout is not None
+        if said := self._process.stdout.read():
+            self.trouble = msgspec.json.decode(said.splitlines()[-1])["why"]
+        elif self.failed:
+            self.trouble = self.trouble or "the process that writes the capture has ended"
+        return self.trouble
 
     def flush(self) -> None:
         """Hand over what there is, as far as the pipe takes it."""
@@ -93,6 +114,7 @@ class Feed:
                 self._waiting += len(message).to_bytes(4, "little")
                 self._waiting += message
             self._items = []
+            self._octets = 0
         if self._waiting and not self.failed:
             try:
                 del self._waiting[: os.write(self._pipe, self._waiting)]
@@ -125,4 +147,4 @@ class Feed:
             said = b""
             self._process.wait()
         self._process.stdout.close()
-        return msgspec.json.decode(said) if said else {"why": "the capturing process did not end as it should"}
+        return msgspec.json.decode(said.splitlines()[-1]) if said else {"why": "the capturing process did not end as it should"}

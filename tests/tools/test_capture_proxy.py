@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
+import resource
 import signal
+import socket
 import ssl
+import struct
 import subprocess
 import sys
 import time
@@ -20,8 +25,7 @@ import trustme
 
 from telegram_router.plan import read_spec
 from telegram_router.storage.capture_reader import CaptureReader
-from telegram_router.storage.capture_records import CaptureError
-from telegram_router.tools import capture_child
+from telegram_router.tools import capture_child, capture_proxy, relay
 from telegram_router.tools.capture_child import Settings, Sink
 from telegram_router.tools.capture_proxy import Proxy, Way
 from telegram_router.wire import capture_feed
@@ -31,6 +35,12 @@ ROOT = Path(__file__).parents[2]
 SPEC = ROOT / "specs" / "firmbanking.py"
 SAMPLES = ROOT / "specs" / "samples" / "firmbanking"
 REQUEST, REPLY = ((SAMPLES / f"transfer.{name}.telegram").read_bytes() for name in ("request", "response"))
+
+
+@pytest.fixture(autouse=True)
+def _everybody_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Client and host run where the relay would linger."""
+    monkeypatch.setattr(relay, "LINGER", 0.0)
 
 
 def numbered(frame: bytes, number: int) -> bytes:
@@ -68,14 +78,15 @@ async def proxied(
     output: Path, *, answer: Callable[[Any], Any] = host, tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None, **more: Any
 ) -> AsyncIterator[tuple[int, Feed, list[str]]]:
     warned: list[str] = []
-    block = more.pop("block", False)
+    block, ways, to = more.pop("block", False), more.pop("ways", 1), more.pop("to", None)
     feed = await trio.to_thread.run_sync(Feed, settings(output, **more))
     try:
         async with trio.open_nursery() as nursery:
             behind = await nursery.start(partial(trio.serve_tcp, answer, 0, host="127.0.0.1"))
-            way = Way(("127.0.0.1", 0), ("127.0.0.1", behind[0].socket.getsockname()[1]), tls[0] if tls else None)
-            proxy = Proxy(way, read_spec(SPEC), feed, block=block, warn=warned.append)
-            yield await nursery.start(proxy.run), feed, warned
+            way = Way(("127.0.0.1", 0), ("127.0.0.1", to or behind[0].socket.getsockname()[1]), *(tls or (None, None)))
+            proxy = Proxy([way] * ways, read_spec(SPEC), feed, block=block, warn=warned.append)
+            feed.ports = await nursery.start(proxy.run)  # type: ignore[attr-defined]
+            yield feed.ports[0], feed, warned  # type: ignore[attr-defined]
             nursery.cancel_scope.cancel()
     finally:
         feed.said = feed.close()  # type: ignore[attr-defined]
@@ -105,6 +116,104 @@ async def test_what_goes_through_is_in_the_file_with_both_connections(tmp_path: 
     assert [(each["c"], each["by"]) for each in kept if each["k"] == "close"] == [("c1", ">"), ("c1.back", ">")]
 
 
+async def test_what_the_host_asks_for_is_captured_with_its_answer(tmp_path: Path):
+    async def asks(stream: Any) -> None:
+        async with stream:
+            await stream.send_all(numbered(REQUEST, 7))
+            await exactly(stream, len(REPLY))
+
+    async with (
+        proxied(tmp_path / "a.tgcap.jsonl", answer=asks) as (port, _, _),
+        await trio.open_tcp_stream("127.0.0.1", port) as client,
+    ):
+        assert await exactly(client, len(REQUEST)) == numbered(REQUEST, 7)
+        await client.send_all(numbered(REPLY, 7))
+        assert await client.receive_some() == b""
+    telegrams = list(CaptureReader(tmp_path / "a.tgcap.jsonl").telegrams())
+    assert [(each["c"], each["d"], each["x"]) for each in telegrams] == [("c1", "<", "x1"), ("c1", ">", "x1")]
+
+
+async def test_the_two_lines_of_a_pair_that_goes_one_way_each_are_one_capture(tmp_path: Path):
+    async def hears(stream: Any) -> None:
+        async with stream:
+            async for _ in stream:
+                pass
+
+    async with proxied(tmp_path / "a.tgcap.jsonl", answer=hears, ways=2) as (port, feed, _):
+        asking = await trio.open_tcp_stream("127.0.0.1", port)
+        answering = await trio.open_tcp_stream("127.0.0.1", feed.ports[1])  # type: ignore[attr-defined]
+        async with asking, answering:
+            await asking.send_all(numbered(REQUEST, 1))
+            await trio.sleep(0.02)
+            await answering.send_all(numbered(REPLY, 1))
+            await trio.sleep(0.02)
+    telegrams = list(CaptureReader(tmp_path / "a.tgcap.jsonl").telegrams())
+    assert [(each["c"], each["d"], each["x"]) for each in telegrams] == [("c1", ">", "x1"), ("c2", ">", "x1")]
+
+
+async def test_a_side_that_does_not_read_holds_up_the_other_and_nothing_is_lost(tmp_path: Path):
+    got = bytearray()
+    read = trio.Event()
+
+    async def slow(stream: Any) -> None:
+        async with stream:
+            await read.wait()
+            async for part in stream:
+                got.extend(part)
+            await stream.send_all(numbered(REPLY, 1))
+
+    everything = random.Random(1).randbytes(1_000_000) * 9  # no telegrams: as many would take their time to be written
+    async with (
+        proxied(tmp_path / "a.tgcap.jsonl", answer=slow) as (port, _, warned),
+        await trio.open_tcp_stream("127.0.0.1", port) as client,
+        trio.open_nursery() as nursery,
+    ):
+
+        async def send() -> None:
+            await client.send_all(everything)
+            await client.send_eof()
+
+        nursery.start_soon(send)
+        with trio.move_on_after(0.15):
+            await exactly(client, 1)
+        assert not got
+        read.set()
+        assert await exactly(client, len(REPLY)) == numbered(REPLY, 1), "the other half lives on"
+        assert await client.receive_some() == b"" and bytes(got) == everything and not warned
+    assert [each["k"] for each in CaptureReader(tmp_path / "a.tgcap.jsonl")] == ["open", "open", "junk", "m", "close", "close"]
+
+
+async def test_a_host_that_breaks_off_is_told_and_costs_its_own_client_alone(tmp_path: Path):
+    async def breaks(stream: Any) -> None:
+        data = await stream.receive_some()
+        if data[36:42] == b"000002":
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await trio.aclose_forcefully(stream)
+        else:
+            await stream.send_all(numbered(REPLY, 1))
+            await trio.sleep_forever()
+
+    async with (
+        proxied(tmp_path / "a.tgcap.jsonl", answer=breaks) as (port, _, warned),
+        await trio.open_tcp_stream("127.0.0.1", port) as first,
+        await trio.open_tcp_stream("127.0.0.1", port) as second,
+    ):
+        await second.send_all(numbered(REQUEST, 2))
+        assert await second.receive_some() == b""
+        await first.send_all(numbered(REQUEST, 1))
+        assert await exactly(first, len(REPLY)) == numbered(REPLY, 1)
+        assert len(warned) == 1 and "reset by peer" in warned[0]
+    closes = {each["c"]: (each["by"], each["how"]) for each in CaptureReader(tmp_path / "a.tgcap.jsonl") if each["k"] == "close"}
+    assert sorted(closes.values()) == [("<", "rst")] * 2 + [(">", "fin")] * 2
+
+
+async def test_a_host_that_cannot_be_reached_is_told(tmp_path: Path):
+    async with proxied(tmp_path / "a.tgcap.jsonl", to=1) as (port, _, warned):
+        async with await trio.open_tcp_stream("127.0.0.1", port) as client:
+            assert await client.receive_some() == b""
+        assert len(warned) == 1 and warned[0].startswith("c1: ")
+
+
 async def test_what_is_no_telegram_goes_through_too_and_is_a_digest_where_masked(tmp_path: Path):
     async def echo(stream: Any) -> None:
         async with stream:
@@ -122,18 +231,33 @@ async def test_what_is_no_telegram_goes_through_too_and_is_a_digest_where_masked
     assert b"secret" not in (tmp_path / "a.tgcap.jsonl").read_bytes() and not any("raw" in each for each in kept)
 
 
-async def test_tls_is_ended_here(tmp_path: Path):
+async def test_tls_is_ended_here_and_begun_again_towards_the_host(tmp_path: Path):
     ca = trustme.CA()
     server, client_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
-    ca.issue_cert("localhost").configure_cert(server)
+    ca.issue_cert("localhost", "127.0.0.1").configure_cert(server)
     ca.configure_trust(client_side)
-    async with proxied(tmp_path / "a.tgcap.jsonl", tls=(server, client_side)) as (port, _, _):
+
+    async def secret(stream: Any) -> None:
+        await host(trio.SSLStream(stream, server, server_side=True, https_compatible=True))
+
+    async with proxied(tmp_path / "a.tgcap.jsonl", answer=secret, tls=(server, client_side)) as (port, _, warned):
         raw = await trio.open_tcp_stream("127.0.0.1", port)
         async with trio.SSLStream(raw, client_side, server_hostname="localhost", https_compatible=True) as client:
-            await client.send_all(numbered(REQUEST, 1))
-            assert await exactly(client, len(REPLY)) == numbered(REPLY, 1)
+            requests = b"".join(numbered(REQUEST, number) for number in range(1, 401))
+            await client.send_all(requests)
+            replies = await exactly(client, 400 * len(REPLY))
+            assert replies == b"".join(numbered(REPLY, number) for number in range(1, 401))
+        async with await trio.open_tcp_stream("127.0.0.1", port) as plain:
+            await plain.send_all(numbered(REQUEST, 1))
+            await plain.receive_some()
+        with trio.fail_after(3):
+            while not warned:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        assert len(warned) == 1 and warned[0].startswith("c2: ") and "TLS" in warned[0]
     kept = list(CaptureReader(tmp_path / "a.tgcap.jsonl"))
-    assert kept[0]["tls"]["v"].startswith("TLSv1") and sum(each["k"] == "m" for each in kept) == 2
+    assert all(each["tls"]["v"].startswith("TLSv1") for each in kept if each["k"] == "open")
+    assert sum(each["k"] == "m" for each in kept) == 800
+    assert [each["how"] for each in kept if each["k"] == "close"] == ["fin", "fin"]
 
 
 async def test_a_kill_of_the_process_that_writes_leaves_what_was_written_and_the_line(tmp_path: Path):
@@ -181,20 +305,130 @@ async def test_a_disk_that_does_not_keep_up_costs_whole_exchanges_or_makes_clien
     assert found and sum(count == 2 for count in found.values()) >= len(found) - 1
 
 
-def test_what_cannot_be_written_is_counted_and_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("block", [False, True], ids=["drop", "block"])
+async def test_a_full_disk_costs_the_capture_or_makes_clients_wait_until_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: bool
+):
+    if block:
+        monkeypatch.setattr(capture_feed, "HELD", 40_000)
+        monkeypatch.setattr(capture_feed, "PIPE", 4096)
+    more = {"on_full": "block"} if block else {}
+    answered = 0
+    async with (
+        proxied(tmp_path / "a.tgcap.jsonl", block=block, **more) as (port, feed, warned),
+        await trio.open_tcp_stream("127.0.0.1", port) as client,
+    ):
+        resource.prlimit(feed.pid, resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+
+        async def ask() -> None:
+            nonlocal answered
+            while answered < 300:
+                await client.send_all(numbered(REQUEST, answered + 1))
+                await exactly(client, len(REPLY))
+                answered += 1
+                await trio.lowlevel.checkpoint()
+
+        with trio.move_on_after(3):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask)
+                while not warned:  # noqa: ASYNC110
+                    await trio.sleep(0.02)
+                if block:
+                    await trio.sleep(0.1)
+                    assert answered < 300
+                    resource.prlimit(feed.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert answered == 300
+    fate = "telegrams wait" if block else "telegrams go through, and are not captured"
+    assert warned[0] == f"the capture cannot be written: File too large: {fate}"
+    assert warned[1:] == (["it can be written again"] if block else [])
+    said = feed.said  # type: ignore[attr-defined]
+    reader = CaptureReader(tmp_path / "a.tgcap.jsonl")  # finds what was not closed too
+    kept = [(each["d"], each["raw"]) for each in reader.telegrams()]
+    assert len(kept) == said["telegrams"] == (600 if block else 600 - said["unwritten"] - said["left_out"]) and not reader.findings.damaged
+    assert kept == [(d, numbered(raw, number)) for number in range(1, 301) for d, raw in ((">", REQUEST), ("<", REPLY))][: len(kept)]
+    assert reader.findings.closed_cleanly == block and bool(said["why"]) == (not block)
+
+
+def test_a_kill_of_the_proxy_leaves_a_file_that_can_be_read_and_closes_every_line(tmp_path: Path):
+    door = socket.create_server(("127.0.0.1", 0))
+    ports, told = os.pipe()
+    proxy = os.fork()
+    if not proxy:
+        os.close(ports)
+        door.listen()
+
+        async def serve() -> None:
+            feed = Feed(settings(tmp_path / "a.tgcap.jsonl"))
+            run = Proxy([Way(("127.0.0.1", 0), door.getsockname())], read_spec(SPEC), feed, warn=lambda text: None).run
+            async with trio.open_nursery() as nursery:
+                os.write(told, b"%d" % (await nursery.start(run))[0])
+
+        try:
+            trio.run(serve)
+        finally:
+            os._exit(1)
+    os.close(told)
+    client = socket.create_connection(("127.0.0.1", int(os.read(ports, 10))))
+    behind, _ = door.accept()
+    with client, behind, door:
+        for number in range(1, 101):
+            client.sendall(numbered(REQUEST, number))
+            assert behind.recv(len(REQUEST), socket.MSG_WAITALL) == numbered(REQUEST, number)
+            behind.sendall(numbered(REPLY, number))
+            assert client.recv(len(REPLY), socket.MSG_WAITALL) == numbered(REPLY, number)
+        time.sleep(2 * capture_proxy.BEAT)  # what came in the last moments may be lost
+        client.sendall(numbered(REQUEST, 101)[:100])
+        os.kill(proxy, signal.SIGKILL)
+        os.waitpid(proxy, 0)
+        for line in (client, behind):
+            line.settimeout(1)
+            with contextlib.suppress(ConnectionResetError):
+                while line.recv(4096):
+                    pass
+    os.close(ports)
+    latest = time.monotonic() + 5
+    while not (tmp_path / "a.tgcap.jsonl").exists() and time.monotonic() < latest:
+        time.sleep(0.01)
+    reader = CaptureReader(tmp_path / "a.tgcap.jsonl")
+    assert len(list(reader.telegrams())) == 200 and not reader.findings.damaged
+
+
+def test_what_cannot_be_written_is_counted_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     sink = Sink(Settings(str(SPEC), "", str(tmp_path / "a.tgcap.jsonl"), "proxy", 0, 0.0))
-
-    def full(_: object) -> int:
-        raise CaptureError("E-CAP-05", "No space left on device")
-
     sink.take((OPENED, "c1", "front", "a:1", "b:2", None, 0.0))
     sink.take((CAME, "c1", 0.1, [REQUEST]))
-    monkeypatch.setattr(sink._writer, "write", full)
+    sink.flush()
+    with sink._writer._file._stream, open("/dev/full", "wb", buffering=0) as full:
+        monkeypatch.setattr(sink._writer._file, "_stream", full)
+        sink.take((LEFT, "c1", 0.2, [REPLY]))
+        sink.flush()
+        sink.take((CAME, "c1", 0.3, [REQUEST] * 3))
+        said = sink.end()
+    assert said["why"] == "the capture cannot be written: No space left on device"
+    assert (said["telegrams"], said["unwritten"], said["files"]) == (1, 4, [str(tmp_path / "a.tgcap.jsonl.part")])
+
+
+def test_with_block_writing_is_tried_until_there_is_room_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+
+    def wait(why: str) -> bool:
+        asked.append(why)
+        if len(asked) == 2:
+            monkeypatch.setattr(sink._writer._file, "_stream", disk)
+        return bool(why)
+
+    sink = Sink(Settings(str(SPEC), "", str(tmp_path / "a.tgcap.jsonl"), "proxy", 0, 0.0), wait)
+    sink.take((CAME, "c1", 0.1, [REQUEST]))
+    disk = sink._writer._file._stream
+    with open("/dev/full", "wb", buffering=0) as full:
+        monkeypatch.setattr(sink._writer._file, "_stream", full)
+        sink.flush()
     sink.take((LEFT, "c1", 0.2, [REPLY]))
-    sink.take((CAME, "c1", 0.3, [REQUEST] * 3))
     said = sink.end()
-    assert said["why"] == "No space left on device" and said["unwritten"] == 3 and said["telegrams"] == 2
-    sink._writer._file.finish()
+    assert asked == ["the capture cannot be written: No space left on device"] * 2 + [""]
+    assert (said["telegrams"], said["unwritten"], said["why"]) == (2, 0, "")
+    reader = CaptureReader(tmp_path / "a.tgcap.jsonl")
+    assert [each["raw"] for each in reader.telegrams()] == [REQUEST, REPLY] and not reader.findings.damaged
 
 
 def test_an_answer_without_its_request_is_left_out_once_requests_were(tmp_path: Path):
@@ -206,14 +440,30 @@ def test_an_answer_without_its_request_is_left_out_once_requests_were(tmp_path: 
 
 
 def test_all_copies_of_a_request_and_their_answers_are_one_exchange():
-    exchanges = capture_child.Exchanges(read_spec(SPEC))
+    exchanges = capture_child.Exchanges(read_spec(SPEC), copies=True)
     message = read_spec(SPEC).message_of(REQUEST)
     first = exchanges.name("bank", message, REQUEST, came=True)
     assert exchanges.name("core", message, REQUEST, came=False) == first
     reply = read_spec(SPEC).message_of(REPLY)
     assert exchanges.name("core", reply, REPLY, came=True) == exchanges.name("bank", reply, REPLY, came=False) == first
     assert exchanges.name("bank", message, REQUEST, came=True) != first
-    assert exchanges.name("other", reply, REPLY, came=True) is None
+    assert exchanges.name("core", reply, numbered(REPLY, 9), came=True) is None
+
+
+def test_before_a_proxy_nothing_is_a_copy_so_the_same_bytes_again_are_another_exchange():
+    exchanges = capture_child.Exchanges(read_spec(SPEC), copies=False)
+    message = read_spec(SPEC).message_of(REQUEST)
+    assert [exchanges.name("c1", message, REQUEST, came=False) for _ in range(2)] == ["x1", "x2"]
+
+
+def test_an_answer_on_a_connection_that_never_asks_belongs_to_what_was_asked_on_another():
+    exchanges = capture_child.Exchanges(read_spec(SPEC), copies=False)
+    request, reply = (read_spec(SPEC).message_of(frame) for frame in (REQUEST, REPLY))
+    for number, connection in ((1, "there"), (2, "there"), (2, "beside")):
+        exchanges.name(connection, request, numbered(REQUEST, number), came=True)
+    assert exchanges.name("back", reply, numbered(REPLY, 1), came=True) == "x1"
+    assert exchanges.name("back", reply, numbered(REPLY, 2), came=True) is None, "two have asked by this number"
+    assert exchanges.name("beside", reply, numbered(REPLY, 1), came=True) is None, "it has its own"
 
 
 def test_the_command_serves_until_a_signal_and_tells_what_it_did(tmp_path: Path):
