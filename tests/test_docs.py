@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from telegram_router.cli import main
 from telegram_router.config import TABLES, parse_config
-from telegram_router.config.model import Settings
+from telegram_router.config.tables import Settings
 from telegram_router.errors import CODES, Code
 from telegram_router.ops.metrics import METRICS, PREFIX
 from telegram_router.ops.operations import OPERATIONS
@@ -64,7 +64,7 @@ FORMS = {
     "Network": "network",
     "SourceAddress": "source",
     "Handler": "text",
-    "Annotated[Listen | None, BeforeValidator(_listen)]": "address or table",
+    "Annotated[Listen | None, BeforeValidator(listen_address)]": "address or table",
     "Backends": "list of addresses or tables",
     "CountedBy": "text",
     "IdentifiedBy": "text",
@@ -91,9 +91,8 @@ TABLE_FORMS = (
     "Access",
     "Tracing",
     "Admin",
-    "AdminTls",
+    "ServerTls",
     "ListenerTls",
-    "ListenTls",
     "ProxyProtocol",
     "ClientTls",
     "Health",

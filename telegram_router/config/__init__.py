@@ -1,46 +1,17 @@
 """The configuration file as frozen data, checked whole: every problem at once, each with its file, line and key."""
 
+from telegram_router.config.backends import Backend, Health, Listen
+from telegram_router.config.certificates import CertificatePolicy, ClientPolicy, ClientTls, ListenerTls, ServerTls, TlsName
+from telegram_router.config.conduct import Calendar, Conduct, LinkConduct, SessionConduct
+from telegram_router.config.counting import Limit, Priority, Quota, Usage
 from telegram_router.config.lines import dotted
-from telegram_router.config.model import (
-    IN_BODY,
-    TABLES,
-    Access,
-    Admin,
-    AdminTls,
-    AnyService,
-    Backend,
-    Calendar,
-    CertificatePolicy,
-    ClientPolicy,
-    ClientTls,
-    Conduct,
-    Config,
-    HandlerService,
-    Health,
-    HttpService,
-    Limit,
-    LinkConduct,
-    Listen,
-    Listener,
-    ListenerTls,
-    ListenTls,
-    Log,
-    Metrics,
-    Party,
-    Priority,
-    ProxyProtocol,
-    Quota,
-    Route,
-    Service,
-    ServiceBy,
-    SessionConduct,
-    Settings,
-    TelegramService,
-    TlsName,
-    Tracing,
-    Usage,
-)
+from telegram_router.config.listeners import Listener, ProxyProtocol
+from telegram_router.config.model import TABLES, Config
+from telegram_router.config.operations import Access, Admin, Log, Metrics, Tracing
 from telegram_router.config.reading import Draft, draft_config, parse_config
+from telegram_router.config.routes import IN_BODY, Party, Route, ServiceBy
+from telegram_router.config.services import AnyService, HandlerService, HttpService, Service, TelegramService
+from telegram_router.config.tables import Settings
 from telegram_router.config.values import Exact, Prefix, Range, Rule, Source, Url
 from telegram_router.written import Address
 
@@ -50,7 +21,6 @@ __all__ = [
     "Access",
     "Address",
     "Admin",
-    "AdminTls",
     "AnyService",
     "Backend",
     "Calendar",
@@ -67,7 +37,6 @@ __all__ = [
     "Limit",
     "LinkConduct",
     "Listen",
-    "ListenTls",
     "Listener",
     "ListenerTls",
     "Log",
@@ -80,6 +49,7 @@ __all__ = [
     "Range",
     "Route",
     "Rule",
+    "ServerTls",
     "Service",
     "ServiceBy",
     "SessionConduct",

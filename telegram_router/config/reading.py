@@ -16,45 +16,18 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from telegram_router.config.backends import Backend, Ejection, Failover, Health, Listen
+from telegram_router.config.certificates import ClientTls, ListenerTls, ServerTls, TlsName
+from telegram_router.config.conduct import Calendar, LinkConduct, SessionConduct
+from telegram_router.config.counting import Limit, Priority, Quota, Usage
 from telegram_router.config.lines import Path, dotted, key_lines, line_of
-from telegram_router.config.model import (
-    KINDS,
-    Access,
-    Admin,
-    AdminTls,
-    AnyService,
-    Backend,
-    Calendar,
-    ClientTls,
-    Config,
-    Ejection,
-    Failover,
-    HandlerService,
-    Health,
-    HttpService,
-    Limit,
-    LinkConduct,
-    Listen,
-    Listener,
-    ListenerTls,
-    ListenTls,
-    Log,
-    Metrics,
-    Priority,
-    ProxyProtocol,
-    Quota,
-    Route,
-    ServiceBy,
-    SessionConduct,
-    Settings,
-    TelegramService,
-    TlsName,
-    Tracing,
-    Usage,
-    kind_of,
-    specs_by_party,
-)
+from telegram_router.config.listeners import Listener, ProxyProtocol
+from telegram_router.config.model import Config, specs_by_party
+from telegram_router.config.operations import Access, Admin, Log, Metrics, Tracing
+from telegram_router.config.routes import Route, ServiceBy
+from telegram_router.config.services import KINDS, AnyService, HandlerService, HttpService, TelegramService, kind_of
 from telegram_router.config.syntax import load
+from telegram_router.config.tables import Settings
 from telegram_router.config.values import Exact, Range, Rule
 from telegram_router.errors import ConfigError, ConfigProblem
 from telegram_router.written import Address
@@ -599,7 +572,7 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
         ("access", 1): Access,
         ("tracing", 1): Tracing,
         ("admin", 1): Admin,
-        ("admin", 2): AdminTls,
+        ("admin", 2): ServerTls,
         ("listeners", 2): Listener,
         ("listeners", 3): ProxyProtocol if path[2:] == ("proxy_protocol",) else ListenerTls,
         ("listeners", 5): TlsName,
@@ -616,7 +589,7 @@ def _model_of(path: Path, raw: dict[str, Any]) -> type[Settings]:
         kind = kind_of(_at(raw, path))
         return next(model for model in KINDS.values() if model.kind == kind)
     if path[0] == "services" and path[2] == "listen" and len(path) > 3:
-        return ListenTls if path[3] == "tls" else ProxyProtocol
+        return ServerTls if path[3] == "tls" else ProxyProtocol
     if path[0] == "services":
         return inside[path[2]]
     if path[0] == "listeners" and path[2:] == ("conduct",):

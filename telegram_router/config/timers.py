@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from telegram_router.config.backends import Health
 from telegram_router.config.lines import Path
-from telegram_router.config.model import Config, Health, HttpService, Listener, Service, TelegramService
+from telegram_router.config.listeners import Listener
+from telegram_router.config.model import Config
+from telegram_router.config.services import HttpService, Service, TelegramService
 
 
 class Finding(NamedTuple):

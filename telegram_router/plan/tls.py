@@ -6,7 +6,7 @@ import ssl
 import time
 from typing import Literal
 
-from telegram_router.config import AdminTls, CertificatePolicy, ClientPolicy, ClientTls, ListenerTls, ListenTls, TelegramService, TlsName
+from telegram_router.config import CertificatePolicy, ClientPolicy, ClientTls, ListenerTls, ServerTls, TelegramService, TlsName
 from telegram_router.errors import ConfigProblem, ConfigWarning
 from telegram_router.plan.check import Check
 from telegram_router.wire.certificates import certificate_facts, client_context, first_end, server_context
@@ -17,7 +17,7 @@ from telegram_router.wire.server_names import ServerContext, ServerNames, covers
 _ENDING = {"certificate": "certificate", "ca": "CA", "crl": "revocation list"}
 
 
-def admin_context(check: Check, tls: AdminTls) -> ssl.SSLContext | None:
+def admin_context(check: Check, tls: ServerTls) -> ssl.SSLContext | None:
     check.plan.texts["admin.tls"] = check.digest(map(check.path, _files(tls)))
     old = check.before.config.admin if check.before is not None else None
     if check.before is not None and old is not None and old.tls == tls and _is_as_before(check, "admin.tls"):
@@ -69,7 +69,7 @@ def load_service(check: Check, name: str, tls: ClientTls | None) -> None:
         check.gather(load)
 
 
-def load_door(check: Check, name: str, tls: ListenTls) -> None:
+def load_door(check: Check, name: str, tls: ServerTls) -> None:
     """Of backends that dial us."""
     where = f"services.{name}.listen.tls"
     check.plan.texts[where] = check.digest(map(check.path, _files(tls)))
