@@ -201,6 +201,12 @@ class MessageForm:
             section: [(name, write) for name, planned in fields.items() if (write := writer_of(planned.kind))]
             for section, fields in self.fields.items()
         }
+        self._places = {
+            called: (section, name, writer_of(planned.kind))
+            for section in ("header", "body")  # the body's names go before the header's
+            for name, planned in self.fields[section].items()
+            for called in (name, f"{section}.{name}")
+        }
         self._readers = {
             section: {name: reader_of(planned.kind) for name, planned in fields.items()} for section, fields in self.fields.items()
         }
@@ -221,6 +227,20 @@ class MessageForm:
                 except FieldFault as fault:
                     raise FieldError([self._problem(section, name, fault)]) from None
         return made
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether `value` can be asked."""
+        return not self._groups
+
+    def value(self, telegram: Telegram, name: str) -> Any:
+        """One value for the JSON, by its path or by its name alone: the body's, or else the header's. None where there is none."""
+        place = self._places.get(name)
+        if place is None:
+            return None
+        section, name, write = place
+        value = (telegram.body if section == "body" else telegram.header).get(name)
+        return value if write is None or value is None else write(value)
 
     def masked(self, section: str, name: str, value: Any) -> Any:
         if self._groups:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import fnmatch
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -48,9 +49,6 @@ class Name:
 
     name: str
 
-    def value(self, lookup: Lookup) -> Any:
-        return lookup(self.name)
-
 
 @dataclass(frozen=True)
 class Constant:
@@ -58,9 +56,6 @@ class Constant:
 
     text: str
     quoted: bool = False
-
-    def value(self, lookup: Lookup) -> Any:
-        return self.text
 
 
 Operand: TypeAlias = Name | Constant
@@ -72,25 +67,6 @@ class Compare:
     op: str
     right: Operand
 
-    def holds(self, lookup: Lookup) -> bool:
-        left, right = self.left.value(lookup), self.right.value(lookup)
-        if left is None or right is None:
-            return False
-        if self.op == "~":
-            return re.search(str(right), as_text(left)) is not None
-        if self.op in ("=", "!="):
-            return self._equal(left, right) == (self.op == "=")
-        one, other = numbers(left, right) or (as_text(left), as_text(right))
-        return _ORDER[self.op](one, other)
-
-    def _equal(self, left: Any, right: Any) -> bool:
-        if isinstance(self.right, Constant) and not self.right.quoted and ("*" in self.right.text or "?" in self.right.text):
-            return fnmatch.fnmatchcase(as_text(left), self.right.text)
-        if as_text(left) == as_text(right) or (isinstance(self.right, Constant) and self.right.quoted):
-            return as_text(left) == as_text(right)
-        both = numbers(left, right)
-        return both is not None and both[0] == both[1]
-
     def __str__(self) -> str:
         right = self.right.name if isinstance(self.right, Name) else self.right.text
         return f"{self.left.name} {self.op} {right}"
@@ -100,9 +76,6 @@ class Compare:
 class Among:
     left: Name
     values: tuple[Constant, ...]
-
-    def holds(self, lookup: Lookup) -> bool:
-        return any(Compare(self.left, "=", value).holds(lookup) for value in self.values)
 
     def __str__(self) -> str:
         return f"{self.left.name} in [{', '.join(value.text for value in self.values)}]"
@@ -114,9 +87,6 @@ class Has:
 
     left: Name
 
-    def holds(self, lookup: Lookup) -> bool:
-        return self.left.value(lookup) not in (None, "", False)
-
     def __str__(self) -> str:
         return self.left.name
 
@@ -124,9 +94,6 @@ class Has:
 @dataclass(frozen=True)
 class Not:
     inner: Test
-
-    def holds(self, lookup: Lookup) -> bool:
-        return not self.inner.holds(lookup)
 
     def __str__(self) -> str:
         return f"not {self.inner}"
@@ -136,9 +103,6 @@ class Not:
 class Every:
     parts: tuple[Test, ...]
 
-    def holds(self, lookup: Lookup) -> bool:
-        return all(part.holds(lookup) for part in self.parts)
-
     def __str__(self) -> str:
         return " and ".join(f"({part})" if isinstance(part, Either) else str(part) for part in self.parts)
 
@@ -146,9 +110,6 @@ class Every:
 @dataclass(frozen=True)
 class Either:
     parts: tuple[Test, ...]
-
-    def holds(self, lookup: Lookup) -> bool:
-        return any(part.holds(lookup) for part in self.parts)
 
     def __str__(self) -> str:
         return " or ".join(map(str, self.parts))
@@ -164,23 +125,118 @@ class Predicate:
     text: str
     test: Test
 
-    def holds(self, lookup: Lookup) -> bool:
-        return self.test.holds(lookup)
+    @cached_property
+    def holds(self) -> Callable[[Lookup], bool]:
+        """Whether it holds for what a look-up knows. Put together once: a simulator asks many for each telegram."""
+        return _compiled(self.test)
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         """Every name that it asks for."""
         return frozenset(_names(self.test))
 
+    @cached_property
+    def _parts(self) -> tuple[tuple[Test, Callable[[Lookup], bool]], ...]:
+        """The tests all of which must hold."""
+        parts = self.test.parts if isinstance(self.test, Every) else (self.test,)
+        return tuple((part, _compiled(part)) for part in parts)
+
     def missed(self, lookup: Lookup) -> list[str]:
         """The tests that do not hold, of those that all must: what a telegram lacks to be one of these."""
-        parts = self.test.parts if isinstance(self.test, Every) else (self.test,)
-        return [str(part) for part in parts if not part.holds(lookup)]
+        return [str(part) for part, holds in self._parts if not holds(lookup)]
+
+    def may_be(self, message: str) -> bool:
+        """Whether its own tests of `msg` let a message through, where all tests must hold: otherwise it can never hold for one."""
+        asked = (holds for part, holds in self._parts if isinstance(part, Compare | Among | Has) and part.left.name == "msg")
+        return all(holds({"msg": message}.get) for holds in asked)
 
     @property
     def size(self) -> int:
         """How many tests all must hold."""
-        return len(self.test.parts) if isinstance(self.test, Every) else 1
+        return len(self._parts)
+
+
+def _compiled(test: Test) -> Callable[[Lookup], bool]:
+    """A test as one function."""
+    if isinstance(test, Every | Either):
+        tests, stops = tuple(map(_compiled, test.parts)), isinstance(test, Either)
+
+        def several(lookup: Lookup) -> bool:
+            for each in tests:  # all() and any() would make a generator for each telegram
+                if each(lookup) is stops:
+                    return stops
+            return not stops
+
+        return several
+    if isinstance(test, Not):
+        inner = _compiled(test.inner)
+        return lambda lookup: not inner(lookup)
+    name = test.left.name
+    if isinstance(test, Has):
+        return lambda lookup: lookup(name) not in (None, "", False)
+    if isinstance(test, Among):
+        return _of_value(name, _any_of([_equal_to(value) for value in test.values]))
+    if isinstance(test.right, Name):
+        return _of_both(name, test.right.name, test.op)
+    return _of_value(name, _against(test.op, test.right))
+
+
+def _of_value(name: str, holds: Callable[[Any], bool]) -> Callable[[Lookup], bool]:
+    def of_value(lookup: Lookup) -> bool:
+        value = lookup(name)
+        return value is not None and holds(value)
+
+    return of_value
+
+
+def _of_both(left: str, right: str, op: str) -> Callable[[Lookup], bool]:
+    compare = _ORDER.get(op)
+
+    def of_both(lookup: Lookup) -> bool:
+        one, other = lookup(left), lookup(right)
+        if one is None or other is None:
+            return False
+        both = numbers(one, other) or (as_text(one), as_text(other))
+        if compare is not None:
+            return compare(*both)
+        return (as_text(one) == as_text(other) or both[0] == both[1]) == (op == "=")
+
+    return of_both
+
+
+def _against(op: str, constant: Constant) -> Callable[[Any], bool]:
+    if op == "~":
+        pattern = re.compile(constant.text)
+        return lambda value: pattern.search(as_text(value)) is not None
+    if op in ("=", "!="):
+        equal = _equal_to(constant)
+        return equal if op == "=" else lambda value: not equal(value)
+    compare, text, number = _ORDER[op], constant.text, _number(constant.text)
+
+    def ordered(value: Any) -> bool:
+        one = _number(value) if number is not None else None
+        return compare(as_text(value), text) if one is None else compare(one, number)
+
+    return ordered
+
+
+def _any_of(tests: Sequence[Callable[[Any], bool]]) -> Callable[[Any], bool]:
+    return lambda value: any(test(value) for test in tests)
+
+
+def _equal_to(constant: Constant) -> Callable[[Any], bool]:
+    text = constant.text
+    if constant.quoted:
+        return lambda value: as_text(value) == text
+    if "*" in text or "?" in text:
+        pattern = re.compile(fnmatch.translate(text))
+        return lambda value: pattern.match(as_text(value)) is not None
+    number = _number(text)
+
+    def equal(value: Any) -> bool:
+        return as_text(value) == text or (number is not None and _number(value) == number)
+
+    return equal
 
 
 def parse(text: str) -> Predicate:
@@ -192,6 +248,8 @@ def parse(text: str) -> Predicate:
 
 def as_text(value: Any) -> str:
     """A value as it stands in filters and reports."""
+    if type(value) is str:
+        return value
     if isinstance(value, Decimal):
         return f"{value:f}"
     return value.hex() if isinstance(value, bytes) else str(value)

@@ -6,7 +6,8 @@ from typing import Any
 
 from telegram_router.errors import FieldError
 from telegram_router.storage.capture_records import Record
-from telegram_router.telegrams import Spec, to_object
+from telegram_router.telegrams import Spec, Telegram, to_object
+from telegram_router.telegrams.json_form import form_of
 
 ITSELF = ("n", "t", "c", "d", "len", "x", "msg", "err", "q", "leg")
 
@@ -14,13 +15,14 @@ ITSELF = ("n", "t", "c", "d", "len", "x", "msg", "err", "q", "leg")
 class Recorded:
     """One record of kind `m`, decoded only when somebody asks for a field. Without a spec it has no fields."""
 
-    __slots__ = ("_fields", "_known", "record", "spec")
+    __slots__ = ("_decoded", "_fields", "_telegram", "record", "spec")
 
     def __init__(self, record: Record, spec: Spec | None) -> None:
         self.record = record
         self.spec = spec
-        self._fields: dict[str, Any] = {}
-        self._known = False
+        self._fields: dict[str, Any] | None = None
+        self._decoded = False
+        self._telegram: Telegram | None = None
 
     @property
     def message(self) -> str | None:
@@ -32,17 +34,28 @@ class Recorded:
         return told
 
     @property
-    def fields(self) -> dict[str, Any]:
-        """Every value by its path, `header.x` and `body.x`, in the JSON form; none where it cannot be decoded."""
-        if not self._known:
-            self._known = True
+    def telegram(self) -> Telegram | None:
+        """It decoded, as it was the first time; None where it cannot be. Nobody may change it."""
+        if not self._decoded:
+            self._decoded = True
             if self.spec is not None:
                 try:
-                    made = to_object(self.spec.decode(self.record["raw"]))
+                    self._telegram = self.spec.decode(self.record["raw"])
                 except FieldError:
-                    made = {}
-                for section in ("header", "body"):
-                    _flatten(made.get(section, {}), section, self._fields)
+                    pass
+        return self._telegram
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Every value by its path, `header.x` and `body.x`, in the JSON form; none where it cannot be decoded."""
+        if self._fields is None:
+            self._fields = {}
+            try:
+                made = to_object(self.telegram) if self.telegram is not None else {}
+            except FieldError:
+                made = {}
+            for section in ("header", "body"):
+                _flatten(made.get(section, {}), section, self._fields)
         return self._fields
 
     def __call__(self, name: str) -> Any:
@@ -55,6 +68,12 @@ class Recorded:
 
     def field(self, name: str) -> Any:
         """A value by its path, or by its name alone: the body's, or else the header's."""
+        telegram = self.telegram
+        if telegram is None:
+            return None
+        form = form_of(telegram.message)
+        if form.is_flat:
+            return form.value(telegram, name)
         fields = self.fields
         return next((fields[path] for path in (name, f"body.{name}", f"header.{name}") if path in fields), None)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from telegram_router.errors import FieldError, RouterError
 from telegram_router.telegrams import FieldFault, MessageLayout, PlannedField, Spec, Telegram
-from telegram_router.telegrams.fields import MISSING, Number
+from telegram_router.telegrams.fields import MISSING, Kind, Number
 from telegram_router.telegrams.generate import sample
 from telegram_router.telegrams.json_values import reader_of
 from telegram_router.tools.simulate.learned import fitted
@@ -46,7 +49,7 @@ def answer(
             before = recorded[reply.recorded, reply.exchange or ""]
             telegram = spec.decode(fitted(spec, *before, request.frame))
         else:
-            telegram = _from_request(reply, spec.decode(request.frame))
+            telegram = _from_request(reply, request.telegram or spec.decode(request.frame))  # which says why it cannot be decoded
         put_all(telegram, reply.values, request, at, purpose)
         return spec.encode(telegram)
 
@@ -76,28 +79,29 @@ def _from_request(reply: Reply, request: Telegram) -> Telegram:
     if message is None:
         raise CannotAnswer(f"{request.message.name} has no reply in the spec: name one with msg")
     names = message.body_names if reply.echo is None else message.body_names & set(reply.echo)
-    body = {name: value for name, value in request.body.items() if name in names}
+    body = {name: deepcopy(value) if isinstance(value, list | dict) else value for name, value in request.body.items() if name in names}
     kept = {at: raw for at, raw in (request.residue or {}).items() if at < request.spec.header_size} or None
     made = Telegram(request.spec, message, message.header_of_reply(request.header), body, kept)
-    for planned in message.fields:
-        if planned.section == "body" and "." not in planned.path.removeprefix("body.") and "[" not in planned.path:
-            _fill(made.body, planned)
+    made.body = {**_blanks(message), **body}
     return made
 
 
-def _fill(body: dict[str, Any], planned: PlannedField) -> None:
-    """What the request has not is blank, or nothing."""
-    if planned.name and planned.name not in body and not planned.may_be_left_out:
-        kind = planned.kind
-        if kind.default is not MISSING:
-            body[planned.name] = kind.default
-        elif isinstance(kind, Number):
-            body[planned.name] = 0
-        else:
-            body[planned.name] = _blank(kind)
+@lru_cache(maxsize=1024)
+def _blanks(message: MessageLayout) -> dict[str, Any]:
+    """What the body has where the request has nothing."""
+    return {
+        planned.name: _blank(planned.kind)
+        for planned in message.fields
+        if planned.section == "body" and "." not in planned.path.removeprefix("body.") and "[" not in planned.path
+        if planned.name and not planned.may_be_left_out
+    }
 
 
-def _blank(kind: Any) -> Any:
+def _blank(kind: Kind) -> Any:
+    if kind.default is not MISSING:
+        return kind.default
+    if isinstance(kind, Number):
+        return 0
     for blank in ("", None):
         try:
             kind.write_in(blank, 0)
@@ -116,15 +120,32 @@ def put_all(telegram: Telegram, values: Mapping[str, Template], seen: Seen, at: 
 
 def put(telegram: Telegram, name: str, text: str) -> None:
     """Set one field from a text. Raises FieldError."""
-    planned = field_named(telegram.message, name)
-    if planned is None:
+    place = _place(telegram.message, name)
+    if place is None:
         raise CannotAnswer(f"{telegram.message.name} has no field {name}")
     try:
-        value = reader_of(planned.kind)(text)
+        value = place.read(text)
     except FieldFault as fault:
-        raise FieldError([planned.problem(fault, telegram.spec.name, telegram.message.name)]) from None
-    section, _, path = planned.path.partition(".")
-    _set(telegram.header if section == "header" else telegram.body, path, value, name)
+        raise FieldError([place.planned.problem(fault, telegram.spec.name, telegram.message.name)]) from None
+    _set(telegram.header if place.planned.section == "header" else telegram.body, place.steps, value, name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a value of a message goes, and how it is read from a text."""
+
+    planned: PlannedField
+    steps: tuple[str | int, ...]
+    read: Callable[[Any], Any]
+
+
+@lru_cache(maxsize=4096)
+def _place(message: MessageLayout, name: str) -> _Place | None:
+    planned = field_named(message, name)
+    if planned is None:
+        return None
+    path = planned.path.partition(".")[2]
+    return _Place(planned, tuple(each[1] or int(each[2]) for each in _STEP.finditer(path)), reader_of(planned.kind))
 
 
 def field_named(message: MessageLayout, name: str) -> PlannedField | None:
@@ -132,8 +153,7 @@ def field_named(message: MessageLayout, name: str) -> PlannedField | None:
     return message.field(f"body.{name}") or message.field(f"header.{name}") or message.field(name)
 
 
-def _set(values: Any, path: str, value: Any, name: str) -> None:
-    steps: list[str | int] = [each[1] or int(each[2]) for each in _STEP.finditer(path)]
+def _set(values: Any, steps: Sequence[str | int], value: Any, name: str) -> None:
     at = values
     try:
         for step in steps[:-1]:

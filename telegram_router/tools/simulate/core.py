@@ -93,9 +93,8 @@ class Simulation:
 
     def door(self, now: float) -> str:
         """Whether to listen at all: `open`, `refuse`, or `never_accept`."""
-        wall = self.world.wall(now)
         for active in self.faults:
-            if (active.do.refuse or active.do.never_accept) and active.keeper.in_time(now, wall):
+            if (active.do.refuse or active.do.never_accept) and active.keeper.in_time(now, self.world.wall):
                 return "refuse" if active.do.refuse else "never_accept"
         return "open"
 
@@ -177,10 +176,9 @@ class Simulation:
 
     def handshake(self, number: int, now: float) -> str | None:
         """Before TLS begins on a connection of that number: `stall`, `wrong`, `expired`, or None."""
-        wall = self.world.wall(now)
         counts: dict[str, int] = {}
         for active in self.faults:
-            if active.do.tls is not None and active.keeper.opens(number, 0, counts, now, wall):
+            if active.do.tls is not None and active.keeper.opens(number, 0, counts, now, self.world.wall):
                 self._course.note(f"fault {active.name}: TLS {active.do.tls} on c{number}")
                 return active.do.tls
         return None
@@ -320,7 +318,7 @@ class Simulation:
         return gone
 
     def _opens(self, active: Active, line: Line, message: int) -> bool:
-        return active.keeper.opens(line.number, message, line.counts, self._course.now, self.world.wall(self._course.now))
+        return active.keeper.opens(line.number, message, line.counts, self._course.now, self.world.wall)
 
     def _tell_fault(self, active: Active, line: Line, number: int, what: str) -> None:
         self.journal.counts["faults"] += 1

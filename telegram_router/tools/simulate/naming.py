@@ -182,7 +182,7 @@ class Names:
 
     def _asked(self, wanted: Predicate) -> list[MessageLayout]:
         """The messages that a filter can hold for, as far as its `msg` says."""
-        return [message for message in self._spec.messages.values() if _may_be(wanted, message.name)]
+        return [message for message in self._spec.messages.values() if wanted.may_be(message.name)]
 
     def _update(self, path: KeyPath, target: str, value: Template) -> None:
         parts = target.split(".", 2)
@@ -249,15 +249,6 @@ class Names:
                 return
         if column and columns and column not in columns:
             self._report("E-SIM-03", path, f"{head}.{name} has no column {column}", listed(columns))
-
-
-def _may_be(wanted: Predicate, message: str) -> bool:
-    """Whether the filter's own test of `msg`, if all tests must hold, lets a message through."""
-
-    def find(name: str) -> Any:
-        return message if name == "msg" else None
-
-    return not any(part.startswith("msg ") for part in wanted.missed(find))
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from statistics import NormalDist
-from typing import Final
+from typing import Final, TypeAlias
 
 from telegram_router.errors import Delivery
 from telegram_router.tools.recorded import message_of
@@ -22,6 +22,8 @@ from telegram_router.tools.simulate.states import Fading
 from telegram_router.tools.simulate.templates import NoValue
 from telegram_router.tools.simulate.world import Prepared, World
 
+_Kept: TypeAlias = tuple[Rule, str, Gatekeeper]  # a rule, its name, and when it takes part
+_STANDARD: Final = NormalDist()
 STANDARD_99: Final = 2.3263478740408408  # standard deviations to the 99th percentile
 
 
@@ -35,7 +37,8 @@ class Rulebook:
         self._about = prepared.scenario.scenario
         self._world = world
         self._course = course
-        self._rules = [
+        self._by_message: dict[str, list[_Kept]] = {}  # at most as many as the spec has messages
+        self._rules: list[_Kept] = [
             (rule, rule.name or f"rule {number}", Gatekeeper(rule, identity_of("rule", rule.name, rule, taken), world.draws, course.now))
             for number, rule in enumerate(self._scenario.rule, 1)
         ]
@@ -59,11 +62,19 @@ class Rulebook:
             self._memory.clear()
 
     def rule_for(self, line: Line, seen: Seen) -> tuple[Rule, str] | None:
-        wall = self._world.wall(self._course.now)
-        for rule, name, keeper in self._rules:
-            if rule.match.holds(seen) and keeper.opens(line.number, line.telegrams, line.counts, self._course.now, wall):
+        for rule, name, keeper in self._rules_for(seen):
+            if rule.match.holds(seen) and keeper.opens(line.number, line.telegrams, line.counts, self._course.now, self._world.wall):
                 return rule, name
         return None
+
+    def _rules_for(self, seen: Seen) -> list[_Kept]:
+        """The rules that can hold for its message at all."""
+        if seen.message is None:
+            return self._rules
+        found = self._by_message.get(seen.message.name)
+        if found is None:
+            found = self._by_message[seen.message.name] = [kept for kept in self._rules if kept[0].match.may_be(seen.message.name)]
+        return found
 
     def answers(self, line: Line, seen: Seen, rule: tuple[Rule, str] | None, is_reply: bool) -> list[Out]:
         due = self._served_at(line, seen, is_reply)
@@ -264,7 +275,7 @@ class Rulebook:
             return delay.uniform.least + share * (delay.uniform.most - delay.uniform.least)
         if delay.lognormal is not None:
             spread = math.log(delay.lognormal.p99 / delay.lognormal.p50) / STANDARD_99
-            return delay.lognormal.p50 * math.exp(spread * NormalDist().inv_cdf(min(max(share, 1e-9), 1 - 1e-9)))
+            return delay.lognormal.p50 * math.exp(spread * _STANDARD.inv_cdf(min(max(share, 1e-9), 1 - 1e-9)))
         if delay.capture is not None:
             taken = self._prepared.taken.get((delay.capture, seen.name), ())
             return taken[int(share * len(taken))] if taken else 0.0

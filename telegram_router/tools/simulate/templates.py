@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 from telegram_router.tools.predicate import as_text
@@ -49,6 +50,8 @@ class Place:
         if isinstance(value, datetime.datetime):
             return value.strftime(self.form or "%Y%m%d%H%M%S")
         text = as_text(value)
+        if not self.form:
+            return text
         if found := _NUMBER.fullmatch(self.form):
             if not _WHOLE.fullmatch(text):
                 raise NoValue(f"{self.name} is no number")
@@ -68,25 +71,43 @@ class Template:
     text: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parts", tuple(_parts(self.text)))
+        assert self._parts is not None  # a template that cannot be understood is told now
 
-    @property
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.text)
+
+    @cached_property
     def _parts(self) -> tuple[str | Place, ...]:
-        return self.parts  # type: ignore[attr-defined,no-any-return]
+        return tuple(_parts(self.text))
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         """Every name that it asks for."""
         return frozenset(part.name for part in self._parts if isinstance(part, Place))
 
-    @property
+    @cached_property
     def is_plain(self) -> bool:
         """Always the same text."""
         return not self.names
 
+    @cached_property
+    def is_of_fields(self) -> bool:
+        """The same text for the same telegram, whenever it is asked."""
+        return all("." not in name or name.startswith(("f.", "request.")) for name in self.names) and not self.names & {"now", "random"}
+
+    @cached_property
+    def _plain(self) -> str:
+        return "".join(part for part in self._parts if isinstance(part, str))
+
     def filled(self, find: Find) -> str:
         """The text. Raises NoValue."""
-        return "".join(part if isinstance(part, str) else part.filled(find) for part in self._parts)
+        if self.is_plain:
+            return self._plain
+        return "".join([part if isinstance(part, str) else part.filled(find) for part in self._parts])
 
     def __str__(self) -> str:
         return self.text

@@ -80,9 +80,8 @@ class World:
             found = self.counters[name] = Counting()
         return found
 
-    def value(self, kind: str, path: str, seen: Seen) -> Any:
-        """`account.balance`, or `account` for whether there is such a row."""
-        name, _, column = path.partition(".")
+    def value(self, kind: str, name: str, column: str, seen: Seen) -> Any:
+        """A value of a row of a store or table; without a column, whether there is such a row."""
         row = self._row(kind, name, seen)
         if row is None or not column:
             return True if row is not None and not column else None
