@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import socket
 import ssl
 from collections import deque
@@ -73,7 +74,8 @@ class Simulator:
         self.standby: Address | None = None
         self._listen, self._to = listen or self.about.listen, to or self.about.to
         self._connections: dict[int, _Connection] = {}
-        self._woken = trio.Event()
+        self._timer = trio.CancelScope()
+        self._draining: list[_Connection] = []  # whose other side sends no more; at most all connections
         self._ticks_at: float | None = None
         self._watched: trio.Event | None = None
         self._writer = CaptureWriter(record, self._head()) if record is not None else None
@@ -309,8 +311,12 @@ class Simulator:
     async def _drained(self, connection: _Connection) -> None:
         """The other side sends no more; what is to be written still is, and so are answers that are late."""
         line = self.simulation.lines.get(connection.number)
-        while connection.waiting or (line is not None and not line.ended and self.simulation.owes(connection.number)):
-            await connection.changed.wait()
+        self._draining.append(connection)
+        try:
+            while connection.waiting or (line is not None and not line.ended and self.simulation.owes(connection.number)):
+                await connection.changed.wait()
+        finally:
+            self._draining.remove(connection)
 
     async def _write(self, connection: _Connection, nursery: trio.Nursery) -> None:
         while True:
@@ -359,8 +365,11 @@ class Simulator:
             elif isinstance(action, Forward):
                 self._forward(connection, action.frame)
             else:
-                connection.waiting.append(action)
-                connection.size += len(action.data) if isinstance(action, Send) else 0
+                left = self._at_once(connection, action)
+                if left is None:
+                    continue
+                connection.waiting.append(left)
+                connection.size += len(left.data) if isinstance(left, Send) else 0
                 if connection.size > CUT_OFF_AT:
                     self.simulation.journal.note(f"c{connection.number} reads nothing and was cut off")
                     connection.waiting.clear()
@@ -368,12 +377,21 @@ class Simulator:
                     connection.size = 0
                 connection.wake()
         if self.simulation.next_at != self._ticks_at:
-            self._woken.set()
+            self._set_tick()
         if self._watched is not None:
             self._watched.set()
             self._watched = None
         if self._writer is not None:
             self._write_records()
+
+    def _at_once(self, connection: _Connection, action: Send | End) -> Send | End | None:
+        """Write what goes out without waiting, which is nearly always all; what is left of it."""
+        if connection.waiting or not isinstance(action, Send):
+            return action
+        gone = connection.wire.send_now(action.data)
+        if not gone:
+            return action
+        return Send(action.connection, action.data[gone:]) if gone < len(action.data) else None
 
     async def something(self) -> None:
         """Return once anything has come, or has become due."""
@@ -389,15 +407,18 @@ class Simulator:
 
     async def _tick(self) -> None:
         while True:
-            self._woken = trio.Event()
-            at = self._ticks_at = self.simulation.next_at
-            with trio.move_on_at(at if at is not None else float("inf")):
-                await self._woken.wait()
-                continue
+            with trio.CancelScope() as self._timer:
+                self._set_tick()
+                await trio.sleep_forever()
             self.simulation.tick(trio.current_time())
             self._do()
-            for connection in self._connections.values():
+            for connection in self._draining:
                 connection.wake()
+
+    def _set_tick(self) -> None:
+        """Another time at which something is due: the timer is moved, nobody is woken for it."""
+        self._ticks_at = self.simulation.next_at
+        self._timer.deadline = self._ticks_at if self._ticks_at is not None else math.inf
 
     def _write_records(self) -> None:
         assert self._writer is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 from typing import Final, Protocol
@@ -31,6 +32,9 @@ class Wire(Protocol):
     async def send(self, data: bytes) -> None:
         """Raises trio.BrokenResourceError when the other side has gone."""
 
+    def send_now(self, data: bytes) -> int:
+        """As many bytes as go out without waiting; none where that cannot be said, or where the other side has gone."""
+
     async def half_close(self) -> None:
         """Send no more; receive on."""
 
@@ -43,6 +47,7 @@ class SocketWire:
 
     def __init__(self, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]) -> None:
         self._stream = stream
+        self._plain = stream if isinstance(stream, trio.SocketStream) else None
         self._socket = stream.socket if isinstance(stream, trio.SocketStream) else stream.transport_stream.socket
         self.peer = _name(self._socket.getpeername)
         self.local = _name(self._socket.getsockname)
@@ -52,6 +57,14 @@ class SocketWire:
 
     async def send(self, data: bytes) -> None:
         await self._stream.send_all(data)
+
+    def send_now(self, data: bytes) -> int:
+        if self._stream is not self._plain:
+            return 0
+        try:
+            return os.write(self._socket.fileno(), data)
+        except OSError:  # full, or over: `send` finds out
+            return 0
 
     async def half_close(self) -> None:
         if isinstance(self._stream, trio.SSLStream):  # TLS has no half of an end: the FIN comes without its goodbye
@@ -136,6 +149,9 @@ class MemoryWire:
                 self._other._wake()
             else:
                 await self._changed.wait()
+
+    def send_now(self, data: bytes) -> int:
+        return 0
 
     async def half_close(self) -> None:
         await trio.lowlevel.checkpoint()
