@@ -108,7 +108,16 @@ def main() -> None:
     asked.add_argument("--seconds", type=float, default=10)
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        host = ("-m", "telegram_router", "simulate", str(ROOT / "simulators/core-banking.toml"), "--listen", ":0", "--control", f"{folder}/c")
+        host = (
+            "-m",
+            "telegram_router",
+            "simulate",
+            str(ROOT / "simulators/core-banking.toml"),
+            "--listen",
+            ":0",
+            "--control",
+            f"{folder}/c",
+        )
         with server("-c", ECHO) as echo, server(*host) as simulated:
             for _ in range(2):
                 print("bare echo ", drive(*echo, given.connections, given.rate, given.seconds), flush=True)
