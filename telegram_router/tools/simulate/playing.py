@@ -42,7 +42,7 @@ class _Played:
     timed: int = -1  # the one that a timer was set for
     open: dict[str, int] = field(default_factory=dict)  # sent and not settled, by exchange; at most as many as the part has
     got: dict[int, list[bytes]] = field(default_factory=dict)
-    given_up: set[str] = field(default_factory=set)
+    beside: dict[str, str] = field(default_factory=dict)  # what an answer counts as that is not waited for, by exchange
     settled: set[int] = field(default_factory=set)
 
     @property
@@ -62,7 +62,7 @@ class Playing:
         self._unchanged = Rewriter(spec, {}, Sequences(), datetime.UTC, volatile=False)  # what is sent is what was recorded
         self._played: dict[int, _Played] = {}
         self.buckets: Counter[str] = Counter()
-        self.beside: Counter[str] = Counter()  # answers that belong to no bucket: late, unexpected
+        self.beside: Counter[str] = Counter()  # answers that belong to no bucket: late, unexpected, answered_now
         self._failures: list[str] = []  # the first of them
         self._sent = 0
 
@@ -97,6 +97,7 @@ class Playing:
         self._schedule(Out(line.number, self._course.now, step.frame, step.message.name, "recorded", exchange=exchange))
         if not step.answers or exchange is None:
             self._settle(played, index, "not_compared")
+            played.beside[exchange or ""] = "answered_now"
             return
         played.open[exchange] = index
         self._course.later(self._course.now + ANSWERED_WITHIN, lambda: self._give_up(played, exchange))
@@ -120,7 +121,7 @@ class Playing:
             return
         index = played.open.get(exchange or "")
         if index is None or exchange is None:
-            self.beside["late" if exchange in played.given_up else "unexpected"] += 1
+            self.beside[played.beside.get(exchange or "", "unexpected")] += 1
             return
         step = played.part.planned[index].step
         got = played.got.setdefault(index, [])
@@ -139,7 +140,7 @@ class Playing:
         if index is None or played.line.ended:
             return
         step = played.part.planned[index].step
-        played.given_up.add(exchange)
+        played.beside[exchange] = "late"
         self._blame(f"{step.x} {step.message.name}: no answer within {ANSWERED_WITHIN:g} s")
         self._settle(played, index, "missing")
         self._go_on(played)
