@@ -159,12 +159,7 @@ def test_a_capture_alone_makes_a_host_and_a_bank(tmp_path: Path):
     with running(tmp_path, capture, "--on-miss", "nearest") as (process, port):
         code, result = sent_by_a_bank(capture, port)
         assert (code, result["met"]) == (0, True)
-        assert {name: count for name, count in result["requests"].items() if count} == {
-            "planned": 3,
-            "sent": 3,
-            "same": 2,
-            "not_compared": 1,
-        }
+        assert [result["requests"][name] for name in ("planned", "sent", "same", "not_compared")] == [3, 3, 2, 1]
         assert call("ctl", "fault", "add", "do={set={response_code='9999'}}", "--control", tmp_path / "control").exit_code == 0
         code, result = sent_by_a_bank(capture, port)
         assert (code, result["requests"]["different"]) == (1, 2)
