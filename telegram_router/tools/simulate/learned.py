@@ -2,7 +2,8 @@
 
 # "The same" is meant without what differs every time: what pairs a reply with its request, and dates and times of the header.
 # A request that is the same to the last byte comes first; else the replies of all that are the same are given in their order,
-# the last one again and again. What the recorded reply had from its request it has from the new one.
+# the last one again and again. What the recorded reply had from its request it has from the new one. A request that refers to another
+# means the one that was taken for it, under whatever number that came now.
 
 from __future__ import annotations
 
@@ -15,6 +16,9 @@ from telegram_router.errors import FieldError
 from telegram_router.storage.capture_records import Record
 from telegram_router.telegrams import MessageLayout, Spec, Telegram
 from telegram_router.telegrams.fields.moments import Moment
+from telegram_router.telegrams.layout import PlannedField
+from telegram_router.telegrams.volatile import volatile_fields
+from telegram_router.tools.simulate.renumbered import Renumbered
 
 Values: TypeAlias = tuple[tuple[str, Any], ...]
 
@@ -52,12 +56,15 @@ class Learned:
         self.seconds.setdefault(message.name, []).append(seconds)
         self.exchanges += 1
 
-    def find(self, message: MessageLayout, frame: bytes, used: dict[object, int]) -> Answered | None:
+    def find(self, message: MessageLayout, frame: bytes, used: dict[object, int], renumbered: Renumbered) -> Answered | None:
         """The exchange to answer from. `used` counts how often each was, by whoever asks."""
         if frame in self.exact:
             return _in_turn(self.exact[frame], frame, used)
-        key = message.name, lasting(self.spec, message, frame)
-        return _in_turn(self.alike[key], key, used) if key in self.alike else None
+        key = message.name, lasting(self.spec, message, renumbered.as_recorded(message, frame))
+        found = _in_turn(self.alike[key], key, used) if key in self.alike else None
+        if found is not None:
+            renumbered.note(message, found.request, frame)
+        return found
 
     def nearest(self, message: MessageLayout, frame: bytes) -> tuple[Answered, list[str]] | None:
         """The exchange of that message with the fewest other values, and the names of those."""
@@ -98,34 +105,53 @@ def volatile_header(spec: Spec) -> frozenset[str]:
     return frozenset(named | moments)
 
 
+@lru_cache(maxsize=1024)
+def volatile_paths(message: MessageLayout) -> frozenset[str]:
+    """Paths of the fields that belong to the moment. What refers to other telegrams lasts: it says which."""
+    return frozenset(planned.path for planned, volatile in volatile_fields(message) if volatile.role != "ref_of")
+
+
 def lasting(spec: Spec, message: MessageLayout, frame: bytes) -> Values:
     """What makes a request the same as another: all but what differs every time."""
-    prefix, volatile = spec.framing.prefix, volatile_header(spec)
+    prefix, volatile, moments = spec.framing.prefix, volatile_header(spec), volatile_paths(message)
     if frame and not message.codec.opaque and len(frame) == message.frame_size:
         return tuple(
             (planned.path, frame[prefix + planned.offset : prefix + planned.end])
             for planned in message.fields
-            if planned.name and not (planned.section == "header" and planned.name in volatile)
+            if planned.name and not (planned.section == "header" and planned.name in volatile) and planned.path not in moments
         )
     return (("body", frame[prefix + spec.header_size :]),)
 
 
 def fitted(spec: Spec, request: bytes, reply: bytes, frame: bytes) -> bytes:
-    """A recorded reply for another request: header fields that were those of its request become those of the new one."""
+    """A recorded reply for another request: header fields that were those of its request become those of the new one, and so do
+    volatile ones behind the header."""
     made = bytearray(reply)
     for name in spec.header_fields:
         place = spec.header_slice(name)
         if name not in spec.family.key and reply[place] == request[place]:
             made[place] = frame[place]
-    whole = bytes(made)
-    message = spec.message_of(whole)
+    message = spec.message_of(bytes(made))
     if message is None:
-        return whole
+        return bytes(made)
+    asked = spec.message_of(request)
+    for planned, _ in volatile_fields(message) if asked is not None else ():
+        own = asked.field(planned.path) if asked is not None else None
+        if own is None or own.shifts or planned.shifts or own.length != planned.length:
+            continue
+        was, place = _place(spec, own), _place(spec, planned)
+        if reply[place] == request[was]:
+            made[place] = frame[was]
+    whole = bytes(made)
     try:
         telegram = spec.decode(whole)
         return spec.encode(Telegram(spec, telegram.message, telegram.header, telegram.body, telegram.residue))
     except FieldError:
         return whole  # as it was recorded, faults and all
+
+
+def _place(spec: Spec, planned: PlannedField) -> slice:
+    return slice(spec.framing.prefix + planned.offset, spec.framing.prefix + planned.end)
 
 
 def learn(spec: Spec, records: Iterable[Record], role: str = "host") -> Learned:

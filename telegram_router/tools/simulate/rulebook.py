@@ -16,6 +16,7 @@ from telegram_router.tools.simulate.course import Course
 from telegram_router.tools.simulate.gates import Gatekeeper, identity_of, within
 from telegram_router.tools.simulate.lines import Line
 from telegram_router.tools.simulate.mishaps import Out
+from telegram_router.tools.simulate.renumbered import Renumbered
 from telegram_router.tools.simulate.scenario import Reply, Rule
 from telegram_router.tools.simulate.seen import Seen
 from telegram_router.tools.simulate.states import Fading
@@ -43,6 +44,7 @@ class Rulebook:
             for number, rule in enumerate(self._scenario.rule, 1)
         ]
         self._used: dict[int, dict[object, int]] = {}  # exchanges of a capture, by connection
+        self._renumbered = Renumbered(self._spec)
         self._memory: Fading[tuple[bytes, ...]] | None = None
         if self._scenario.memory is not None:
             self._memory = Fading(self._scenario.memory.most, self._scenario.memory.lasts)
@@ -212,7 +214,7 @@ class Rulebook:
     def _missed(self, line: Line, seen: Seen, due: float) -> list[Out]:
         learned = self._prepared.learned
         if learned is not None and seen.message is not None:
-            found = learned.find(seen.message, seen.frame, self._used.setdefault(line.number, {}))
+            found = learned.find(seen.message, seen.frame, self._used.setdefault(line.number, {}), self._renumbered)
             if found is not None:
                 return [Out(line.number, due, frame := learned.reply(found, seen.frame), self.name_of(frame), "learned")]
         if self._passes_on:
