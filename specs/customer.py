@@ -1,13 +1,14 @@
 """CUSTOMER-RECORD of the copybook customer.cpy, as IBM's COBOL lays it out, with text in cp933.
 
 Written by `telegram-router spec import`. Behind each field stand its offset and what the copybook says.
+What a field says of people (`pii`) is on no copybook: it was added by hand.
 """
 
 from telegram_router.telegrams import *
 
 CUST_KEY = Struct(
     "cust_branch" / Digits(4) * "관리점번호 branch CUST-BRANCH",  # 0: PIC 9(4)
-    "cust_number" / Digits(9) * "고객번호 number CUST-NUMBER",  # 4: PIC 9(9)
+    "cust_number" / Digits(9, pii="account") * "고객번호 number CUST-NUMBER",  # 4: PIC 9(9)
 )
 
 CUST_TYPE_CODES = {"P": "CUST-PERSON", "C": "CUST-COMPANY", "G": "CUST-PUBLIC"}
@@ -15,15 +16,15 @@ CUST_TYPE_CODES = {"P": "CUST-PERSON", "C": "CUST-COMPANY", "G": "CUST-PUBLIC"}
 CUST_STATUS_CODES = {("10", "19"): "CUST-DORMANT", "00": "CUST-ACTIVE", "90": "CUST-CLOSED", "99": "CUST-CLOSED"}
 
 CUST_PERSON_DATA = Struct(
-    "person_name" / Text(20) * "성명 name PERSON-NAME",  # 16: PIC X(20)
-    "person_born" / Digits(8) * "생년월일 born PERSON-BORN",  # 36: PIC 9(8)
-    "person_sex" / Code(1, {"M": "PERSON-MALE", "F": "PERSON-FEMALE"}) * "성별 sex PERSON-SEX",  # 44: PIC X
-    "person_job" / Digits(3) * "직업코드 job PERSON-JOB",  # 45: PIC 9(3)
+    "person_name" / Text(20, pii="name") * "성명 name PERSON-NAME",  # 16: PIC X(20)
+    "person_born" / Digits(8, pii="rrn") * "생년월일 born PERSON-BORN",  # 36: PIC 9(8)
+    "person_sex" / Code(1, {"M": "PERSON-MALE", "F": "PERSON-FEMALE"}, pii="free") * "성별 sex PERSON-SEX",  # 44: PIC X
+    "person_job" / Digits(3, pii="free") * "직업코드 job PERSON-JOB",  # 45: PIC 9(3)
 )
 
 CUST_COMPANY_DATA = Struct(
-    "company_name" / Text(22) * "상호 name COMPANY-NAME",  # 16: PIC X(22)
-    "company_number" / Digits(10) * "사업자번호 number COMPANY-NUMBER",  # 38: PIC 9(10)
+    "company_name" / Text(22, pii="name") * "상호 name COMPANY-NAME",  # 16: PIC X(22)
+    "company_number" / Digits(10, pii="rrn") * "사업자번호 number COMPANY-NUMBER",  # 38: PIC 9(10)
 )
 
 CUST_OPENED_PARTS = Struct(
@@ -35,7 +36,7 @@ CUST_OPENED_PARTS = Struct(
 ACCOUNT_KIND_CODES = {"11": "ACCOUNT-DEMAND", "21": "ACCOUNT-SAVING", "31": "ACCOUNT-LOAN"}
 
 ACCOUNTS = Struct(
-    "account_number" / Text(14) * "계좌번호 account ACCOUNT-NUMBER",  # 118: PIC X(14)
+    "account_number" / Text(14, pii="account") * "계좌번호 account ACCOUNT-NUMBER",  # 118: PIC X(14)
     "account_kind" / Code(2, ACCOUNT_KIND_CODES) * "과목 kind ACCOUNT-KIND",  # 132: PIC X(2)
     "account_balance" / Packed(15, scale=2) * "잔액 ACCOUNT-BALANCE",  # 134: PIC S9(13)V99 COMP-3
     "account_events" / Binary(2, digits=4, signed=False) * "거래건수 ACCOUNT-EVENTS",  # 142: PIC 9(4) COMP
@@ -64,7 +65,7 @@ CUSTOMER_RECORD = Struct(
     "cust_rate" / Packed(5, scale=5) * "금리 CUST-RATE",  # 68: PIC SV9(5) COMP-3
     "cust_last_change" / Zoned(9, scale=2, sign="leading separate") * "증감 CUST-LAST-CHANGE",  # 71: PIC S9(7)V99 SIGN LEADING SEPARATE
     "cust_points" / Zoned(7) * "포인트 CUST-POINTS",  # 81: PIC S9(7)
-    "cust_phones" / Occurs(2, Text(12)) * "전화번호 CUST-PHONES",  # 88: OCCURS 2 TIMES PIC X(12)
+    "cust_phones" / Occurs(2, Text(12, pii="phone")) * "전화번호 CUST-PHONES",  # 88: OCCURS 2 TIMES PIC X(12)
     Filler(4) * "FILLER",  # 112: PIC X(4)
     "account_count" / Digits(2) * "계좌수 accounts ACCOUNT-COUNT",  # 116: PIC 9(2)
     # 118: OCCURS 0 TO 5 TIMES DEPENDING ON ACCOUNT-COUNT INDEXED BY ACCOUNT-INDEX

@@ -178,7 +178,8 @@ def test_the_spec_of_customers_is_what_its_copybook_becomes():
     folder = ROOT / "specs" / "samples" / "customer"
     made = call("spec", "import", folder / "customer.cpy", "--encoding", "cp933", "--select", "CUST-COMPANY-DATA=CUST-TYPE:C,G")
     assert made.exit_code == 0, made.stderr
-    assert made.stdout == (ROOT / "specs" / "customer.py").read_text("utf-8")
+    by_hand = r', pii="\w+"|What a field says of people .*\n'
+    assert made.stdout == re.sub(by_hand, "", (ROOT / "specs" / "customer.py").read_text("utf-8"))
 
 
 def test_the_ranges_of_level_88_are_shown_with_their_names():

@@ -19,7 +19,7 @@ from telegram_router.errors import FieldError
 from telegram_router.telegrams.fields import Code, Date, FieldFault, Filler, Fixed, Kind, Length, Number, Opaque, Text, Time
 from telegram_router.telegrams.fields.encodings import codec_of_text
 from telegram_router.telegrams.layout import Node, PlannedField, PlannedGroup, PlannedTable, PlannedViews
-from telegram_router.telegrams.mask_policy import DEFAULT, DROP, KEEP, Action, MaskError, Policy
+from telegram_router.telegrams.mask_policy import DEFAULT, DROP, KEEP, PSEUDONYM, Action, MaskError, Policy
 from telegram_router.telegrams.pseudonyms import Pseudonyms, letters_of
 from telegram_router.telegrams.spec import MessageLayout, Spec
 
@@ -131,7 +131,9 @@ class Masker:
             return DROP
         found = self.policy.action(kind.pii or "free", message, path)
         if found.name == "keep":
-            return KEEP
+            if kind.pii is not None or self.policy.named(message, path) is not None:
+                return KEEP
+            found = PSEUDONYM  # what no spec has said anything of may say anything
         return DROP if isinstance(kind, Opaque) else found
 
 

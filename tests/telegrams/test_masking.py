@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,24 @@ def test_a_policy_decides_by_what_a_field_holds_and_by_its_name(told: Any, value
 def test_a_policy_that_cannot_be_used_is_refused(table: dict[str, Any], says: str):
     with pytest.raises(MaskError, match=says):
         policy_of(table)
+
+
+def test_what_nobody_has_said_anything_about_is_kept_only_by_its_name():
+    spec = spec_of("told" / Text(12, pii="free"), "untold" / Text(12))
+    kept = masked(spec, policy_of({"actions": {"free": "keep"}}), told="급여", untold="홍길동")
+    assert kept["told"] == "급여" and kept["untold"] != "홍길동"
+    assert masked(spec, policy_of({"fields": {"untold": "keep"}}), told="급여", untold="홍길동")["untold"] == "홍길동"
+
+
+OF_PEOPLE = re.compile(r"계좌번호|성명|예금주명|차주|상호|실명번호|사업자번호|생년월일|전화|휴대|비밀번호|口座番号|受取人|PHONE|ACCOUNT-NUMBER", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in SPECS.glob("*.py")))
+def test_what_says_something_of_people_is_marked_in_the_shipped_specs(name: str):
+    spec = load_spec((SPECS / f"{name}.py").read_text("utf-8"), f"{name}.py")
+    fields = [field for message in spec.messages.values() for field in message.fields if field.name and not isinstance(field.kind, Date)]
+    unmarked = {field.path: field.label for field in fields if OF_PEOPLE.search(field.label) and field.kind.pii is None}
+    assert not unmarked
 
 
 def test_a_short_key_is_refused():
