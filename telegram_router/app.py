@@ -35,6 +35,7 @@ from telegram_router.serving import Serving, Surroundings, work_for
 from telegram_router.standby import Standby
 from telegram_router.wire.expiry import watch
 from telegram_router.wire.hub import Hub
+from telegram_router.wire.inherited import Held
 from telegram_router.wire.links import Outcomes
 from telegram_router.wire.listeners import Acceptor
 from telegram_router.wire.notify import Notifier, keep_alive
@@ -56,18 +57,19 @@ class Router:
         *, notifier: Notifier | None = None, inherited: Mapping[str, socket.socket] | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
-        """`inherited`: by listener, sockets that are open already."""
+        """`inherited`: sockets that are open already, by the keys of those who accept there."""
         self.plan = plan
         self.log = log
         self.switch = build_switch(plan)
         self.hub = Hub(self.switch, poller or EpollPoller(), clock, log)
         self.notifier = notifier or Notifier()
         self.standby = Standby(plan.config)
-        self.doors = Doors(self.hub, log, inherited, resting=self.standby.whole)
+        self.held = Held(inherited)
+        self.doors = Doors(self.hub, log, self.held, resting=self.standby.whole)
         self.wall = wall
         self.keeper = Keeper(plan.folder / plan.config.state, self.hub, log, wall=wall)
         self.recording = Recording(self.hub, log)
-        self.backend_doors = BackendDoors(self.standby)
+        self.backend_doors = BackendDoors(self.standby, self.held)
         self.servings: dict[Service, Serving] = {}
         self.around: Surroundings
         self.outcomes: dict[tuple[str, str], Outcomes] = {}
@@ -139,6 +141,7 @@ class Router:
             cut = await self._serve(config, task_status, self.backend_doors.bind(self.plan))
         finally:
             self.doors.close()
+            self.held.close()
             self.recording.close()
             self.backend_doors.close()
             self.hub.poller.close()
@@ -188,6 +191,7 @@ class Router:
                 await self._let_others_look_elsewhere()
                 doors.cancel_scope.cancel()
             self.doors.close()
+            self.held.close()
             patience = await self._spread_out()
             self.log.info("draining", patience_s=round(patience, 3))
             cut = await self._drain(patience)

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from functools import partial
 
-from telegram_router.config import Listen, TelegramService
+from telegram_router.config import Address, Listen, TelegramService
 from telegram_router.doors import proxies_of
 from telegram_router.errors import RouterError
 from telegram_router.plan import Plan, callers_of
@@ -18,6 +18,7 @@ from telegram_router.standby import Standby
 from telegram_router.wire.backend_door import BackendDoor, Terms
 from telegram_router.wire.connection import Limits
 from telegram_router.wire.door import bind
+from telegram_router.wire.inherited import Held
 from telegram_router.wire.links import Outcomes
 
 Sockets = dict[str, socket.socket]  # by service
@@ -26,8 +27,9 @@ Sockets = dict[str, socket.socket]  # by service
 class BackendDoors:
     """Where backends come in."""
 
-    def __init__(self, standby: Standby) -> None:
+    def __init__(self, standby: Standby, held: Held) -> None:
         self._standby = standby
+        self._held = held
         self._around: Surroundings | None = None
         self.doors: dict[str, BackendDoor] = {}
         self._bound: Sockets = {}  # last; perhaps before any door has got it
@@ -39,7 +41,7 @@ class BackendDoors:
         try:
             for name, (_, listen) in _listening(plan).items():
                 if name not in listening or listening[name][1].address != listen.address:
-                    bound[name] = bind(listen.address.host, listen.address.port, listening=not self._standby.holds(name))
+                    bound[name] = self._bind(name, listen.address, listening=not self._standby.holds(name))
         except RouterError:
             release(bound)
             raise
@@ -74,6 +76,7 @@ class BackendDoors:
         for gone in known - {(name, backend) for name, door in self.doors.items() for backend in door.backends}:
             around.outcomes.pop(gone, None)
         for door in new:
+            door.shut = self._standby.holds(door.name)
             if not door.rests:
                 around.start(door.run)
         return surplus
@@ -84,17 +87,24 @@ class BackendDoors:
         for name, door in self.doors.items():
             if self._standby.holds(name):
                 links += door.peers
-                if door.accepting and not door.rests:
+                if door.accepting and not (door.rests or door.shut):
                     self._rest(door)
-            elif door.rests:
-                self._wake(door)
+            else:
+                door.shut = False
+                if door.rests:
+                    self._wake(door)
         return links
 
-    @staticmethod
-    def _rest(door: BackendDoor) -> None:
+    def _rest(self, door: BackendDoor) -> None:
+        assert self._around is not None
         door.give_away().close()
         with contextlib.suppress(RouterError):
-            door.move(bind(*door.address, listening=False)).close()
+            door.move(self._bind(door.name, Address(*door.address), listening=False)).close()
+            door.shut = True
+            self._around.start(door.run)
+
+    def _bind(self, name: str, address: Address, *, listening: bool) -> socket.socket:
+        return self._held.at(f"services.{name}.listen", address) or bind(address.host, address.port, listening=listening)
 
     def _wake(self, door: BackendDoor) -> None:
         assert self._around is not None

@@ -17,7 +17,7 @@ from telegram_router.routing import Listener
 from telegram_router.wire.connection import Limits
 from telegram_router.wire.door import Proxies, bind
 from telegram_router.wire.hub import Hub, Log
-from telegram_router.wire.inherited import takes
+from telegram_router.wire.inherited import Held
 from telegram_router.wire.listeners import Acceptor
 
 Bound = dict[str, socket.socket | str]  # by listener: a new socket, or the name of the listener whose door it gets
@@ -26,11 +26,11 @@ Bound = dict[str, socket.socket | str]  # by listener: a new socket, or the name
 class Doors:
     """Where clients come in."""
 
-    def __init__(self, hub: Hub, log: Log, inherited: Mapping[str, socket.socket] | None = None, *, resting: bool = False) -> None:
-        """`inherited`: by listener, sockets that somebody else has opened and keeps open. `resting`: addresses are only held."""
+    def __init__(self, hub: Hub, log: Log, held: Held, *, resting: bool = False) -> None:
+        """`resting`: addresses are only held."""
         self._resting = resting
         self.acceptors: dict[str, Acceptor] = {}
-        self._inherited = dict(inherited or {})
+        self._held = held
         self._hub = hub
         self._log = log
         self._nursery: trio.Nursery | None = None
@@ -153,15 +153,10 @@ class Doors:
     def close(self) -> None:
         for door in self.acceptors.values():
             door.close()
-        for sock in self._inherited.values():
-            sock.close()
 
     def _bind(self, name: str, address: Address) -> socket.socket:
-        """A socket of ours. What was inherited is never closed by whoever opened it, so that nothing else could be bound there."""
-        for owner, sock in self._inherited.items():
-            if takes(address, sock.getsockname()[:2]) or (owner == name and not address.port):
-                return sock.dup()
-        return bind(address.host, address.port, listening=not self._resting)
+        """A socket of ours."""
+        return self._held.at(f"listeners.{name}", address) or bind(address.host, address.port, listening=not self._resting)
 
 
 def release(bound: Bound) -> None:

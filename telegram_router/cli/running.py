@@ -23,7 +23,7 @@ def run_router(config: Path) -> int:
     passed = inherited(os.environ, os.getpid())
     notifier = Notifier.from_environment(os.environ)
     made = plan.read_plan(config)
-    sockets = sockets_of(passed, {name: each.address for name, each in made.config.listeners.items()}, str(config), _others(made.config))
+    sockets = sockets_of(passed, _places(made.config), str(config), _others(made.config))
     log = logs.open_log(made.config.log.level, sys.stderr)
     logs.adopt_library_lines(log)
     try:
@@ -47,14 +47,21 @@ def run_router(config: Path) -> int:
         log.close()
 
 
+def _places(config: Config) -> dict[str, Address]:
+    """Where clients and backends come in, by key."""
+    dialled = {name: each.listen for name, each in config.services.items() if isinstance(each, TelegramService)}
+    return {
+        **{f"listeners.{name}": each.address for name, each in config.listeners.items()},
+        **{f"services.{name}.listen": listen.address for name, listen in dialled.items() if listen is not None},
+    }
+
+
 def _others(config: Config) -> dict[str, Address | None]:
-    """Ports that are not listeners', by key."""
+    """Ports that are always opened by the router itself: nobody waits there while it is restarted, and the admin port must be no wider than the
+    file says."""
     others: dict[str, Address | None] = {}
     if config.admin is not None:
         others["admin"] = config.admin.address
     if config.metrics is not None:
         others["metrics"] = config.metrics.address
-    for name, each in config.services.items():
-        if isinstance(each, TelegramService) and each.listen is not None:
-            others[f"services.{name}.listen"] = each.listen.address
     return others

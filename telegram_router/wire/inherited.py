@@ -2,9 +2,10 @@
 
 # Rules this file keeps, all of them tested:
 #
-# 1. A socket belongs to the listener of its name (FileDescriptorName) or, where no listener has that name, of its address.
-# 2. One that belongs to nobody, that two listeners could claim, or that is no listening TCP socket is told, and nothing is started: clients
-#    would be let in by the kernel and never served.
+# 1. A socket belongs to the listener, or to the service whose backends dial us, of its name (FileDescriptorName) or, where there is none of
+#    that name, of its address. Both are called by their keys in the file; a name may leave out what stands around it.
+# 2. One that belongs to nobody, that two could claim, or that is no listening TCP socket is told, and nothing is started: who dials would be
+#    let in by the kernel and never served.
 
 from __future__ import annotations
 
@@ -40,12 +41,30 @@ def inherited(environment: MutableMapping[str, str], pid: int) -> list[Inherited
     return [Inherited(name, FIRST + place) for place, name in enumerate(names[:count])]
 
 
-def sockets_of(
-    passed: list[Inherited], listeners: Mapping[str, Address], file: str, others: Mapping[str, Address | None] | None = None
-) -> dict[str, socket.socket]:
-    """The sockets by listener, ready to accept at. Raises ConfigError with every one that does not fit; `file` is the configuration.
+class Held:
+    """Sockets that somebody else has opened and keeps open, by the keys of those who accept there."""
 
-    `others`: what else has a port, by its key in the file.
+    def __init__(self, sockets: Mapping[str, socket.socket] | None = None) -> None:
+        self._sockets = dict(sockets or {})
+
+    def at(self, key: str, address: Address) -> socket.socket | None:
+        """A copy of the one for this address: as nobody of ours can close it, nothing else could be bound there."""
+        for owner, sock in self._sockets.items():
+            if takes(address, sock.getsockname()[:2]) or (owner == key and not address.port):
+                return sock.dup()
+        return None
+
+    def close(self) -> None:
+        while self._sockets:
+            self._sockets.popitem()[1].close()
+
+
+def sockets_of(
+    passed: list[Inherited], places: Mapping[str, Address], file: str, others: Mapping[str, Address | None] | None = None
+) -> dict[str, socket.socket]:
+    """The sockets by key, ready to accept at. Raises ConfigError with every one that does not fit; `file` is the configuration.
+
+    `places`: where somebody accepts, listeners first. `others`: what else has a port.
     """
     fitting: dict[str, socket.socket] = {}
     problems: list[ConfigProblem] = []
@@ -53,7 +72,7 @@ def sockets_of(
         try:
             with contextlib.ExitStack() as unless_it_fits:
                 sock = unless_it_fits.enter_context(_socket(each))
-                fitting[_owner(each, sock, listeners, others or {}, fitting)] = sock
+                fitting[_owner(each, sock, places, others or {}, fitting)] = sock
                 unless_it_fits.pop_all()
         except ConfigError as error:
             problems += error.problems
@@ -77,7 +96,7 @@ def _socket(passed: Inherited) -> socket.socket:
 def _owner(
     passed: Inherited,
     sock: socket.socket,
-    listeners: Mapping[str, Address],
+    places: Mapping[str, Address],
     others: Mapping[str, Address | None],
     taken: Mapping[str, socket.socket],
 ) -> str:
@@ -86,31 +105,38 @@ def _owner(
         raise _not_listening(passed)
     place: tuple[str, int] = sock.getsockname()[:2]
     at = str(Address(*place))
-    if passed.name in listeners:
-        wanted = listeners[passed.name]
+    fits = [key for key in places if passed.name and passed.name in (key, _bare(key))][:1]
+    if fits:
+        wanted = places[fits[0]]
         if wanted.port and not takes(wanted, place):
-            what = f"{_called(passed)} listens on {at}, and the listener on {wanted}"
-            raise _wrong("E-CFG-07", what, "give both the same address", f"listeners.{passed.name}.address")
-        fits = [passed.name]
+            what = f"{_called(passed)} listens on {at}, and {fits[0]} on {wanted}"
+            raise _wrong("E-CFG-07", what, "give both the same address", f"{fits[0]}.address")
     else:
-        fits = [name for name, address in listeners.items() if takes(address, place)]
+        fits = [key for key, address in places.items() if takes(address, place)]
     if not fits and (other := _other(passed, place, others)):
         what = f"{_called(passed)}, listening on {at}, is for {other}, which always opens its port itself"
-        raise _wrong("E-CFG-07", what, "pass sockets of listeners only", other)
+        raise _wrong("E-CFG-07", what, "pass sockets of listeners and of services that backends dial only", other)
     if not fits:
-        known = ", ".join(f"{name} ({address})" for name, address in listeners.items())
-        do = "set FileDescriptorName= of the socket unit to the name of a listener, or ListenStream= to its address"
-        raise _wrong("E-CFG-06", f"{_called(passed)}, listening on {at}, belongs to no listener", do, expected=f"one of {known}")
+        known = ", ".join(f"{_bare(key)} ({address})" for key, address in places.items())
+        do = "set FileDescriptorName= of the socket unit to the name of a listener or of a service with `listen`, or ListenStream= to its address"
+        raise _wrong("E-CFG-06", f"{_called(passed)}, listening on {at}, belongs to nobody", do, expected=f"one of {known}")
     if fits[0] in taken or len(fits) > 1:
-        what = f"{_called(passed)}, listening on {at}, is not the only one for the listener {fits[0]}"
-        raise _wrong("E-CFG-07", what, "pass one socket for each listener", f"listeners.{fits[0]}.address")
+        what = f"{_called(passed)}, listening on {at}, is not the only one for {fits[0]}"
+        raise _wrong("E-CFG-07", what, "pass one socket for each address", f"{fits[0]}.address")
     return fits[0]
 
 
+def _bare(key: str) -> str:
+    return key.partition(".")[2].removesuffix(".listen")
+
+
 def _other(passed: Inherited, place: tuple[str, int], others: Mapping[str, Address | None]) -> str:
-    """Whose socket it is, if not a listener's: of the admin or metrics port, or of a service that backends dial."""
-    named = next((key for key in others if passed.name in (key, key.partition(".")[2])), "") if passed.name else ""
-    return named or next((key for key, address in others.items() if address is not None and takes(address, place)), "")
+    """Whose socket it is, if nobody's who may have one: of the admin or metrics port."""
+    return (
+        passed.name
+        if passed.name in others
+        else next((key for key, address in others.items() if address is not None and takes(address, place)), "")
+    )
 
 
 def _not_listening(passed: Inherited) -> ConfigError:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,12 +55,20 @@ def test_only_what_is_meant_for_this_process_is_taken_and_children_hear_nothing_
     assert inherited(environment, 7) == []
 
 
-@pytest.mark.parametrize("name", ["branches", "router.socket", ""])
-def test_a_socket_goes_to_the_listener_of_its_name_or_of_its_address(name: str):
+@pytest.mark.parametrize("key", ["listeners.branches", "services.core.listen"])
+@pytest.mark.parametrize("named", ["by its name", "by its key", "router.socket", ""])
+def test_a_socket_goes_to_whoever_has_its_name_or_its_address(key: str, named: str):
+    name = {"by its name": key.split(".")[1], "by its key": key}.get(named, named)
     with passed(name=name) as (given, address), passed(name="companies") as (second, _):
-        listeners = {"others": Address("127.0.0.1", 1), "branches": address, "companies": Address("127.0.0.1", 0)}
-        found = sockets_of([given, second], listeners, "bank.toml")
-        assert {each: sock.fileno() for each, sock in found.items()} == {"branches": given.descriptor, "companies": second.descriptor}
+        nowhere = Address("127.0.0.1", 0)
+        places = {
+            "listeners.others": Address("127.0.0.1", 1),
+            key: address,
+            "listeners.companies": nowhere,
+            "services.companies.listen": nowhere,
+        }
+        found = sockets_of([given, second], places, "bank.toml")
+        assert {each: sock.fileno() for each, sock in found.items()} == {key: given.descriptor, "listeners.companies": second.descriptor}
         for sock in found.values():
             assert not sock.getblocking()
             assert not sock.get_inheritable()
@@ -74,14 +82,14 @@ def test_a_socket_goes_to_the_listener_of_its_name_or_of_its_address(name: str):
 )
 def test_a_wildcard_socket_serves_every_address_that_it_covers(at: str, configured: str):
     with passed(at) as (given, address):
-        [sock] = sockets_of([given], {"branches": Address(configured, address.port)}, "bank.toml").values()
+        [sock] = sockets_of([given], {"listeners.branches": Address(configured, address.port)}, "bank.toml").values()
         sock.close()
 
 
 @pytest.mark.parametrize(("at", "configured"), [("127.0.0.1", "0.0.0.0"), ("127.0.0.1", "127.0.0.2"), ("::1", "127.0.0.1")])
 def test_a_socket_that_is_no_listeners_is_told_with_its_address_and_nothing_is_kept(at: str, configured: str):
     with passed(at, "web") as (given, address), pytest.raises(ConfigError) as error:
-        sockets_of([given], {"branches": Address(configured, address.port)}, "bank.toml")
+        sockets_of([given], {"listeners.branches": Address(configured, address.port)}, "bank.toml")
     problem = told(error)
     assert problem.code == "E-CFG-06"
     assert str(address) in problem.what and "web" in problem.what
@@ -89,20 +97,20 @@ def test_a_socket_that_is_no_listeners_is_told_with_its_address_and_nothing_is_k
     assert "FileDescriptorName=" in problem.do
 
 
-@pytest.mark.parametrize("name", ["admin", "core", "services.core.listen", "router.socket"])
+@pytest.mark.parametrize("name", ["admin", "router.socket"])
 def test_a_socket_for_a_port_that_the_router_always_opens_itself_is_refused_and_says_so(name: str):
     with passed(name=name) as (given, address), pytest.raises(ConfigError) as error:
-        others = {"services.core.listen": address if "core" in name else None, "admin": address, "metrics": None}
-        sockets_of([given], {"branches": Address("127.0.0.1", 1)}, "bank.toml", others)
+        others = {"admin": address, "metrics": None}
+        sockets_of([given], {"listeners.branches": Address("127.0.0.1", 1)}, "bank.toml", others)
     problem = told(error)
     assert problem.code == "E-CFG-07"
-    assert problem.key == ("services.core.listen" if "core" in name else "admin")
-    assert "opens its port itself" in problem.what and "listeners only" in problem.do
+    assert problem.key == "admin"
+    assert "opens its port itself" in problem.what and "of listeners and of services" in problem.do
 
 
 def test_a_name_that_says_one_address_and_a_file_that_says_another_are_a_contradiction():
     with passed(name="branches") as (given, address), pytest.raises(ConfigError) as error:
-        sockets_of([given], {"branches": Address("127.0.0.1", address.port + 1)}, "bank.toml")
+        sockets_of([given], {"listeners.branches": Address("127.0.0.1", address.port + 1)}, "bank.toml")
     assert told(error).code == "E-CFG-07"
     assert told(error).key == "listeners.branches.address"
 
@@ -113,7 +121,7 @@ def test_two_sockets_for_one_listener_are_refused_and_the_first_is_given_back():
         passed("127.0.0.1", "branches") as (second, _),
         pytest.raises(ConfigError) as error,
     ):
-        sockets_of([first, second], {"branches": Address("127.0.0.1", 0)}, "bank.toml")
+        sockets_of([first, second], {"listeners.branches": Address("127.0.0.1", 0)}, "bank.toml")
     assert told(error).code == "E-CFG-07"
     with pytest.raises(OSError):
         os.fstat(first.descriptor)
@@ -138,40 +146,67 @@ def a_file() -> int:
 def test_what_nobody_could_connect_to_is_refused(make):
     descriptor = make()
     with pytest.raises(ConfigError) as error:
-        sockets_of([Inherited("branches", descriptor)], {"branches": Address("127.0.0.1", 0)}, "bank.toml")
+        sockets_of([Inherited("branches", descriptor)], {"listeners.branches": Address("127.0.0.1", 0)}, "bank.toml")
     assert told(error).code == "E-CFG-07"
     assert "ListenStream=" in told(error).do
     closed(descriptor)
 
 
+@asynccontextmanager
+async def running(folder: Path, text: str, **sockets: socket.socket) -> AsyncIterator[Router]:
+    """A router at sockets that somebody else keeps open, by key with `_` for dots."""
+    file = folder / "router.toml"
+    file.write_text(f'{text}\n[[routes]]\nlistener = "branches"\nservice = "core"\ndefault = true\n')
+    copies = {}
+    for key, sock in sockets.items():
+        copies[key.replace("_", ".")] = copy = sock.dup()
+        copy.setblocking(False)
+    router = Router(read_plan(file), open_log("error", io.BytesIO()), inherited=copies)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(router.run)
+        yield router
+        router.stop()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    with trio.fail_after(5):
+        while not holds():  # noqa: ASYNC110  (nothing announces it)
+            await trio.sleep(0.005)
+
+
 async def test_an_inherited_door_that_was_given_away_can_be_opened_again_though_its_address_is_held(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
-        file = tmp_path / "router.toml"
-        file.write_text(f"""
-            [listeners.branches]
-            address = "127.0.0.1:{port}"
-            spec = "firmbanking"
-            [services.s]
-            backends = ["127.0.0.1:1"]
-            [[routes]]
-            listener = "branches"
-            service = "s"
-            default = true
-        """)
-        plan = read_plan(file)
-        door = held.dup()
-        door.setblocking(False)
-        router = Router(plan, open_log("error", io.BytesIO()), inherited={"branches": door})
-        async with trio.open_nursery() as nursery:
-            await nursery.start(router.run)
+        listener = f'[listeners.branches]\naddress = "127.0.0.1:{port}"\nspec = "firmbanking"\n'
+        async with running(tmp_path, listener + '[services.core]\nbackends = ["127.0.0.1:1"]\n', listeners_branches=held) as router:
             acceptor = router.acceptors["branches"]
             acceptor.give_away().close()
             await wait_all_tasks_blocked(0.01)
-            router.doors.reopen("branches", plan)
+            router.doors.reopen("branches", router.plan)
             async with await trio.open_tcp_stream("127.0.0.1", port):
+                await until(lambda: acceptor.total)
+        assert held.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+
+
+@pytest.mark.parametrize("standby", [False, True], ids=["in use", "stands by"])
+async def test_a_backend_that_dials_while_no_router_runs_is_served_by_the_next_one_unless_that_stands_by(standby: bool, tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        text = (
+            '[listeners.branches]\naddress = "127.0.0.1:0"\nspec = "firmbanking"\n'
+            f'[services.core]\nlisten = "127.0.0.1:{port}"\nbackends = [{{ name = "seoul", from = ["127.0.0.1"] }}]\n'
+            + ("standby = true\n" if standby else "")
+        )
+        async with await trio.open_tcp_stream("127.0.0.1", port) as early, running(tmp_path, text, services_core_listen=held) as router:
+            if not standby:
+                await until(lambda: router.switch.services["core"].links)
+                assert await router.demote("core")
+            with trio.fail_after(5):
+                assert await early.receive_some(1) == b""
+            async with await trio.open_tcp_stream("127.0.0.1", port) as late:
                 with trio.fail_after(5):
-                    while not acceptor.total:  # noqa: ASYNC110
-                        await trio.sleep(0.005)
-            router.stop()
+                    assert await late.receive_some(1) == b"", "the kernel lets it in, and nobody serves it"
+            assert await router.promote("core")
+            async with await trio.open_tcp_stream("127.0.0.1", port):
+                await until(lambda: router.switch.services["core"].links)
         assert held.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
