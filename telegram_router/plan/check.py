@@ -7,10 +7,11 @@ import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from telegram_router.config import Draft, Party, dotted
-from telegram_router.config.lines import line_of
+from telegram_router.config import Draft, Party
+from telegram_router.config.lines import dotted
 from telegram_router.config.model import specs_by_party
-from telegram_router.errors import ConfigError, ConfigProblem, ConfigWarning
+from telegram_router.config.problems import Problems
+from telegram_router.errors import ConfigError, ConfigWarning
 from telegram_router.plan.files import digest_of
 from telegram_router.plan.plan import Plan
 from telegram_router.telegrams import Spec
@@ -18,34 +19,29 @@ from telegram_router.telegrams import Spec
 Place = tuple[str | int, ...]  # of a key in the file
 
 
-class Check:
+class Check(Problems):
     """What the checks of this package share. A problem in one part hides none in another."""
 
     def __init__(self, draft: Draft, path: Path, before: Plan | None = None) -> None:
+        super().__init__(str(path), draft.lines)
         self.plan = Plan(draft.config, path.parent, path)
         self.before = before
         self.draft = draft
-        self.problems: list[ConfigProblem] = list(draft.problems)
+        self.found += draft.problems
         self.all_routes = not any(problem.key.startswith("routes") for problem in draft.problems)
         self.all_listeners = not any(problem.key.startswith("listeners") for problem in draft.problems)
-        self.filename = str(path)
         self._parties = specs_by_party(draft.config)
         self.plan.spoken = {name: min(specs) for (kind, name), specs in self._parties.items() if kind == "service" and specs}
 
-    def report(self, code: str, path: Place, what: str, expected: str = "", do: str = "") -> None:
-        problem = ConfigProblem(code, self.filename, line_of(self.draft.lines, path), dotted(path), what, expected, do)
-        if problem not in self.problems:
-            self.problems.append(problem)
-
     def warn(self, path: Place, what: str, do: str) -> None:
-        self.plan.warnings.append(ConfigWarning(self.filename, line_of(self.draft.lines, path), dotted(path), what, do))
+        self.plan.warnings.append(ConfigWarning(self.filename, self.line(path), dotted(path), what, do))
 
     def gather(self, step: Callable[[], None]) -> None:
         """What a step raises is one of many problems."""
         try:
             step()
         except ConfigError as error:
-            self.problems.extend(error.problems)
+            self.found.extend(error.problems)
 
     def spec_of(self, party: Party) -> Spec | None:
         """The spec of a listener or service; None when it has none that can be read."""

@@ -35,19 +35,19 @@ def read_plan(path: Path, before: Plan | None = None) -> Plan:
     check.plan.files[path] = digest
     check.plan.digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:DIGITS]
     _check_all(check)
-    if check.problems:
-        raise ConfigError(sorted(check.problems, key=lambda problem: problem.line if problem.file == str(path) else sys.maxsize))
+    if check.found:
+        raise ConfigError(sorted(check.found, key=lambda problem: problem.line if problem.file == str(path) else sys.maxsize))
     return check.plan
 
 
 def _check_all(check: Check) -> None:
     config = check.plan.config
     if load_specs(check):
-        check.problems += check.draft.spec_conflicts
+        check.found += check.draft.spec_conflicts
     for name, listener in config.listeners.items():
         check_listener(check, name, listener)
     if all([check_route(check, place, route) for place, route in enumerate(config.routes)]):  # noqa: C419 - every one is to be looked at
-        check.problems += check.draft.overlaps
+        check.found += check.draft.overlaps
     for name, service in config.services.items():
         check_service(check, name, service)
     check_counting(check)

@@ -94,7 +94,7 @@ def _named(check: Check, named: dict[str, ServerContext], where: str, table: Tls
         if not covers(has, each):
             what = f"the certificate is not for {each}: clients that ask for it would refuse it"
             do = "name a certificate that has this name, or remove the name"
-            check.problems.append(ConfigProblem("E-CFG-07", check.path(table.certificate) or "", 0, f"{where}.names", what, "", do))
+            check.found.append(ConfigProblem("E-CFG-07", check.path(table.certificate) or "", 0, f"{where}.names", what, "", do))
         named[each] = context
     _ends_of(check, where, table)
 

@@ -188,7 +188,9 @@ def test_what_nobody_has_said_anything_about_is_kept_only_by_its_name():
     assert masked(spec, policy_of({"fields": {"untold": "keep"}}), told="급여", untold="홍길동")["untold"] == "홍길동"
 
 
-OF_PEOPLE = re.compile(r"계좌번호|성명|예금주명|차주|상호|실명번호|사업자번호|생년월일|전화|휴대|비밀번호|口座番号|受取人|PHONE|ACCOUNT-NUMBER", re.IGNORECASE)
+OF_PEOPLE = re.compile(
+    r"계좌번호|성명|예금주명|차주|상호|실명번호|사업자번호|생년월일|전화|휴대|비밀번호|口座番号|受取人|PHONE|ACCOUNT-NUMBER", re.IGNORECASE
+)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in SPECS.glob("*.py")))

@@ -1,0 +1,23 @@
+"""What is wrong with a file: each with its line, its key, what was expected and what to do; none twice."""
+
+from __future__ import annotations
+
+from telegram_router.config.lines import Path, dotted, line_of
+from telegram_router.errors import ConfigProblem
+
+
+class Problems:
+    """Those of one file, in the order in which they were found."""
+
+    def __init__(self, filename: str, lines: dict[Path, int]) -> None:
+        self.found: list[ConfigProblem] = []
+        self.filename = filename
+        self.lines = lines
+
+    def line(self, path: Path) -> int:
+        return line_of(self.lines, path)
+
+    def report(self, code: str, path: Path, what: str, expected: str = "", do: str = "") -> None:
+        problem = ConfigProblem(code, self.filename, self.line(path), dotted(path), what, expected, do)
+        if problem not in self.found:
+            self.found.append(problem)
