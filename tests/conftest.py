@@ -1,9 +1,10 @@
-"""What holds for the whole suite: how many examples a property is tried with, one run of the demo, what need not be compiled or collected again."""
+"""What holds for the whole suite: how often properties are tried, one run of the demo, what is not done twice, who runs what."""
 
 from __future__ import annotations
 
 import gc
 import os
+import random
 import sys
 
 import pytest
@@ -20,7 +21,34 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores: many tests wait for a socket or a process."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A worker begins with tests that stand together, which share what their module made, and at the end takes from others."""
+    if config.getoption("dist", "no") == "load":
+        config.option.dist = "worksteal"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector):
+    """Each worker imports the files in an order of its own: which assertions one has rewritten the others find in its bytecode."""
+    report = yield
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and isinstance(collector, pytest.Directory):
+        random.Random(worker).shuffle(report.result)
+    return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For all workers the tests stand in one order."""
+    items.sort(key=lambda item: item.path)
+
+
+def pytest_collection_finish() -> None:
     """Thousands of collected tests live to the end: a full collection that looks at them takes two seconds each time."""
     gc.collect()
     gc.freeze()
