@@ -83,9 +83,10 @@ def _settings(config: Path) -> Admin:
         text = config.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise click.UsageError(f"There is no {config} here: give --config FILE, --socket PATH or --address HOST:PORT.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        what = getattr(error, "strerror", None) or "is not UTF-8 text"
-        raise ConfigError([ConfigProblem("E-CFG-01", str(config), 0, "", what, do=CODES["E-CFG-01"].do)]) from None
+    except OSError as error:
+        raise ConfigError([ConfigProblem("E-CFG-01", str(config), 0, "", error.strerror or str(error), do=CODES["E-CFG-01"].do)]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([ConfigProblem("E-CFG-01", str(config), 0, "", "is not UTF-8 text", do="save it as UTF-8")]) from None
     draft = draft_config(text, str(config))
     admin = draft.config.admin
     if admin is None or (admin.socket is None) == (admin.address is None):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from telegram_router.config import Address, Settings, Url
+from telegram_router.config import Address, Settings, Source, Url
 
 LEFT_OUT = "(left out)"
 
@@ -24,7 +25,7 @@ def _value(value: object, *, secret: bool = False) -> Any:
         return LEFT_OUT
     if isinstance(value, Settings):
         return shown(value)
-    if isinstance(value, Address):
+    if isinstance(value, Address | Source | IPv4Network | IPv6Network):
         return str(value)
     if isinstance(value, Url):
         place, mark, _ = str(value).partition("?")  # a query may hold a key of the service

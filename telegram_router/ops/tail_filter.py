@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from telegram_router.routing.routes import Origin
+from telegram_router.telegrams.fields import charset_of
 
 COLUMNS = ("message", "listener", "service", "peer", "code", "result", "delivery", "direction")
 ABOUT_ENDS = frozenset(("code", "result", "delivery"))  # what a telegram that has just come cannot have
@@ -68,8 +69,9 @@ class Filter:
         places = self._places[origin]
         if places is None:
             return False
+        charset = charset_of(origin.spec.encoding)
         for place, terms in places:
-            value = frame[place].decode("ascii", "replace").strip()
+            value = charset.ascii(frame[place]).decode("ascii", "replace").strip()
             if not all(matches(value) for matches in terms):
                 return False
         return True

@@ -19,6 +19,7 @@ from telegram_router.routing.classes import NORMAL, Precedence
 from telegram_router.routing.durations import Durations
 from telegram_router.routing.limits import ByKey
 from telegram_router.routing.split import Split
+from telegram_router.telegrams.fields import charset_of
 from telegram_router.telegrams.spec import fused
 
 if TYPE_CHECKING:
@@ -369,11 +370,11 @@ class Origin:
 
     def names(self, frame: bytes) -> dict[str, str]:
         """By what a person finds this telegram again: its key and correlation fields, as far as they are clear and readable."""
-        return _readable(self._names, frame)
+        return _readable(self.spec, self._names, frame)
 
     def claim(self, frame: bytes) -> dict[str, Any]:
         """Whom a telegram speaks for: the field that says so, and its value where that is clear and readable."""
-        return {"owner_field": self.spec.family.owner, **_readable(self._clear_owner, frame)}
+        return {"owner_field": self.spec.family.owner, **_readable(self.spec, self._clear_owner, frame)}
 
     def set_routes(self, routes: RouteTable, referred: Container[Entry] = frozenset()) -> None:
         """Route by these from now on. `referred`: the entries of open exchanges, which will still be counted there.
@@ -507,9 +508,10 @@ def clear_names(spec: Spec) -> set[str]:
     }
 
 
-def _readable(places: Sequence[tuple[str, slice]], frame: bytes) -> dict[str, str]:
-    found = ((name, frame[place]) for name, place in places)
-    return {name: raw.decode("ascii").strip() for name, raw in found if raw.isascii() and raw.decode("ascii").isprintable()}
+def _readable(spec: Spec, places: Sequence[tuple[str, slice]], frame: bytes) -> dict[str, str]:
+    charset = charset_of(spec.encoding)
+    found = ((name, charset.text(frame[place])) for name, place in places)
+    return {name: text for name, text in found if text is not None}
 
 
 def head_of(spec: Spec, fields: Sequence[str]) -> Callable[[bytes], Hashable]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from telegram_router.errors import Delivery
 from telegram_router.telegrams.declare import Conduct, ErrorReply, Filled, Formality
-from telegram_router.telegrams.fields import Digits
+from telegram_router.telegrams.fields import Digits, charset_of
 from telegram_router.telegrams.layout import PlannedField
 from telegram_router.telegrams.refusal import Refuser, blank_telegram
 
@@ -73,6 +73,7 @@ class _Form:
 
     def __init__(self, spec: Spec, conduct: Conduct, formality: Formality) -> None:
         self.message: MessageLayout = spec.messages[formality.message]
+        self._charset = charset_of(spec.encoding)
         self._values = list(self._named({**conduct.set, **formality.set}))
         self._blank = blank_telegram(self.message)
         reply = self.message.reply.message
@@ -100,7 +101,7 @@ class _Form:
 
     def said(self, answer: MessageLayout, frame: bytes) -> str:
         raw = frame[self._outcome] if self._shown and answer is self.reply else b""
-        return raw.decode("ascii").strip() if raw.isascii() and raw.decode("ascii").isprintable() else ""
+        return self._charset.text(raw) or ""
 
     def accepts(self, answer: MessageLayout, frame: bytes) -> bool:
         good = answer is self.reply and answer.min_frame <= len(frame) <= answer.max_frame

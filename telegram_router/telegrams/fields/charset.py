@@ -40,6 +40,11 @@ class Charset:
         """The same in ASCII; a byte that is none of its characters becomes 0xFF."""
         return raw if self.is_ascii else raw.translate(self.from_wire)
 
+    def text(self, raw: bytes) -> str | None:
+        """A code or a number without its blanks, as a person reads it; None where a byte of it is no printable character."""
+        seen = self.ascii(raw)
+        return seen.decode("ascii").strip() if seen.isascii() and seen.decode("ascii").isprintable() else None
+
     def wire(self, text: bytes) -> bytes:
         """ASCII as it stands on the wire."""
         return text if self.is_ascii else text.translate(self.to_wire)
