@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,23 @@ from telegram_router.cli.kinds import DURATION, LISTEN, TARGET
 from telegram_router.cli.options import SPEC_FOLDER, RunUnlessNamed, example
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_CONTROL = click.option(
-    "--control", metavar="SOCKET", type=_FILE, help="Its Unix socket, as it was told at its start. Default: the only one there is."
-)
-_NAME = click.option("--name", metavar="SIMULATOR", help="Which simulator, where one process has several.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _steering(command: Callable[..., int]) -> Callable[..., int]:
+    """What every order says: to which simulator, and how its answer is printed."""
+    options = (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.option("--name", metavar="SIMULATOR", help="Which simulator, where one process has several."),
+        click.option("--token-file", metavar="FILE", type=_FILE, help="File with the token, for one that is asked over HTTP."),
+        click.option(
+            "--control",
+            metavar="SOCKET",
+            help="Its Unix socket or its http:// address, as told at its start. Default: the only one there is.",
+        ),
+    )
+    for option in options:
+        command = option(command)
+    return command
 
 
 @click.group(cls=RunUnlessNamed, epilog=example("telegram-router simulate core.toml --listen 127.0.0.1:9000 --seed 42"))
@@ -60,6 +72,15 @@ def simulate() -> None:
 @click.option("--spec", "spec_name", metavar="SPEC", help="For a capture that names no spec: name, or path of a spec file (.py).")
 @SPEC_FOLDER
 @click.option("--control", metavar="SOCKET", type=_FILE, help="Unix socket for `simulate ctl`. Default: one of its own, which is told.")
+@click.option(
+    "--control-http",
+    metavar="ADDRESS",
+    type=LISTEN,
+    help="Take orders over HTTP too, as 127.0.0.1:9100. One that other machines can reach needs a token and --insecure-public.",
+)
+@click.option(
+    "--control-token-file", metavar="FILE", type=_FILE, help="File with the token that orders over HTTP need, readable by its owner alone."
+)
 @click.option("--allow-code", is_flag=True, help="Run the Python code that a scenario names.")
 @click.option(
     "--protected",
@@ -88,27 +109,23 @@ def run(files: Sequence[Path], **options: Any) -> int:
 
 @simulate.group(epilog=example("telegram-router simulate ctl fault add \"match='msg=transfer.request', do={never=true}\""))
 def ctl() -> None:
-    """Steer a simulator that runs on this machine."""
+    """Steer a simulator that runs."""
 
 
 @ctl.command(epilog=example("telegram-router simulate ctl state --json"))
-@_CONTROL
-@_NAME
-@_JSON
-def state(control: Path | None, name: str | None, as_json: bool) -> int:
+@_steering
+def state(**how: Any) -> int:
     """Show the rows of its stores, its machines and counters."""
-    return _order(control, {"order": "state"}, name, as_json)
+    return _order({"order": "state"}, **how)
 
 
 @ctl.command("set", epilog=example("telegram-router simulate ctl set 'state.account[110998877665].balance' 5000000"))
 @click.argument("what")
 @click.argument("value")
-@_CONTROL
-@_NAME
-@_JSON
-def set_(what: str, value: str, control: Path | None, name: str | None, as_json: bool) -> int:
+@_steering
+def set_(what: str, value: str, **how: Any) -> int:
     """Change one value: state.STORE[KEY].COLUMN, counter.NAME, machine.NAME[KEY], or standby (on, off)."""
-    return _order(control, {"order": "set", "name": what, "value": value}, name, as_json)
+    return _order({"order": "set", "name": what, "value": value}, **how)
 
 
 @ctl.group(epilog=example("telegram-router simulate ctl fault clear"))
@@ -118,52 +135,42 @@ def fault() -> None:
 
 @fault.command(epilog=example("telegram-router simulate ctl fault add \"match='msg=transfer.request', rate=0.1, do={late='35s'}\""))
 @click.argument("table", metavar="FAULT")
-@_CONTROL
-@_NAME
-@_JSON
-def add(table: str, control: Path | None, name: str | None, as_json: bool) -> int:
+@_steering
+def add(table: str, **how: Any) -> int:
     """Let another fault happen from now on: FAULT is what stands under [[fault]] in a scenario, keys joined by commas."""
-    return _order(control, {"order": "fault_add", "fault": table}, name, as_json)
+    return _order({"order": "fault_add", "fault": table}, **how)
 
 
 @fault.command(epilog=example("telegram-router simulate ctl fault clear"))
 @click.argument("fault_name", metavar="[FAULT]", required=False)
-@_CONTROL
-@_NAME
-@_JSON
-def clear(fault_name: str | None, control: Path | None, name: str | None, as_json: bool) -> int:
+@_steering
+def clear(fault_name: str | None, **how: Any) -> int:
     """Take all faults away, or those of a name."""
-    return _order(control, {"order": "fault_clear", "fault": fault_name}, name, as_json)
+    return _order({"order": "fault_clear", "fault": fault_name}, **how)
 
 
 @ctl.command(epilog=example("telegram-router simulate ctl stats"))
-@_CONTROL
-@_NAME
-@_JSON
-def stats(control: Path | None, name: str | None, as_json: bool) -> int:
+@_steering
+def stats(**how: Any) -> int:
     """Count what came, what was sent, which rules and faults took part, and show the last notes."""
-    return _order(control, {"order": "stats"}, name, as_json)
+    return _order({"order": "stats"}, **how)
 
 
 @ctl.command(epilog=example("telegram-router simulate ctl verify"))
-@_CONTROL
-@_NAME
-@_JSON
-def verify(control: Path | None, name: str | None, as_json: bool) -> int:
+@_steering
+def verify(**how: Any) -> int:
     """Judge the expectations now. Exit code 1 if one is not met."""
-    return _order(control, {"order": "verify"}, name, as_json)
+    return _order({"order": "verify"}, **how)
 
 
 @ctl.command(epilog=example("telegram-router simulate ctl reset"))
-@_CONTROL
-@_NAME
-@_JSON
-def reset(control: Path | None, name: str | None, as_json: bool) -> int:
+@_steering
+def reset(**how: Any) -> int:
     """Begin again with the state of the scenario, and with nothing counted. Connections stay."""
-    return _order(control, {"order": "reset"}, name, as_json)
+    return _order({"order": "reset"}, **how)
 
 
-def _order(control: Path | None, order: dict[str, Any], name: str | None, as_json: bool) -> int:
+def _order(order: dict[str, Any], **how: Any) -> int:
     from telegram_router.cli.simulation_ctl import give_order
 
-    return give_order(control, order, name, as_json)
+    return give_order(order, **how)

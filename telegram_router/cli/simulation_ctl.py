@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from telegram_router.cli.shown import say, say_json
+from telegram_router.ops.tokens import read_token
 from telegram_router.tools.simulate.control import ask
 
 
@@ -19,13 +21,17 @@ def sockets_folder() -> Path:
     return Path(runtime) / "telegram-simulate" if runtime else Path(tempfile.gettempdir()) / f"telegram-simulate-{os.getuid()}"
 
 
-def give_order(control: Path | None, order: dict[str, Any], name: str | None, as_json: bool) -> int:
+def give_order(
+    order: dict[str, Any], *, control: str | None = None, token_file: Path | None = None, name: str | None = None, as_json: bool = False
+) -> int:
     """Returns the exit code: 1 for a verdict that is not met, or an order that cannot be carried out."""
-    path = control or _only_socket()
+    place = control or str(_only_socket())
+    whole = order | ({"simulator": name} if name is not None else {})
     try:
-        answer = ask(path, order | ({"simulator": name} if name is not None else {}))
+        answer = _ask_over_http(place, whole, token_file) if place.startswith("http://") else ask(Path(place), whole)
     except (OSError, EOFError) as error:
-        raise click.ClickException(f"no simulator answers at {path}: {getattr(error, 'strerror', None) or error}") from None
+        why = getattr(error, "reason", None) or error
+        raise click.ClickException(f"no simulator answers at {place}: {getattr(why, 'strerror', None) or why}") from None
     if "error" in answer:
         raise click.ClickException(answer["error"])
     found: dict[str, Any] = answer["simulators"]
@@ -37,6 +43,27 @@ def give_order(control: Path | None, order: dict[str, Any], name: str | None, as
                 say(f"[{simulator}]")
             _show(shown)
     return 0 if all(each.get("met", True) for each in found.values()) else 1
+
+
+def _ask_over_http(place: str, order: dict[str, Any], token_file: Path | None) -> dict[str, Any]:
+    """Raises OSError, ConfigError."""
+    import urllib.error
+    import urllib.request
+
+    headers = {"Content-Type": "application/json"}
+    if token_file is not None:
+        headers["Authorization"] = f"Bearer {read_token(token_file, '--token-file')}"
+    request = urllib.request.Request(f"{place.rstrip('/')}/orders", json.dumps(order).encode(), headers)
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+    except urllib.error.HTTPError as refused:
+        try:
+            with refused:
+                found = json.load(refused)
+        except ValueError:
+            raise OSError(f"it answers {refused.code}") from None
+    return found
 
 
 def _only_socket() -> Path:

@@ -56,6 +56,8 @@ class Asked:
     allow_code: bool = False
     insecure_public: bool = False
     as_json: bool = False
+    control_http: Address | None = None
+    control_token_file: Path | None = None
     protected: Sequence[str] = ()
     known: Sequence[str] = ()
 
@@ -128,6 +130,9 @@ def _check_together(prepared: Sequence[Prepared], asked: Asked) -> None:
             )
     if len(prepared) > 1 and (asked.listen or asked.to or asked.record):
         raise click.UsageError("--listen, --to and --record are for one simulator: with several write them into the scenarios.")
+    http = asked.control_http
+    if http is not None and not http.loopback and not (asked.insecure_public and asked.control_token_file):
+        raise click.UsageError(f"{http} can be reached by other machines: give --control-token-file and --insecure-public.")
     for each in prepared:
         about = each.scenario.scenario
         places = [asked.listen or about.listen, about.standby]
@@ -164,7 +169,12 @@ async def _run(prepared: Sequence[Prepared], asked: Asked) -> int:
                     nursery.start_soon(simulator.flush)
                 control = asked.control or _own_socket(simulators[0])
                 await nursery.start(serve_control, control, simulators)
-                _tell_start(simulators, control)
+                http = None
+                if asked.control_http is not None:
+                    from telegram_router.cli.simulation_http import serve_http, token_in  # which brings a web server
+
+                    http = await nursery.start(serve_http, asked.control_http, token_in(asked.control_token_file), simulators)
+                _tell_start(simulators, control, http)
                 with trio.move_on_after(max(durations) if durations else float("inf")):
                     received = await _ended(signals, simulators)
                 now = trio.current_time()
@@ -215,7 +225,7 @@ def _own_socket(simulator: Simulator) -> Path:
     return folder / f"{simulator.prepared.name}-{port}.sock"
 
 
-def _tell_start(simulators: Sequence[Simulator], control: Path) -> None:
+def _tell_start(simulators: Sequence[Simulator], control: Path, http: Address | None) -> None:
     lines: list[str] = []
     for simulator in simulators:
         where = f"listens on {simulator.address}" if simulator.address is not None else f"connects to {simulator.to}"
@@ -224,7 +234,10 @@ def _tell_start(simulators: Sequence[Simulator], control: Path) -> None:
             f"{simulator.prepared.name}: {simulator.prepared.spec.name} {simulator.about.role}, {where}{standby}, seed {simulator.seed}"
         )
         lines += simulator.prepared.remarks
-    tell([*lines, f"steer it with: telegram-router simulate ctl state --control {control}", "end it with Ctrl-C"])
+    lines.append(f"steer it with: telegram-router simulate ctl state --control {control}")
+    if http is not None:
+        lines.append(f"or over HTTP: telegram-router simulate ctl state --control http://{http}")
+    tell([*lines, "end it with Ctrl-C"])
 
 
 def _tell_end(verdicts: Sequence[tuple[Simulator, list[Judged]]], as_json: bool) -> int:

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -32,9 +31,10 @@ from telegram_router.ops import answers, inspector, operations, survey
 from telegram_router.ops.access import Access, Known
 from telegram_router.ops.capturing import BEAT, Capturing, settings_for
 from telegram_router.ops.logs import Log
-from telegram_router.ops.operations import LARGEST_BODY, OPERATIONS, Operation
+from telegram_router.ops.operations import OPERATIONS, Operation
 from telegram_router.ops.overview import Overviews
 from telegram_router.ops.page_files import page_routes
+from telegram_router.ops.requests import body_of, names_this_host, same_origin
 from telegram_router.ops.server import Caller, Door, admit, listening, listening_at, remove
 from telegram_router.ops.shown_config import shown
 from telegram_router.ops.streaming import Lines
@@ -50,7 +50,6 @@ from telegram_router.wire.listeners import Acceptor
 from telegram_router.wire.tls_errors import TlsError
 
 WRITE_TIMEOUT_MS = 10_000
-READ_ON = 4 * 1024 * 1024  # of a body that is too large: who still sends does not read the refusal
 STATUS = {"E-ADM-01": 404, "E-ADM-02": 400, "E-ADM-03": 401, "E-ADM-04": 403, "E-ADM-05": 409, "E-ADM-08": 403}
 
 T = TypeVar("T")
@@ -119,7 +118,7 @@ class Api:
 
     async def _answer(self, row: Operation, request: Request) -> Response:
         try:
-            body = await _read(request, row.largest)
+            body = await body_of(request, row.largest)
             self._admit(row, request)
             carried_out = await self._carry_out(row, request, body)
         except ClientDisconnect:
@@ -145,9 +144,9 @@ class Api:
         caller: Caller = request.scope["caller"]
         if row.public:
             return
-        if not caller.local and not caller.tls and not _names_this_host(request.headers.get("host", ""), self._host):
+        if not caller.local and not caller.tls and not names_this_host(request.headers.get("host", ""), self._host):
             raise Refusal("E-ADM-04", "the request names another host, as that of a web page would")
-        if not _same_origin(request):
+        if not same_origin(request):
             raise Refusal("E-ADM-04", "the request comes from the page of another site")
         known = self._known(request)
         if known is None:
@@ -540,41 +539,6 @@ def _standing(backend: Backend) -> dict[str, Any]:
     return {"state": backend.admin.value, "weight": backend.weight}
 
 
-def _same_origin(request: Request) -> bool:
-    """False for what a browser says that another site's page has made it send."""
-    origin = request.headers.get("origin")
-    if origin is not None and origin.partition("://")[2].lower() != request.headers.get("host", "").lower():
-        return False
-    return request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
-
-
-def _names_this_host(header: str, own: str) -> bool:
-    """False for a name that anybody may point at us: a web page of that name could send requests here."""
-    host = header.rpartition(":")[0] if header.rpartition(":")[2].isdigit() else header
-    if host.lower() in ("localhost", own.lower()):
-        return True
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
-
-
-async def _read(request: Request, largest: int = LARGEST_BODY) -> bytes | None:
-    """The body; None when it is too large. It is read to its end even so: who still sends when the answer comes may not get it.
-
-    Raises ClientDisconnect when it does not come whole.
-    """
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size <= largest:
-            parts.append(part)
-        elif size > READ_ON:
-            break
-    return b"".join(parts) if size <= largest else None
-
-
 def _order(row: Operation, request: Request, body: bytes | None) -> Any:
     """What the body orders."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -607,7 +571,7 @@ def _refusal(refusal: Refusal) -> Response:
 async def _not_routed(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     with contextlib.suppress(ClientDisconnect):
-        await _read(request)
+        await body_of(request, LARGEST_BODY)
     if error.status_code == 404:
         return _refusal(Refusal("E-ADM-01", "there is no such path", do="see GET /openapi.json"))
     return _refusal(Refusal("E-ADM-02", "the path does not take this method", status=error.status_code))

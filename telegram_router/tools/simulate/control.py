@@ -17,7 +17,7 @@ from telegram_router.tools.simulate.driver import Simulator
 from telegram_router.tools.simulate.reading import parse_fault
 
 LONGEST_LINE: Final = 65_536
-_encode = msgspec.json.Encoder().encode
+encoded = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 Answer = dict[str, Any]
@@ -81,14 +81,15 @@ async def _serve(stream: trio.SocketStream, simulators: Sequence[Simulator]) -> 
                 buffer += data
                 while b"\n" in buffer:
                     line, _, buffer = buffer.partition(b"\n")
-                    await stream.send_all(_encode(_answered(line, simulators)) + b"\n")
+                    await stream.send_all(encoded(answered(line, simulators)) + b"\n")
                 if len(buffer) > LONGEST_LINE:
                     return
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         pass
 
 
-def _answered(line: bytes, simulators: Sequence[Simulator]) -> Answer:
+def answered(line: bytes, simulators: Sequence[Simulator]) -> Answer:
+    """What comes of an order, given as JSON: `simulators` and what each did, or `error`."""
     try:
         order = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -166,7 +167,7 @@ def ask(path: Path, order: Answer) -> Answer:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(10.0)
         sock.connect(str(path))
-        sock.sendall(_encode(order) + b"\n")
+        sock.sendall(encoded(order) + b"\n")
         buffer = b""
         while not buffer.endswith(b"\n"):
             data = sock.recv(LONGEST_LINE)
