@@ -31,7 +31,7 @@ from telegram_router.ops import answers, inspector, operations, survey
 from telegram_router.ops.access import Access, Known
 from telegram_router.ops.capturing import BEAT, Capturing, settings_for
 from telegram_router.ops.logs import Log
-from telegram_router.ops.operations import OPERATIONS, Operation
+from telegram_router.ops.operations import LARGEST_BODY, OPERATIONS, Operation
 from telegram_router.ops.overview import Overviews
 from telegram_router.ops.page_files import page_routes
 from telegram_router.ops.requests import body_of, names_this_host, same_origin
