@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import random
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from played_demo import DemoRun, play_once
+
+if TYPE_CHECKING:
+    from telegram_router.telegrams import Spec
+
+ROOT = Path(__file__).parents[1]
 
 # `HYPOTHESIS_PROFILE=thorough` looks ten times as long; a property whose claim needs a number of examples names it itself.
 settings.register_profile("suite", max_examples=50)
@@ -59,3 +68,18 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
     """The demo, played once for all tests, in whatever process they run."""
     own = tmp_path_factory.getbasetemp()
     return play_once(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _specs_compiled_once() -> Iterator[None]:
+    """Those of this repository: compiling one takes longer than most tests that read a configuration. A spec never changes once it is made."""
+    from telegram_router.plan import read_spec, specs
+
+    compiled = functools.cache(lambda path, text: read_spec(path))
+
+    def read(path: Path) -> Spec:
+        return compiled(path, path.read_bytes()) if path.is_relative_to(ROOT) else read_spec(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(specs, "read_spec", read)
+        yield

@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 from authority import DAY, Authority
 from click.testing import CliRunner
-from running_router import ROOT, compiled_once
+from running_router import ROOT
 
 from telegram_router.cli import main
-from telegram_router.plan import read_spec, specs
 
 GOOD = """
 [listeners.companies]
@@ -81,11 +80,6 @@ def at(line: str, file: Path) -> int:
     found = re.search(re.escape(str(file)) + r":(\d+)", line)
     assert found, line
     return int(found[1])
-
-
-@pytest.fixture(autouse=True)
-def _shipped_specs_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(specs, "read_spec", lambda path: (compiled_once if path.is_relative_to(ROOT) else read_spec)(path))
 
 
 @pytest.fixture

@@ -243,22 +243,12 @@ class Running:
         assert not any(peer.open for listener in self.switch.listeners.values() for peer in listener.sessions)
 
 
-@functools.cache
-def _compiled(path: Path, _text: bytes) -> Spec:
-    return read_spec(path)
-
-
-def compiled_once(path: Path) -> Spec:
-    """Half of a test's time otherwise; a spec never changes once it is made."""
-    return _compiled(path, path.read_bytes())
-
-
 @contextmanager
 def _as_it_was() -> Iterator[None]:
     """A router tunes the collector and looks for handlers beside its configuration: not for the rest of the tests."""
     path, threshold = list(sys.path), gc.get_threshold()
     try:
-        with patch("telegram_router.plan.read_spec", compiled_once), patch.object(gc, "freeze"):
+        with patch.object(gc, "freeze"):
             yield
     finally:
         sys.path[:] = path
