@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 import trio
 
+from telegram_router.telegrams import Framer
 from telegram_router.tools.replay.rewriting import Rewriter
 from telegram_router.tools.replay.settings import SECOND
 from telegram_router.tools.replay.steps import Step
@@ -98,6 +99,8 @@ class Lane:
         self.flying: dict[Asked, None] = {}  # sent or in the outbox, not timed out
         self.order: deque[Asked] = deque()  # at most OPEN_AT_MOST: of families without a key
         self.wake = trio.Event()
+        self.framer: Framer | None = None  # of what it answers
+        self.why = ""  # we gave it up
         self.alive = True
         self.hanging_up = False
         self.filling = False

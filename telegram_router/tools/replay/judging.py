@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from telegram_router.errors import FieldError
 from telegram_router.tools.replay.comparing import Comparer, Difference
@@ -55,7 +56,8 @@ class Judge:
         if found and noise is not None:
             found = self._without_noise(step, found, by_name.get("baseline", target), noise)
         if found and any(self._comparer.unreadable(frame) for frame in target.answers):
-            return "unparseable", expected, found
+            # Its fields need not stand where they should: any of them may hold what another is masked for.
+            return "unparseable", expected, [replace(each, clear=False) for each in found]
         return ("different" if found else "same"), expected, found
 
     def _differences(self, step: Step, target: Asked, baseline: Asked | None, expected: list[bytes]) -> list[Difference]:

@@ -152,9 +152,8 @@ def _quoted(value: str | None) -> str:
 def _times(tally: Tally, about: About) -> str:
     parts = [f"latency from planned send  {_percentiles(tally.latency.as_object())}"]
     parts.append(f"from actual send  {_percentiles(tally.service.as_object())}")
-    parts.append(
-        f"own lag p99 {_ms(tally.lag.as_object()['p99_ms'] if tally.lag.percentile(99) is not None else tally.lag.as_object()['max_ms'])}"
-    )
+    lag = tally.lag.as_object()
+    parts.append(f"own lag p99 {_ms(lag['p99_ms'])}" if lag["p99_ms"] is not None else f"own lag at most {_ms(lag['max_ms'])}")
     if tally.achieved is not None:
         parts.append(f"achieved {tally.achieved:,.1f}/s" + (f" of {about.asked:,g}/s" if about.asked else ""))
     return "   ".join(parts)

@@ -30,6 +30,7 @@ from telegram_router.tools.replay.tally import Tally
 
 CONNECTIONS_AT_MOST: Final = 1_000
 RECEIVE: Final = 65_536
+WRITTEN: Final = 65_536  # bytes at once
 MAX_FRAME: Final = 1024 * 1024
 REMEMBERED: Final = 20_000  # keys of exchanges that are over, to know a second answer
 REFUSALS: Final = 3  # one after the other, and the run is over
@@ -261,7 +262,7 @@ class Replay:
                     self._fill(lane)
                     lost = await self._read(lane, stream)
                     nursery.cancel_scope.cancel()
-        self._lost(lane, lost)
+        self._lost(lane, lane.why or lost)
 
     def _refused(self, lane: Lane, error: ReplayError) -> None:
         side = lane.side
@@ -305,7 +306,7 @@ class Replay:
             self._sent(batch)
             gone = False
             try:
-                await stream.send_all(data)
+                await self._put(lane, stream, data)
                 gone = True
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 await trio.sleep_forever()  # whoever reads sees the end too, behind what is still to be read
@@ -313,6 +314,16 @@ class Replay:
                 for asked in batch:
                     if asked.exchange.step.message.reply.message is None:
                         self._end(asked, "answered" if gone else "closed", "" if gone else "the connection was lost")
+
+    async def _put(self, lane: Lane, stream: trio.abc.Stream, data: bytes) -> None:
+        """Write it all. A target that takes nothing for as long as an answer may take is given up: no timeout runs for what waits here."""
+        for at in range(0, len(data), WRITTEN):
+            with trio.move_on_after((self.conduct.timeout + self.conduct.grace) / SECOND) as patience:
+                await stream.send_all(data[at : at + WRITTEN])
+            if patience.cancelled_caught:
+                lane.why = "the target reads nothing"
+                lane.scope.cancel()
+                await trio.sleep_forever()
 
     def _sent(self, batch: Sequence[Asked]) -> None:
         now = self.clock()
@@ -327,7 +338,7 @@ class Replay:
 
     async def _read(self, lane: Lane, stream: trio.abc.Stream) -> str:
         """Take answers until the connection ends. Returns why it did."""
-        framer = Framer(self.spec.framing, max_frame=MAX_FRAME)
+        framer = lane.framer = Framer(self.spec.framing, max_frame=MAX_FRAME)
         while True:
             try:
                 data = await stream.receive_some(RECEIVE)
@@ -356,12 +367,12 @@ class Replay:
             return
         if self.spec.is_poll(frame):
             return
-        asked, readable = self._answers.whose(lane, frame)
+        asked, fault = self._answers.whose(lane, frame)
         if asked is None:
             return
-        if not readable:
+        if fault:
             asked.answers.append(frame)
-            self._end(asked, "unparseable", "")
+            self._end(asked, "unparseable", fault)
             return
         asked.answers.append(frame)
         if is_last(asked.exchange.step.message, frame):
@@ -428,7 +439,8 @@ class Replay:
             while self._graced and (self._graced[0].outcome is not None or self._given_up(self._graced[0]) <= now):
                 asked = self._graced.popleft()
                 if asked.outcome is None:
-                    self._end(asked, "missing", "")
+                    begun = asked.lane.framer is not None and asked.lane.framer.pending
+                    self._end(asked, "missing", "an answer was begun on its connection and never finished" if begun else "")
                     if not self.spec.family.correlation:
                         asked.lane.scope.cancel()  # what comes now could be anybody's
             ends = [*self._ends()]

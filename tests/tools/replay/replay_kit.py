@@ -124,12 +124,16 @@ class Host:
         self.at: list[float] = []
         self.dialled = 0
         self.refuses = False
+        self.deaf = False
         self.writing: dict[trio.abc.Stream, trio.Lock] = {}
 
     async def dial(self) -> trio.abc.Stream:
         if self.refuses:
             raise ReplayError("E-RPL-04", "the host cannot be reached")
         self.dialled += 1
+        if self.deaf:
+            ours, self.unread = trio.testing.lockstep_stream_pair()
+            return ours
         ours, theirs = trio.testing.memory_stream_pair()
         self.nursery.start_soon(self._serve, theirs)
         return ours
@@ -195,6 +199,7 @@ async def replayed(
     selection: Selection = EVERYTHING,
     others: dict[str, Answer] | None = None,
     refuses: bool = False,
+    deaf: bool = False,
     volatile: bool = True,
     wall: int = T0 + 86_400 * SECOND,
     while_running: Callable[[Replay], object] | None = None,
@@ -209,7 +214,7 @@ async def replayed(
     async with trio.open_nursery() as nursery:
         sequences = Sequences()
         hosts = {"target": Host(nursery, answer)} | {name: Host(nursery, other) for name, other in (others or {}).items()}
-        hosts["target"].refuses = refuses
+        hosts["target"].refuses, hosts["target"].deaf = refuses, deaf
         zone = records.zone_of(reader.head["tz"])
         sides = [Side(name, host.dial, Rewriter(SPEC, rules or {}, sequences, zone, volatile=volatile)) for name, host in hosts.items()]
         steps = Steps(reader, reader.head, SPEC, selection)

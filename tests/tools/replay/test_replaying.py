@@ -138,7 +138,40 @@ async def test_an_answer_that_cannot_be_read_is_unparseable_and_the_others_go_on
         return [right[:4] + right[4:104] + b"x" * 200 if len(seen) == 2 else right]
 
     seen: list[bytes] = []
-    assert (await replayed(transfers(3), answer)).buckets == {"same": 2, "unparseable": 1}
+    done = await replayed(transfers(3), answer)
+    assert done.buckets == {"same": 2, "unparseable": 1}
+    (told,) = done.replay.tally.told
+    assert told.differences and not any(each.clear for each in told.differences)  # of what stands where nobody knows nothing is shown
+
+
+async def test_why_an_answer_cannot_be_read_is_told(autojump_clock: MockClock):
+    def answer(request: bytes) -> Frames:
+        (right,) = as_recorded()(request)
+        assert isinstance(right, bytes)
+        seen.append(request)
+        return [right[:28] + b"2100400" + right[35:] if len(seen) == 1 else b"0200" + right[4:204]]
+
+    seen: list[bytes] = []
+    done = await replayed(transfers(2), answer)
+    assert done.buckets == {"unparseable": 2}
+    assert set(done.replay.tally.reasons) == {
+        "unparseable: the answer is no message of firmbanking",
+        "unparseable: the answer has not the size of a transfer.response",
+    }
+
+
+async def test_an_answer_that_is_never_finished_is_told_of_what_is_missing(autojump_clock: MockClock):
+    done = await replayed(transfers(3), lambda request: [b"9999" + b"x" * 50])
+    assert done.buckets == {"missing": 3}
+    assert done.replay.tally.reasons == {"missing: an answer was begun on its connection and never finished": 3}
+
+
+@pytest.mark.parametrize("window", [None, 1])
+async def test_a_target_that_reads_nothing_is_given_up_and_the_run_ends(autojump_clock: MockClock, window: int | None):
+    began = trio.current_time()
+    done = await replayed(transfers(5), as_recorded(), deaf=True, conduct=Conduct(window=window))
+    assert trio.current_time() - began < 50 and done.replay.tally.sums_up and done.replay.tally.planned == 5
+    assert done.hosts["target"].got == [] and "the target reads nothing" in str(done.replay.tally.reasons)
 
 
 async def test_garbage_ends_the_connection_and_the_next_telegram_gets_another(autojump_clock: MockClock):
