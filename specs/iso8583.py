@@ -2,7 +2,9 @@
 
 The header is the one of BASE24 links: the letters ISO, nine digits, message type, the first bitmap in sixteen hexadecimal digits.
 The data elements behind it are not looked at, so no field at a fixed place pairs a reply with its request: services that speak
-this spec over telegram links are `mode = "fifo"`, if the host answers in order, or `mode = "exclusive"`.
+this spec over telegram links are `mode = "fifo"`, if the host answers in order, or `mode = "exclusive"`. For the same reason no sign-on,
+sign-off or echo is declared: one message, 0800, serves all three, and what it is for (element 70) and whether its answer is yes (39) stand
+behind the bitmap. Network management telegrams are routed like any other.
 """
 
 from construct import Struct

@@ -462,7 +462,8 @@ class Hub:
 
     async def _sign_off(self) -> None:
         """Tell hosts that this was all. Each link's wait for the answer has an end of its own."""
-        links = [peer for service in self.switch.services.values() if service.office is not None for peer in service.peers]
+        offices = [(each, each.office) for each in self.switch.services.values() if each.office is not None]
+        links = [peer for service, office in offices if office.terms.rules.sign_off for peer in service.peers]
         waiting = bool(links)
 
         def step(now: float) -> None:
