@@ -16,7 +16,7 @@ import msgspec
 
 from telegram_router.config import Address, Admin, draft_config
 from telegram_router.errors import CODES, ConfigError, ConfigProblem, RouterError
-from telegram_router.ops import answers
+from telegram_router.ops import answers, ordered
 from telegram_router.ops.tokens import read_token
 from telegram_router.wire.tls_errors import openssl_reason
 
@@ -129,7 +129,7 @@ class Client:
     def usage(self, first: str, last: str, by: str) -> answers.UsageSeen:
         return self._ask("GET", f"/usage?from={quote(first)}&to={quote(last)}&by={quote(by)}", answers.UsageSeen)
 
-    def order_backend(self, service: str, backend: str, order: answers.BackendOrder) -> answers.BackendSeen:
+    def order_backend(self, service: str, backend: str, order: ordered.BackendOrder) -> answers.BackendSeen:
         path = f"/services/{quote(service, safe='')}/backends/{quote(backend, safe='')}"
         return self._ask("POST", path, answers.BackendSeen, _said(order))
 
@@ -137,27 +137,27 @@ class Client:
         return self._ask("POST", f"/services/{quote(service, safe='')}/failback", answers.Returned, {})
 
     def promote(self, service: str | None) -> answers.Promoted:
-        return self._ask("POST", "/promote", answers.Promoted, _said(answers.StandbyOrder(service)))
+        return self._ask("POST", "/promote", answers.Promoted, _said(ordered.StandbyOrder(service)))
 
     def demote(self, service: str | None) -> answers.Promoted:
-        return self._ask("POST", "/demote", answers.Promoted, _said(answers.StandbyOrder(service)))
+        return self._ask("POST", "/demote", answers.Promoted, _said(ordered.StandbyOrder(service)))
 
-    def drain_listener(self, listener: str, order: answers.ListenerOrder) -> answers.ListenerDrained:
+    def drain_listener(self, listener: str, order: ordered.ListenerOrder) -> answers.ListenerDrained:
         return self._ask("POST", f"/listeners/{quote(listener, safe='')}/drain", answers.ListenerDrained, _said(order))
 
     def open_listener(self, listener: str) -> answers.ListenerOpened:
         return self._ask("POST", f"/listeners/{quote(listener, safe='')}/open", answers.ListenerOpened, {})
 
-    def switch_message(self, message: str, order: answers.MessageOrder) -> answers.MessageSwitched:
+    def switch_message(self, message: str, order: ordered.MessageOrder) -> answers.MessageSwitched:
         return self._ask("POST", f"/messages/{quote(message, safe='')}", answers.MessageSwitched, _said(order))
 
-    def reload(self, order: answers.ReloadOrder) -> answers.Reloaded:
+    def reload(self, order: ordered.ReloadOrder) -> answers.Reloaded:
         return self._ask("POST", "/reload", answers.Reloaded, _said(order))
 
     def capture(self) -> answers.CaptureSeen:
         return self._ask("GET", "/capture", answers.CaptureSeen)
 
-    def start_capture(self, order: answers.CaptureOrder) -> answers.CaptureSeen:
+    def start_capture(self, order: ordered.CaptureOrder) -> answers.CaptureSeen:
         return self._ask("POST", "/capture", answers.CaptureSeen, _said(order))
 
     def stop_capture(self) -> answers.CaptureSeen:

@@ -13,7 +13,7 @@ from telegram_router.cli.admin_client import Client, reach
 from telegram_router.cli.admin_options import Where
 from telegram_router.cli.shown import say, say_json
 from telegram_router.cli.standing import lasting
-from telegram_router.ops import answers
+from telegram_router.ops import ordered
 
 LOOKS: Final = 0.2  # seconds between two looks
 
@@ -36,7 +36,7 @@ def attach(
         from telegram_router.cli.capture_masking import policy_table
 
         told = policy_table(policy)
-    order = answers.CaptureOrder(
+    order = ordered.CaptureOrder(
         str(output.absolute()), duration, spec, None if mask_key is None else str(mask_key.absolute()), told, *rotate
     )
     client = Client(reach(where))

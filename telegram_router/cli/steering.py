@@ -15,7 +15,7 @@ from telegram_router.cli.admin_options import Where
 from telegram_router.cli.shown import on_terminal, say, say_json, table
 from telegram_router.cli.standing import lasting, place, print_status
 from telegram_router.errors import ConfigProblem, ConfigWarning
-from telegram_router.ops import answers
+from telegram_router.ops import answers, ordered
 
 LOOKS = 0.2  # seconds between two looks at a backend that is waited for
 
@@ -87,8 +87,8 @@ def order_backend(
     if wait is not None and state not in ("drain", "maint"):
         raise click.UsageError("--wait goes with drain or maint.")
     client = Client(reach(where))
-    ordered: Any = state
-    seen = client.order_backend(service, backend, answers.BackendOrder(ordered, weight))
+    wanted: Any = state
+    seen = client.order_backend(service, backend, ordered.BackendOrder(wanted, weight))
     if wait is not None:
         seen = _waited(client, service, seen, wait)
     if as_json:
@@ -123,7 +123,7 @@ def fail_back(where: Where, service: str, as_json: bool) -> int:
 
 def drain_listener(where: Where, listener: str, over: float, patience: float | None, as_json: bool) -> int:
     """Take a listener's door away and part with its sessions."""
-    drained = Client(reach(where)).drain_listener(listener, answers.ListenerOrder(over, patience))
+    drained = Client(reach(where)).drain_listener(listener, ordered.ListenerOrder(over, patience))
     if as_json:
         say_json(msgspec.to_builtins(drained))
     else:
@@ -147,8 +147,8 @@ def switch_message(where: Where, state: str, message: str, listener: str | None,
     """Switch a message off or on."""
     if listener is not None and service is not None:
         raise click.UsageError("--listener and --service: give one of them, or none for everywhere.")
-    ordered: Any = state
-    switched = Client(reach(where)).switch_message(message, answers.MessageOrder(ordered, listener, service))
+    wanted: Any = state
+    switched = Client(reach(where)).switch_message(message, ordered.MessageOrder(wanted, listener, service))
     if as_json:
         say_json(msgspec.to_builtins(switched))
     else:
@@ -208,7 +208,7 @@ def _tell_standing(found: answers.Promoted, as_json: bool) -> None:
 
 def reload_config(where: Where, dry_run: bool, as_json: bool) -> int:
     """Have the file read anew; tell what is wrong with it, or what is different now."""
-    report = Client(reach(where)).reload(answers.ReloadOrder(dry_run))
+    report = Client(reach(where)).reload(ordered.ReloadOrder(dry_run))
     if as_json:
         say_json(msgspec.to_builtins(report))
     else:

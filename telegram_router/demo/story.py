@@ -19,7 +19,7 @@ from telegram_router.demo.parties import Company, client_context
 from telegram_router.demo.processes import Child, RouterLog, got, start_router
 from telegram_router.demo.recordings import core_book, credit_book, line_book, notices_told
 from telegram_router.demo.telegrams import ACCOUNTS, FIRST, MEMOS, NOBODY, PAYEES, SECOND, credit, made, shipped, transfer
-from telegram_router.ops.answers import CaptureOrder
+from telegram_router.ops.ordered import CaptureOrder
 from telegram_router.tools.simulate.fixture import Host
 from telegram_router.wire.authority import Authority
 

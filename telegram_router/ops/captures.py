@@ -6,7 +6,7 @@ import msgspec
 import trio
 
 from telegram_router.errors import RouterError
-from telegram_router.ops import answers
+from telegram_router.ops import answers, ordered
 from telegram_router.ops.capturing import BEAT, Capturing, settings_for
 from telegram_router.ops.logs import Log
 from telegram_router.ops.refusal import Refusal, use_one_of
@@ -33,7 +33,7 @@ class Captures:
         left = max(0.0, round(made.until - self._subject.hub.clock(), 1))
         return msgspec.structs.replace(self._captured, running=True, remaining_s=left, telegrams=made.telegrams, left_out=made.left_out)
 
-    async def start(self, order: answers.CaptureOrder) -> answers.CaptureSeen:
+    async def start(self, order: ordered.CaptureOrder) -> answers.CaptureSeen:
         if self._capture is not None or self._captured.running:
             raise Refusal("E-ADM-05", "a capture is made already", do="end it with POST /capture/stop")
         hub = self._subject.hub

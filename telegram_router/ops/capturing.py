@@ -18,7 +18,7 @@ from typing import Any, Final
 import trio
 
 from telegram_router.errors import RouterError
-from telegram_router.ops import answers
+from telegram_router.ops import ordered
 from telegram_router.ops.taps import Taps
 from telegram_router.routing import Kind, Listener, Peer, Service
 from telegram_router.storage.capture_records import SUFFIX
@@ -29,7 +29,7 @@ BEAT: Final = 0.05  # seconds between two looks at the pipe
 CONNECTIONS: Final = 100_000  # that are remembered
 
 
-def settings_for(order: answers.CaptureOrder, spec_file: Path, clock: float) -> dict[str, Any]:
+def settings_for(order: ordered.CaptureOrder, spec_file: Path, clock: float) -> dict[str, Any]:
     """What the other process is told at first. Raises RouterError E-CAP-05 or E-CAP-09."""
     output = Path(order.file)
     if not output.is_absolute() or not output.name.removesuffix(".gz").endswith(SUFFIX):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from telegram_router import __version__
-from telegram_router.ops import answers
+from telegram_router.ops import answers, ordered
 
 LARGEST_BODY = 16 * 1024
 
@@ -31,7 +31,7 @@ class Operation:
 
     @property
     def order(self) -> bool:
-        return self.method == "POST" and self.body is not answers.Paste
+        return self.method == "POST" and self.body is not ordered.Paste
 
     @property
     def parameters(self) -> list[str]:
@@ -59,7 +59,7 @@ OPERATIONS = (
         "explain",
         "Explains a telegram field by field, as `telegram-router explain` does; viewers may ask for it too.",
         answers.Explained,
-        answers.Paste,
+        ordered.Paste,
         largest=1024 * 1024,
     ),
     Operation(
@@ -92,7 +92,7 @@ OPERATIONS = (
         "order_backend",
         "Takes a backend out (drain, maint) or puts it in again (ready), or changes its weight.",
         answers.BackendSeen,
-        answers.BackendOrder,
+        ordered.BackendOrder,
     ),
     Operation(
         "POST",
@@ -100,7 +100,7 @@ OPERATIONS = (
         "failback",
         "Returns a service to its best priority now, whatever its failback mode.",
         answers.Returned,
-        answers.NoOrder,
+        ordered.NoOrder,
     ),
     Operation(
         "POST",
@@ -108,7 +108,7 @@ OPERATIONS = (
         "drain_listener",
         "Accepts no more sessions there, and parts with those that are open, spread over a time.",
         answers.ListenerDrained,
-        answers.ListenerOrder,
+        ordered.ListenerOrder,
     ),
     Operation(
         "POST",
@@ -116,7 +116,7 @@ OPERATIONS = (
         "open_listener",
         "Accepts sessions again at a listener that was drained; those that are still there stay.",
         answers.ListenerOpened,
-        answers.NoOrder,
+        ordered.NoOrder,
     ),
     Operation(
         "POST",
@@ -124,7 +124,7 @@ OPERATIONS = (
         "switch_message",
         "Switches a message off, so that its requests are refused, or on again: everywhere, or at one listener or service.",
         answers.MessageSwitched,
-        answers.MessageOrder,
+        ordered.MessageOrder,
     ),
     Operation(
         "POST",
@@ -132,7 +132,7 @@ OPERATIONS = (
         "promote",
         "Takes a router that stands by, or one service of it, into use: ports are opened, links are dialled.",
         answers.Promoted,
-        answers.StandbyOrder,
+        ordered.StandbyOrder,
     ),
     Operation(
         "POST",
@@ -140,7 +140,7 @@ OPERATIONS = (
         "demote",
         "Has the router, or one service of it, stand by: ports refuse, sessions and links end when what they have is answered.",
         answers.Promoted,
-        answers.StandbyOrder,
+        ordered.StandbyOrder,
     ),
     Operation(
         "POST",
@@ -148,7 +148,7 @@ OPERATIONS = (
         "reload",
         "Reads the configuration file anew and goes on by it; with a problem in it everything stays as it is.",
         answers.Reloaded,
-        answers.ReloadOrder,
+        ordered.ReloadOrder,
     ),
     Operation("GET", "/capture", "capture", "The capture that is made, or that was made last.", answers.CaptureSeen),
     Operation(
@@ -157,9 +157,9 @@ OPERATIONS = (
         "start_capture",
         "Begins a capture of what passes, masked if a key is given, written by a process beside the router for so long.",
         answers.CaptureSeen,
-        answers.CaptureOrder,
+        ordered.CaptureOrder,
     ),
-    Operation("POST", "/capture/stop", "stop_capture", "Ends the capture, and waits for its file.", answers.CaptureSeen, answers.NoOrder),
+    Operation("POST", "/capture/stop", "stop_capture", "Ends the capture, and waits for its file.", answers.CaptureSeen, ordered.NoOrder),
     Operation("GET", "/livez", "livez", "200 while the router runs.", answers.Condition, public=True),
     Operation("GET", "/readyz", "readyz", "200 while the router takes sessions; 503 before it has started, while it stands by, while it drains, and when every listener is drained.", answers.Condition, public=True),
     Operation("GET", "/startupz", "startupz", "200 once the router has started.", answers.Condition, public=True),

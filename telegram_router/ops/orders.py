@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from telegram_router.config import Address
 from telegram_router.errors import RouterError
-from telegram_router.ops import answers, survey
+from telegram_router.ops import answers, ordered, survey
 from telegram_router.ops.callers import Callers
 from telegram_router.ops.captures import Captures
 from telegram_router.ops.logs import Log
@@ -40,7 +40,7 @@ class Orders:
         self._overviews = overviews
         self._parting: dict[str, trio.CancelScope] = {}  # listeners whose sessions leave
 
-    async def order_backend(self, request: Request, order: answers.BackendOrder) -> answers.BackendSeen:
+    async def order_backend(self, request: Request, order: ordered.BackendOrder) -> answers.BackendSeen:
         if order.state is None and order.weight is None:
             raise Refusal("E-ADM-02", "the order says nothing", do='send {"state": "drain"} or {"weight": 2}')
         service = self._service(request)
@@ -58,7 +58,7 @@ class Orders:
         self._record(request, "order_backend", before, after, service=service.name, backend=backend.name)
         return seen
 
-    async def failback(self, request: Request, _order: answers.NoOrder) -> answers.Returned:
+    async def failback(self, request: Request, _order: ordered.NoOrder) -> answers.Returned:
         service = self._service(request)
         pool = service.pool
 
@@ -75,7 +75,7 @@ class Orders:
         self._record(request, "failback", {"priority": before}, {"priority": after}, service=service.name)
         return answers.Returned(service.name, before, after)
 
-    async def drain_listener(self, request: Request, order: answers.ListenerOrder) -> answers.ListenerDrained:
+    async def drain_listener(self, request: Request, order: ordered.ListenerOrder) -> answers.ListenerDrained:
         name, door = self._door(request)
         if not door.accepting:
             raise Refusal("E-ADM-05", "the listener is drained already, or the router stops", do="look at its sessions in the status")
@@ -92,7 +92,7 @@ class Orders:
             await parting.part(self._subject.hub, listener, over, patience)
             self._log.info("listener_drained", listener=listener)
 
-    async def open_listener(self, request: Request, _order: answers.NoOrder) -> answers.ListenerOpened:
+    async def open_listener(self, request: Request, _order: ordered.NoOrder) -> answers.ListenerOpened:
         name, door = self._door(request)
         if not self._subject.ready:
             raise Refusal("E-ADM-05", "the router is starting, stopping or stands by", do="send it again when GET /readyz says so")
@@ -116,7 +116,7 @@ class Orders:
             raise Refusal("E-ADM-01", "there is no listener of this name", do=use_one_of(self._subject.acceptors()))
         return name, door
 
-    async def switch_message(self, request: Request, order: answers.MessageOrder) -> answers.MessageSwitched:
+    async def switch_message(self, request: Request, order: ordered.MessageOrder) -> answers.MessageSwitched:
         message = request.path_params["message"]
         place = self._place(order)
         if order.state == "off" or (place, message) not in self._subject.switch.halted:
@@ -128,7 +128,7 @@ class Orders:
         return answers.MessageSwitched(message, order.listener, order.service, order.state, before)
 
     @staticmethod
-    def _place(order: answers.MessageOrder) -> str:
+    def _place(order: ordered.MessageOrder) -> str:
         if order.listener is not None and order.service is not None:
             raise Refusal("E-ADM-02", "the order names a listener and a service", do="name one of them, or none for everywhere")
         if order.listener is not None:
@@ -150,10 +150,10 @@ class Orders:
         if all(each.kind == "reply" for each in found):
             raise Refusal("E-ADM-02", "this is a reply: who asked is waiting for it", do="switch its request off")
 
-    async def promote(self, request: Request, order: answers.StandbyOrder) -> answers.Promoted:
+    async def promote(self, request: Request, order: ordered.StandbyOrder) -> answers.Promoted:
         return await self._change_standing(request, "promote", self._subject.promote, order.service)
 
-    async def demote(self, request: Request, order: answers.StandbyOrder) -> answers.Promoted:
+    async def demote(self, request: Request, order: ordered.StandbyOrder) -> answers.Promoted:
         return await self._change_standing(request, "demote", self._subject.demote, order.service)
 
     async def _change_standing(
@@ -188,7 +188,7 @@ class Orders:
         whole, services = self._subject.standing_by()
         return whole if service is None else "standby" if service in services else "active"
 
-    async def reload(self, request: Request, order: answers.ReloadOrder) -> answers.Reloaded:
+    async def reload(self, request: Request, order: ordered.ReloadOrder) -> answers.Reloaded:
         if not self._subject.steerable:
             raise Refusal("E-ADM-05", "the router is starting or stopping", do="send it again when GET /readyz says so")
         reloaded: list[answers.Reloaded] = []
@@ -205,14 +205,14 @@ class Orders:
             self._record(request, "reload", None, after)
         return report
 
-    async def start_capture(self, request: Request, order: answers.CaptureOrder) -> answers.CaptureSeen:
+    async def start_capture(self, request: Request, order: ordered.CaptureOrder) -> answers.CaptureSeen:
         seen = await self._captures.start(order)
         self._record(
             request, "start_capture", None, {"file": order.file, "masked": seen.masked, "duration_s": order.duration_s}, spec=seen.spec
         )
         return seen
 
-    async def stop_capture(self, request: Request, _order: answers.NoOrder) -> answers.CaptureSeen:
+    async def stop_capture(self, request: Request, _order: ordered.NoOrder) -> answers.CaptureSeen:
         seen = await self._captures.stop()
         self._record(request, "stop_capture", {"running": True}, {"running": False, "files": list(seen.files)})
         return seen

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from telegram_router.errors import CODES, RouterError
-from telegram_router.ops import answers, inspector, operations, survey
+from telegram_router.ops import answers, inspector, operations, ordered, survey
 from telegram_router.ops.callers import Callers
 from telegram_router.ops.captures import Captures
 from telegram_router.ops.overview import Overviews
@@ -73,7 +73,7 @@ class Questions:
         ]  # fmt: skip
         return answers.Errors(self._subject.errors_told(), seen)
 
-    async def explain(self, _request: Request, paste: answers.Paste) -> answers.Explained:
+    async def explain(self, _request: Request, paste: ordered.Paste) -> answers.Explained:
         specs = {each.spec.name: each.spec for each in (*self._subject.switch.listeners.values(), *self._subject.switch.services.values())}
         if paste.spec is not None and paste.spec not in specs:
             raise Refusal("E-ADM-01", "no spec of this name is spoken here", do=use_one_of(specs))
