@@ -25,6 +25,11 @@ from telegram_router.tools.packets.files import PacketFile
 from telegram_router.tools.packets.importing import Imported, Importer
 from telegram_router.tools.recorded import Recorded
 
+_KNOWN = {  # by what it is known to be the host
+    "SYN": "it was connected to",
+    "port": "it has the --port",
+    "requests": "it was asked; who connected was not seen: --port names another",
+}
 GUESSED_FROM = 20_000  # packets
 _BAR_FROM = 16 * 1024 * 1024  # bytes; below that it is done before a bar could be read
 
@@ -95,6 +100,8 @@ def _imported(
 def _tell(found: Imported, output: Path) -> None:
     say_to = click.echo if str(output) != "-" else lambda text: click.echo(text, err=True)
     say_to(f"{found.packets:,} packets, {found.connections:,} connections, {found.telegrams:,} telegrams in {output}")
+    for address, host in found.hosts.items():
+        say_to(f"host {address}  connections {host.connections:,}  telegrams {host.telegrams:,}  ({_KNOWN[host.known]})")
     if found.strange:
         say_to(f"{found.strange:,} telegrams are no message of the spec, or have not its size (err in `capture show`)")
     if found.retransmitted or found.out_of_order:

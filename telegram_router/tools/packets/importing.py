@@ -30,8 +30,18 @@ from telegram_router.tools.pairing import Pairing
 from telegram_router.tools.recorded import message_of
 
 STRANGERS_TOLD: Final = 20
+DOUBTED_AT_MOST: Final = 64  # telegrams in a row that are none of the spec, after which a connection is none of ours
 OPEN, LOSS, REQUEST, REPLY, CLOSE = range(5)  # of records of equal times, which stands first
 FLAGS: Final = ((RETRANSMITTED, "retx"), (OUT_OF_ORDER, "ooo"), (OVERLAP, "overlap"))
+
+
+@dataclass
+class Asked:
+    """Somebody whom others connect to."""
+
+    connections: int = 0
+    telegrams: int = 0
+    known: str = ""  # by what: SYN, port, requests
 
 
 @dataclass
@@ -50,12 +60,13 @@ class Imported:
     conflicts: int = 0
     damaged: int = 0  # packets
     other: int = 0  # connections without a telegram
+    hosts: dict[str, Asked] = field(default_factory=dict)  # by address
     strangers: list[str] = field(default_factory=list)  # what they were
     stories: list[str] = field(default_factory=list)  # each gap in words
     warnings: list[str] = field(default_factory=list)
 
     def as_object(self) -> dict[str, Any]:
-        return dict(vars(self))
+        return dict(vars(self)) | {"hosts": {address: dict(vars(host)) for address, host in self.hosts.items()}}
 
 
 class Importer:
@@ -155,8 +166,13 @@ class Importer:
                 self._losses(tale)
             return
         message = message_of(self._spec, each.frame)
+        if tale.name is None and message is None and self._port is None and not self._spec.is_poll(each.frame):
+            self._doubt(stream, tale, each)
+            return
         if tale.name is None:
             self._begin(stream, tale, each.at, answers=message is not None and message.kind == "reply")
+            for earlier_stream, earlier in tale.doubted:
+                self._tell(earlier_stream, earlier._replace(at=max(earlier.at, tale.at)))
         self._losses(tale)
         direction = self._direction(stream)
         record = records.telegram(each.at, tale.name or "", direction, each.frame, msg=message.name if message is not None else None)
@@ -173,20 +189,33 @@ class Importer:
             record["err"] = "E-RTE-01"
         elif message is not None and not message.min_frame <= len(each.frame) <= message.max_frame:
             record["err"] = "E-FRM-07" if len(each.frame) > message.max_frame else "E-FRM-08"
+        assert tale.host is not None
+        tale.host.telegrams += 1
         self.found.strange += "err" in record
         self.found.telegrams += 1
         self._put(each.at, REQUEST if direction == ">" else REPLY, record)
+
+    def _doubt(self, stream: Stream, tale: _Tale, each: Cut) -> None:
+        """Any protocol has bytes that could be a telegram's: a connection is ours from its first telegram of the spec on."""
+        tale.doubted.append((stream, each))
+        if len(tale.doubted) >= DOUBTED_AT_MOST:
+            tale.doubted.clear()
+            for each_way in stream.connection.streams:
+                assert isinstance(each_way.reader_state, _Side)
+                each_way.reader_state.cutter.foreign = True
 
     def _begin(self, stream: Stream, tale: _Tale, first: int, *, answers: bool) -> None:
         """The first telegram of a connection: now it is one of ours, and who asks can be told."""
         connection = stream.connection
         self.found.connections += 1
         tale.name = f"c{self.found.connections}"
+        known = "SYN"
         if connection.initiator is None:
             by_port = (
                 next((each for each in connection.streams if ends(each.flow)[3] == self._port), None) if self._port is not None else None
             )
             connection.initiator = by_port or (stream.other if answers else stream)
+            known = "requests" if by_port is None else "port"
         sender, port, receiver, at_port = ends(connection.initiator.flow)
         at = max(tale.at, first)  # that it is one of ours was not known before
         opened = records.opened(
@@ -194,6 +223,9 @@ class Importer:
         )
         if at != tale.at:
             opened["t1"] = tale.at
+        tale.at = at
+        tale.host = self.found.hosts.setdefault(opened["local"], Asked(known=known))
+        tale.host.connections += 1
         self._put(at, OPEN, opened)
 
     def _losses(self, tale: _Tale) -> None:
@@ -264,12 +296,14 @@ class _Side:
 class _Tale:
     """What is told of one connection."""
 
-    __slots__ = ("at", "losses", "name")
+    __slots__ = ("at", "doubted", "host", "losses", "name")
 
     def __init__(self, at: int) -> None:
         self.at = at
         self.name: str | None = None  # None before its first telegram
+        self.host: Asked | None = None
         self.losses: list[tuple[Stream, Lost]] = []
+        self.doubted: list[tuple[Stream, Cut]] = []  # DOUBTED_AT_MOST telegrams that are none of the spec, before the first that is
 
 
 def _address(host: bytes, port: int) -> str:

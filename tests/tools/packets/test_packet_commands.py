@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 from click.testing import CliRunner, Result
 from made import Packet, Talk, pcap
 from running_router import answer_to, spec_named, telegram, transfer
@@ -19,6 +21,7 @@ from telegram_router.storage import capture_records as records
 from telegram_router.storage.capture_reader import CaptureReader
 from telegram_router.storage.capture_writer import CaptureWriter
 from telegram_router.telegrams.exporters.lua import dissector
+from telegram_router.testing import simulator
 
 
 def call(*arguments: str | Path, given: bytes | None = None) -> Result:
@@ -54,14 +57,58 @@ def test_a_packet_capture_becomes_a_capture_and_says_what_it_holds(file: Path, t
     out = tmp_path / "day.tgcap.jsonl"
     made = call("import", file, "--spec", "firmbanking", "--port", "9000", "-w", out)
     assert (made.exit_code, made.stderr) == (0, "")
-    assert made.stdout == f"24 packets, 2 connections, 12 telegrams in {out}\n"
+    assert made.stdout.splitlines() == [
+        f"24 packets, 2 connections, 12 telegrams in {out}",
+        "host 10.0.0.2:9000  connections 2  telegrams 12  (it was connected to)",
+    ]
     found = json.loads(call("stat", out, "--json").stdout)
     assert (found["spec"], found["answered"], found["connections"], found["closed_cleanly"]) == ("firmbanking", 6, 2, True)
 
 
-def test_the_spec_is_found_out_where_none_is_named(file: Path, tmp_path: Path):
-    made = call("import", file, "-w", tmp_path / "a.tgcap.jsonl")
-    assert made.exit_code == 0 and "spec: firmbanking, of which 12 telegrams were found at once" in made.stderr
+SAMPLES = Path(__file__).parents[3] / "specs" / "samples"
+COMMANDS = (
+    (SAMPLES.parents[1] / "docs" / "captures.md").read_text("utf-8").partition("```sh\ntcpdump ")[2].partition("```")[0].splitlines()[1:]
+)
+SEEN = {"begun": "it was connected to", "midway": "it was asked; who connected was not seen"}
+
+
+def line_of(family: str, begun: bool) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """What tcpdump would have: a line of that family on some port, from its beginning or not, among others' traffic; and what was asked."""
+    talk, stranger = Talk(ports=(40_000, 23_817)), Talk(ports=(50_000, 8_080))
+    asked = [
+        (request.read_bytes(), request.with_name(request.name.replace("request", "response")).read_bytes())
+        for request in sorted((SAMPLES / family).glob("*.request.telegram"))
+        if request.with_name(request.name.replace("request", "response")).exists()
+    ]
+    packets = [*stranger.handshake(), *(stranger.sends(0, b"0300" * 400) for _ in range(3))]
+    packets += talk.handshake() if begun else []
+    packets += [talk.sends(side, frame) for pair in asked for side, frame in enumerate(pair)]
+    return pcap(sorted([*packets, *talk.finish()], key=lambda packet: packet.at)), asked
+
+
+@pytest.mark.parametrize(("family", "beginning"), [("firmbanking", "begun"), ("ksnet", "midway"), ("hmfb", "begun")])
+def test_the_commands_of_the_page_lead_from_an_unknown_line_to_a_simulator(
+    family: str, beginning: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file, asked = line_of(family, beginning == "begun")
+    (tmp_path / "day.pcap").write_bytes(file)
+    monkeypatch.chdir(tmp_path)
+    imported, simulated = (command.split()[1:] for command in COMMANDS)
+    made = CliRunner().invoke(main, imported)
+    assert made.exit_code == 0, made.output
+    assert made.stderr.startswith(f"spec: {family}, ") and "left out: 10.0.0.1:50000 to 10.0.0.2:8080" in made.stderr
+    assert f"host 10.0.0.2:23817  connections 1  telegrams {2 * len(asked)}  ({SEEN[beginning]}" in made.stdout
+    ran = CliRunner().invoke(main, [*simulated, "--listen", "127.0.0.1:0", "--duration", "20ms", "--control", "control"])
+    assert ran.exit_code == 0 and ran.stdout == "day: 0 connections  0 received  0 sent\n"
+
+    async def ask() -> None:
+        async with simulator(simulated[1]) as host:
+            caller = await host.connect()
+            for request, answer in asked:
+                await caller.send(request)
+                assert await caller.receive() == answer
+
+    trio.run(ask, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
 def test_a_file_of_other_traffic_is_told_and_ends_with_one(tmp_path: Path):
@@ -146,17 +193,6 @@ def test_no_capture_is_written_over_and_the_new_name_is_told(file: Path, tmp_pat
     before = out.read_bytes()
     assert str(tmp_path / "day-2.tgcap.jsonl") in call("import", file, "--spec", "firmbanking", "-w", out).stdout
     assert out.read_bytes() == before and len([*CaptureReader(tmp_path / "day-2.tgcap.jsonl")]) == 16
-
-
-def test_the_three_commands_of_the_docs_lead_from_packets_to_a_simulator(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    text = (Path(__file__).parents[3] / "docs" / "captures.md").read_text("utf-8")
-    block = text.partition("```sh\ntcpdump ")[2].partition("```")[0].splitlines()
-    assert len(block) == 3
-    monkeypatch.chdir(tmp_path)
-    for line, more in zip(block[1:], ([], ["--listen", "127.0.0.1:0", "--duration", "50ms", "--control", "control"]), strict=True):
-        done = CliRunner().invoke(main, [*line.split()[1:], *more])
-        assert done.exit_code == 0, done.output
-    assert "day: 0 connections" in done.stdout
 
 
 def test_what_tcpdump_records_is_imported_to_exactly_what_was_sent(tmp_path: Path):
