@@ -22,7 +22,7 @@ SHOWN_AT_MOST: Final = 4_096  # bytes of a telegram
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }
-body { font: 15px/1.5 system-ui, "Noto Sans KR", "Malgun Gothic", "Apple SD Gothic Neo", sans-serif; margin: 0 auto; max-width: 60rem; padding: 1.5rem; }
+body { font: 15px/1.5 system-ui, "Noto Sans KR", "Malgun Gothic", "Apple SD Gothic Neo", sans-serif; margin: 0 auto; max-width: 68rem; padding: 1.5rem; }
 h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; } h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; }
 .verdict { display: inline-block; padding: .1rem .7rem; border-radius: .3rem; color: #fff; font-weight: 600; }
 .well { background: #2e7d32; } .bad { background: #c62828; }
@@ -30,7 +30,7 @@ table { border-collapse: collapse; width: 100%; } td, th { text-align: left; pad
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; } code, pre, .hex { font-family: ui-monospace, "D2Coding", "Noto Sans Mono CJK KR", monospace; font-size: .84rem; }
 svg { width: 100%; height: auto; display: block; } svg text { font-size: 11px; fill: currentColor; } svg .grid { stroke: var(--line); }
 .swatch { display: inline-block; width: .8em; height: .8em; margin-right: .4em; } .scroll { overflow-x: auto; }
-.hex { border-collapse: separate; width: auto; } .hex td { border: 0; padding: 0 1.2rem 0 0; white-space: pre; }
+.hex { border-collapse: separate; width: auto; } .hex td { border: 0; padding: 0 .8rem 0 0; white-space: pre; }
 mark { background: #ffd54f; color: #000; } mark.masked { background: #8883; color: inherit; } details { border: 1px solid var(--line); border-radius: .3rem; padding: .4rem .8rem; margin: .5rem 0; }
 summary { cursor: pointer; } .quiet { opacity: .75; }
 """
@@ -115,9 +115,10 @@ def _number(value: float | None, name: str) -> str:
 
 
 def _messages(report: dict[str, Any]) -> Iterator[str]:
-    head = "".join(f'<th class="n">{name}</th>' for name in BUCKETS)
+    used = [name for name in BUCKETS if any(found.get(name) for found in report["messages"].values())]
+    head = "".join(f'<th class="n">{name}</th>' for name in used)
     rows = "".join(
-        f"<tr><td>{_e(name)}</td>" + "".join(f'<td class="n">{found.get(bucket, 0) or ""}</td>' for bucket in BUCKETS) + "</tr>"
+        f"<tr><td>{_e(name)}</td>" + "".join(f'<td class="n">{found.get(bucket, 0):,}</td>' for bucket in used) + "</tr>"
         for name, found in report["messages"].items()
     )
     if rows:
@@ -173,9 +174,11 @@ def _sample(told: Told, spec: Spec, values: bool) -> Iterator[str]:
 
 
 def _side_by_side(then: bytes, now: bytes, spec: Spec, values: bool, told: Told) -> str:
-    prefix = spec.framing.prefix
-    meant = {prefix + at for each in told.differences for at in range(each.offset, each.offset + max(each.length, 1))}
-    one, other = (_cells(frame[:SHOWN_AT_MOST], spec, values) for frame in (then, now))
+    """What frames the telegrams is left out, so that offsets are those of the fields."""
+    prefix, lost = spec.framing.prefix, told.bucket == "unparseable"  # where fields stand in such an answer nobody knows
+    meant = {at for each in told.differences for at in range(each.offset, each.offset + max(each.length, 1))}
+    one, other = _cells(then, spec, values)[prefix:], _cells(now, spec, values, lost=lost)[prefix:]
+    then, now = then[prefix:], now[prefix:]
     rows = ["<tr><td></td><td>then 기록</td><td></td><td>now 이번</td><td></td></tr>"]
     for at in range(0, max(len(one), len(other)), ACROSS):
         mine, theirs = one[at : at + ACROSS], other[at : at + ACROSS]
@@ -204,9 +207,10 @@ def _plain(cells: Sequence[tuple[str, str]], marks: Sequence[str]) -> str:
     return "".join(mark.format(_e(text)) if text else "" for (_, text), mark in zip(cells, marks, strict=False))
 
 
-def _cells(frame: bytes, spec: Spec, values: bool) -> list[tuple[str, str]]:
+def _cells(frame: bytes, spec: Spec, values: bool, *, lost: bool = False) -> list[tuple[str, str]]:
     """Hex and text of each byte of a frame; the text of a character stands at its first byte."""
-    hidden = set() if values else _hidden(frame, spec)
+    frame = frame[:SHOWN_AT_MOST]
+    hidden = set() if values else set(range(len(frame))) if lost else _hidden(frame, spec)
     texts = _texts(frame, spec.encoding)
     return [("··", "·") if at in hidden else (f"{byte:02x}", texts[at]) for at, byte in enumerate(frame)]
 

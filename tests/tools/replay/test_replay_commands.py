@@ -347,6 +347,14 @@ def test_the_page_needs_nothing_from_outside_and_has_charts_and_both_telegrams(c
     assert "<mark>39</mark> <mark>32</mark> <mark>31</mark>" in text  # 921 in the answer of now
 
 
+def test_of_an_answer_that_cannot_be_read_the_page_shows_no_byte(capture: Path, target: Target, tmp_path: Path):
+    target.reply = lambda request: right(request)[:104] + (b"4711" * 50)
+    done = call(capture, "--to", target.address, "--report", tmp_path / "out")
+    texts = [done.stdout, *(path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir() if path.is_file())]
+    assert done.exit_code == 1 and "unparseable 5" in done.stdout
+    assert not any("4711" in text or "34 37 31 31" in text for text in texts)
+
+
 def test_a_target_is_spoken_to_through_tls_and_must_be_who_it_says(capture: Path, tmp_path: Path):
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
