@@ -105,7 +105,8 @@ def _owner(
         raise _not_listening(passed)
     place: tuple[str, int] = sock.getsockname()[:2]
     at = str(Address(*place))
-    fits = [key for key in places if passed.name and passed.name in (key, _bare(key))][:1]
+    named = [key for key in places if passed.name and passed.name in (key, _bare(key))]
+    fits = ([key for key in named if takes(places[key], place)] or named)[:1]  # a listener and a service may have one name
     if fits:
         wanted = places[fits[0]]
         if wanted.port and not takes(wanted, place):
@@ -132,11 +133,9 @@ def _bare(key: str) -> str:
 
 def _other(passed: Inherited, place: tuple[str, int], others: Mapping[str, Address | None]) -> str:
     """Whose socket it is, if nobody's who may have one: of the admin or metrics port."""
-    return (
-        passed.name
-        if passed.name in others
-        else next((key for key, address in others.items() if address is not None and takes(address, place)), "")
-    )
+    if passed.name in others:
+        return passed.name
+    return next((key for key, address in others.items() if address is not None and takes(address, place)), "")
 
 
 def _not_listening(passed: Inherited) -> ConfigError:

@@ -62,7 +62,7 @@ def test_a_socket_goes_to_whoever_has_its_name_or_its_address(key: str, named: s
     with passed(name=name) as (given, address), passed(name="companies") as (second, _):
         nowhere = Address("127.0.0.1", 0)
         places = {
-            "listeners.others": Address("127.0.0.1", 1),
+            "listeners.core": Address("127.0.0.1", 1),
             key: address,
             "listeners.companies": nowhere,
             "services.companies.listen": nowhere,
