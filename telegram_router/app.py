@@ -46,6 +46,7 @@ from telegram_router.wire.slow_steps import SlowSteps
 EXIT_OK, EXIT_CUT, EXIT_CANNOT_BIND, EXIT_BUG, EXIT_CONFIG = 0, 1, 69, 70, 78
 LOG_TICK = 1.0
 LAST = 5.0  # seconds that the end itself may take: the last answers are written, links are closed
+HURRIED = 0.2  # of them after a second signal: nobody is waited for, yet who takes it at once is told what is known
 GC_THRESHOLD = 50_000  # an exchange holds no cycle, so the collector finds nothing on the hot path
 
 
@@ -285,7 +286,11 @@ class Router:
             cuts.append(await self.hub.drain(patience))
 
         await self._unless_hurried(drain)
-        return cuts[0] if cuts else self.hub.unanswered
+        if not cuts:
+            with trio.move_on_after(HURRIED):
+                cuts.append(self.hub.unanswered)
+                await self.hub.drain(0.0)
+        return cuts[0]
 
     def shortest_time(self) -> float:
         """No deadline can come up sooner than this after the ticker has looked."""

@@ -13,13 +13,15 @@ import trio
 
 from telegram_router.errors import FramingError, RouterError
 from telegram_router.wire.hub import Hub, Log
-from telegram_router.wire.proxy_header import Host, plain_address, read_header
+from telegram_router.wire.proxy_header import Host, comes_to_stay, plain_address, read_header
+from telegram_router.written import Address
 
 BACKLOG = 1024
 ACCEPT_AT_ONCE = 16  # a new TLS session costs a tenth of a millisecond, and the others wait for it
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 PAUSE_WHEN_OUT_OF_FILES = 0.1
 REFUSALS_BETWEEN_LINES = 1.0
+TO_DO = {errno.EACCES: "choose a port from 1024 on, or allow this one to the router's user"}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -45,8 +47,10 @@ def bind(host: str, port: int, *, listening: bool = True) -> socket.socket:
 
 
 def _cannot_bind(host: str, port: int, error: OSError) -> RouterError:
-    why = "the address is in use" if error.errno == errno.EADDRINUSE else error.strerror or "unknown reason"
-    return RouterError("E-CFG-09", f"cannot listen on {host}:{port}: {why}", do="stop whoever holds it, or choose another address")
+    taken = error.errno == errno.EADDRINUSE
+    why = "the address is in use" if taken else error.strerror or "unknown reason"
+    do = "stop whoever holds it, or choose another address" if taken else TO_DO.get(error.errno or 0, "name an address of this machine")
+    return RouterError("E-CFG-09", f"cannot listen on {Address(host, port)}: {why}", do=do)
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,7 @@ class Door:
         sock.setblocking(False)
         near = plain_address(address[0]), address[1]
         if self.proxies is None:
-            self.welcome(sock, near, {"peer": f"{near[0]}:{near[1]}"})
+            self.welcome(sock, near, {"peer": str(Address(*near))})
         elif self.tasks is not None:
             self.greeted += 1
             self.tasks.start_soon(self._greet, sock, near, self.proxies)
@@ -195,24 +199,24 @@ class Door:
             if not within(near[0], proxies.networks):
                 raise FramingError("E-FRM-13", "only balancers may connect here, with a PROXY header, and this address is none of theirs")
             client = await read_header(sock, proxies.patience)
-            kept = True
+            kept = client is not None or await comes_to_stay(sock, proxies.patience)
         except FramingError as error:
             self._refuse(error, near)
         except OSError:
-            pass  # a health check that only connects, or a client that left while its balancer dialled
+            pass  # a health check, or a client that left while its balancer dialled
         finally:
             self.greeted -= 1
             if not kept:
                 sock.close()
         if kept:
             far = client or near
-            self.welcome(sock, far, {"peer": f"{far[0]}:{far[1]}", "through": f"{near[0]}:{near[1]}"})
+            self.welcome(sock, far, {"peer": str(Address(*far)), "through": str(Address(*near))})
 
     def _refuse(self, error: FramingError, near: Host) -> None:
         self.forged += 1
         key = self.name, error.code
         self._hub.framing_errors[key] = self._hub.framing_errors.get(key, 0) + 1
-        self.tell("connection_refused", code=error.code, peer=f"{near[0]}:{near[1]}", **error.parts(), refused=self.forged)
+        self.tell("connection_refused", code=error.code, peer=str(Address(*near)), **error.parts(), refused=self.forged)
 
     def tell(self, event: str, **fields: object) -> None:
         """Log a refusal, one a second at most: whoever dials must not fill the log."""

@@ -20,6 +20,7 @@ from telegram_router.wire.options import prepare
 from telegram_router.wire.poller import HANGUP, READ
 from telegram_router.wire.telegram_connection import Reader, TelegramConnection
 from telegram_router.wire.tls import TlsLayer
+from telegram_router.written import Address
 
 REMOVED = "removed"  # why a connection is closed whose backend, service or listener is no longer configured
 _BIND_ADDRESS_NO_PORT = 24  # of Linux's in.h; Python 3.11 does not name it
@@ -43,7 +44,7 @@ class Backend:
 
     @property
     def name(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return str(Address(self.host, self.port))
 
     def layer(self) -> TlsLayer | None:
         return TlsLayer(self.tls, "client", self.server_name or self.host) if self.tls is not None else None

@@ -89,6 +89,18 @@ async def read_header(sock: socket.socket, seconds: float) -> Host | None:
     raise _refused(f"there was no whole PROXY header within {seconds:g} s")
 
 
+async def comes_to_stay(sock: socket.socket, seconds: float) -> bool:
+    """Whether a connection that is the balancer's own is more than a health check, which ends without having said anything."""
+    with trio.move_on_after(seconds):
+        while True:
+            await trio.lowlevel.wait_readable(sock)
+            try:
+                return bool(sock.recv(1, socket.MSG_PEEK))
+            except (BlockingIOError, InterruptedError):
+                continue
+    return True
+
+
 async def _exactly(sock: socket.socket, size: int) -> bytes:
     """So many bytes, or fewer where the peer ends before."""
     got = b""

@@ -56,6 +56,30 @@ async def test_a_balancer_that_speaks_for_itself_is_taken_by_its_own_address() -
         assert accepted["peer"].startswith("127.0.0.1:")
 
 
+async def test_a_health_check_that_sends_its_header_and_leaves_is_let_go_without_a_word() -> None:
+    async with Host() as core, running(config(core, listener=HERE)) as router:
+        for _ in range(3):
+            client = await router.connect()
+            await client.sends(header(command=0x20))
+            await client.hangs_up()
+            assert await client.closed() == b""
+        client = await router.connect()
+        await client.sends(header() + transfer(1))
+        assert await client.got() == answer_to(transfer(1))
+        assert len(router.log.named("session_accepted")) == router.router.acceptors["companies"].total == 1
+        assert router.router.acceptors["companies"].greeted == 0
+
+
+async def test_an_ipv6_address_is_told_apart_from_its_port() -> None:
+    addresses = b"".join(socket.inet_pton(socket.AF_INET6, each) for each in ("2001:db8::7", "2001:db8::1"))
+    async with Host() as core, running(config(core, listener=HERE)) as router:
+        client = await router.connect()
+        await client.sends(SIGNATURE + bytes([0x21, 0x21]) + (36).to_bytes(2) + addresses + (40_001).to_bytes(2) + bytes(2) + transfer(1))
+        assert await client.got() == answer_to(transfer(1))
+        (accepted,) = router.log.named("session_accepted")
+        assert accepted["peer"] == "[2001:db8::7]:40001"
+
+
 @pytest.mark.parametrize(
     "sent",
     [

@@ -268,7 +268,7 @@ async def test_a_second_sigterm_ends_at_once_and_says_what_was_cut(tmp_path: Pat
             process.process.send_signal(signal.SIGTERM)
             assert await process.ended() == 1
             assert (await process.logged("stopped"))["cut"] == 1
-            await client.closed()
+            assert await client.closed() == answer_to(transfer(1), "VTIM")  # sent_unknown
             await client.goes()
 
 
