@@ -20,7 +20,8 @@ from telegram_router.telegrams.codec import Codec
 from telegram_router.telegrams.fields import CONTROL_BYTES, Alphabet, FieldFault, Fixed, Length, Place, alphabet_of
 from telegram_router.telegrams.layout import PlannedField
 from telegram_router.telegrams.nested_codec import NestedCodec, NotAsUsual
-from telegram_router.telegrams.nested_codegen import NestedWriter, looking
+from telegram_router.telegrams.nested_codegen import NestedWriter
+from telegram_router.telegrams.nested_parts import looking
 from telegram_router.telegrams.telegram import Telegram
 
 if TYPE_CHECKING:
