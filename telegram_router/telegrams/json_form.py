@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import WeakKeyDictionary
 
@@ -22,7 +23,7 @@ import msgspec
 from telegram_router.errors import FieldError, FieldProblem
 from telegram_router.telegrams.fields import FieldFault, Filler, blank_of
 from telegram_router.telegrams.json_nested import GroupForm, Names
-from telegram_router.telegrams.json_values import form_problem, json_type, nearest, reader_of, writer_of
+from telegram_router.telegrams.json_values import Convert, form_problem, json_type, nearest, reader_of, writer_of
 from telegram_router.telegrams.layout import PlannedField, is_flat
 from telegram_router.telegrams.telegram import Telegram
 
@@ -201,12 +202,6 @@ class MessageForm:
             section: [(name, write) for name, planned in fields.items() if (write := writer_of(planned.kind))]
             for section, fields in self.fields.items()
         }
-        self._places = {
-            called: (section, name, writer_of(planned.kind))
-            for section in ("header", "body")  # the body's names go before the header's
-            for name, planned in self.fields[section].items()
-            for called in (name, f"{section}.{name}")
-        }
         self._readers = {
             section: {name: reader_of(planned.kind) for name, planned in fields.items()} for section, fields in self.fields.items()
         }
@@ -227,6 +222,16 @@ class MessageForm:
                 except FieldFault as fault:
                     raise FieldError([self._problem(section, name, fault)]) from None
         return made
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[str, str, Convert | None]]:
+        """Only who asks for single values by their names needs it; a router does not, and holds every spec."""
+        return {
+            called: (section, name, writer_of(planned.kind))
+            for section in ("header", "body")  # the body's names go before the header's
+            for name, planned in self.fields[section].items()
+            for called in (name, f"{section}.{name}")
+        }
 
     @property
     def is_flat(self) -> bool:
