@@ -72,14 +72,15 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
 
 @pytest.fixture(scope="session", autouse=True)
 def _specs_compiled_once() -> Iterator[None]:
-    """Those of this repository: compiling one takes longer than most tests that read a configuration. A spec never changes once it is made."""
-    from telegram_router.plan import read_spec, specs
+    """Those of this repository: compiling one takes longer than most tests that need one. A spec never changes once it is made."""
+    from telegram_router.plan import files
 
-    compiled = functools.cache(lambda path, text: read_spec(path))
+    load = files.load_spec
+    once = functools.cache(load)
 
-    def read(path: Path) -> Spec:
-        return compiled(path, path.read_bytes()) if path.is_relative_to(ROOT) else read_spec(path)
+    def remembered(text: str, name: str) -> Spec:
+        return (once if Path(name).is_relative_to(ROOT) else load)(text, name)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(specs, "read_spec", read)
+        patch.setattr(files, "load_spec", remembered)
         yield

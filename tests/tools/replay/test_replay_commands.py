@@ -68,8 +68,7 @@ class Target(threading.Thread):
 
 @pytest.fixture(autouse=True)
 def light(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compiling the spec takes most of the time of a command, and collecting the garbage of all tests the rest."""
-    monkeypatch.setattr("telegram_router.plan.read_spec", lambda path: SPEC)
+    """Collecting the garbage of all tests takes most of the time of a command."""
     monkeypatch.setattr("telegram_router.cli.replay_run.calm_the_collector", lambda: None)
 
 
