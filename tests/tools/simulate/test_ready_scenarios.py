@@ -24,6 +24,7 @@ from telegram_router.cli import main
 from telegram_router.plan import SHIPPED
 from telegram_router.testing import simulator
 from telegram_router.tools.simulate import ready
+from telegram_router.tools.simulate.scenario import Do
 
 ROOT = Path(__file__).parents[3]
 SIMULATORS = ROOT / "simulators"
@@ -156,7 +157,12 @@ ILL = re.findall(r'name = "([\w-]+)"\nmatch = .msg=transfer.request and f.amount
 
 
 def test_the_amounts_of_ills_have_no_gap():
-    assert [int(amount) for _, amount in ILL] == [*range(9001, 9001 + len(ILL))] and len(ILL) == 30
+    assert [int(amount) for _, amount in ILL] == [*range(9001, 9001 + len(ILL))] and len(ILL) == 35
+
+
+def test_the_flaky_host_has_every_fault_that_needs_no_certificate_and_no_capability():
+    faults = tomllib.loads((SIMULATORS / "flaky.toml").read_text("utf-8"))["fault"]
+    assert set(Do.model_fields) - {word for fault in faults for word in fault["do"]} == {"tls", "half_open"}
 
 
 async def test_every_ill_happens_and_each_unknown_end_must_be_asked_about(autojump_clock: trio.testing.MockClock):
