@@ -46,7 +46,7 @@ def heading(text: str) -> None:
 def show_beginning(folder: str) -> None:
     say("telegram-router demo: everything runs on this machine, in " + folder)
     say("All names, accounts and amounts are made up.")
-    heading("the hosts, all of them simulated")
+    heading("the hosts, each simulated as by this command")
     for line in aligned(HOSTS):
         say("  " + line)
 
