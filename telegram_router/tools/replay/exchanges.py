@@ -99,6 +99,9 @@ class Lane:
         self.flying: dict[Asked, None] = {}  # sent or in the outbox, not timed out
         self.order: deque[Asked] = deque()  # at most OPEN_AT_MOST: of families without a key
         self.wake = trio.Event()
+        self.number: int | None = None  # of its file, where what is due can be written at once
+        self.writing = False
+        self.rest = b""  # of what was written at once and not taken whole
         self.framer: Framer | None = None  # of what it answers
         self.why = ""  # we gave it up
         self.alive = True

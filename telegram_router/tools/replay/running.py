@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
@@ -143,6 +144,8 @@ class Replay:
             lane = asked.lane
             if lane.stream is not None and not lane.held and self._has_room(lane):
                 self._send(asked, due if due is not None else now)
+                if due is None or not self._written_at_once(lane):
+                    lane.wake.set()
                 continue
             if lane.stream is not None and due is not None and asked.side is self.sides[0]:
                 self.tally.held += 1
@@ -168,6 +171,8 @@ class Replay:
                 asked.ready_at = self.clock()
                 self._send(asked, None)
         lane.filling = False
+        if lane.outbox:
+            lane.wake.set()
         self._room.set()
         if lane.hanging_up and not lane.held and not lane.flying:
             lane.scope.cancel()
@@ -197,7 +202,6 @@ class Replay:
         if answer is not None:
             lane.flying[asked] = None
         lane.outbox.append(asked)
-        lane.wake.set()
 
     def _lane(self, side: Side, step: Step) -> Lane:
         return self._lane_named(side, self._lane_name(step))
@@ -257,11 +261,15 @@ class Replay:
         with lane.scope:
             async with stream:
                 lane.stream = stream
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._write, lane, stream)
-                    self._fill(lane)
-                    lost = await self._read(lane, stream)
-                    nursery.cancel_scope.cancel()
+                lane.number = stream.socket.fileno() if isinstance(stream, trio.SocketStream) else None
+                try:
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(self._write, lane, stream)
+                        self._fill(lane)
+                        lost = await self._read(lane, stream)
+                        nursery.cancel_scope.cancel()
+                finally:
+                    lane.number = None  # before the stream is closed: the kernel gives the number to another connection
         self._lost(lane, lane.why or lost)
 
     def _refused(self, lane: Lane, error: ReplayError) -> None:
@@ -296,24 +304,44 @@ class Replay:
 
     async def _write(self, lane: Lane, stream: trio.abc.Stream) -> None:
         while True:
-            if not lane.outbox and not lane.polls:
+            if not lane.outbox and not lane.polls and not lane.rest:
                 await lane.wake.wait()
                 lane.wake = trio.Event()
             batch = [*lane.outbox]
             lane.outbox.clear()
-            data = b"".join([*lane.polls, *(asked.frame for asked in batch)])
+            data = b"".join([lane.rest, *lane.polls, *(asked.frame for asked in batch)])
             lane.polls.clear()
+            lane.rest = b""
             self._sent(batch)
             gone = False
+            lane.writing = True
             try:
                 await self._put(lane, stream, data)
                 gone = True
+                lane.writing = False
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 await trio.sleep_forever()  # whoever reads sees the end too, behind what is still to be read
             finally:
                 for asked in batch:
                     if asked.exchange.step.message.reply.message is None:
                         self._end(asked, "answered" if gone else "closed", "" if gone else "the connection was lost")
+
+    def _written_at_once(self, lane: Lane) -> bool:
+        """Hand what is due to the kernel here and now: the writer's turn would come later, and cost more. What the kernel does not
+        take is left to the writer."""
+        if lane.number is None or lane.writing or lane.rest or lane.polls or len(lane.outbox) != 1:
+            return False
+        asked = lane.outbox[0]
+        if asked.exchange.step.message.reply.message is None:
+            return False  # it is over when it has been written
+        try:
+            taken = os.write(lane.number, asked.frame)
+        except OSError:  # no room, or the connection has ended: the writer finds out
+            return False
+        lane.outbox.clear()
+        self._sent([asked])
+        lane.rest = asked.frame[taken:]
+        return not lane.rest
 
     async def _put(self, lane: Lane, stream: trio.abc.Stream, data: bytes) -> None:
         """Write it all. A target that takes nothing for as long as an answer may take is given up: no timeout runs for what waits here."""
