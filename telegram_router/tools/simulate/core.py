@@ -114,14 +114,14 @@ class Simulation:
         standby: bool = False,
         tls: dict[str, Any] | None = None,
         part: int | None = None,
+        number: int | None = None,
     ) -> int:
         """A connection was made; its number, from 1. What is to be done with it comes with the actions.
 
-        `part`: the recorded connection that it stands for, where a client sends what a capture has.
+        `number`: the one that it was given when it began. `part`: the recorded connection that it stands for, where a client sends what a capture has.
         """
         self._course.reach(now)
-        self._connections += 1
-        number = self._connections
+        number = self.number_connection() if number is None else number
         framer = Framer(self.spec.framing, max_frame=self._about.max_frame)
         line = self.lines[number] = Line(number, framer, now, now, peer, idle=self._scenario.sessions.idle)
         self.journal.record(capture.opened(self._course.time_of(now), f"c{number}", leg="front", peer=peer, local=local, tls=tls))
@@ -183,10 +183,10 @@ class Simulation:
                 return active.do.tls
         return None
 
-    @property
-    def next_connection(self) -> int:
-        """The number that the next connection gets."""
-        return self._connections + 1
+    def number_connection(self) -> int:
+        """The number of a connection that is being made, from 1. It stays taken when nothing comes of it."""
+        self._connections += 1
+        return self._connections
 
     def gone(self, number: int, how: str, now: float) -> None:
         """The other side ended a connection, `fin` or `rst`, or it is over altogether: `us`."""

@@ -125,9 +125,9 @@ class Simulator:
 
     def close(self) -> None:
         """Write what is to be recorded. Called again it does nothing."""
+        for number in sorted(self.simulation.lines):
+            self.simulation.gone(number, "us", trio.current_time())
         if self._writer is not None:
-            for number in [*self.simulation.lines]:
-                self.simulation.gone(number, "us", trio.current_time())
             self._write_records()
             self._writer.close()
             self._writer = None
@@ -197,8 +197,9 @@ class Simulator:
     async def _serve_socket(self, sock: trio.socket.SocketType, standby: bool) -> None:
         plain = trio.SocketStream(sock)
         stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = plain
+        number = self.simulation.number_connection()
         if self._served:
-            how = self.simulation.handshake(self.simulation.next_connection, trio.current_time())
+            how = self.simulation.handshake(number, trio.current_time())
             if how == "stall":
                 await _hold(plain)
                 return
@@ -210,7 +211,7 @@ class Simulator:
                 self.simulation.journal.note("a TLS handshake failed")
                 await trio.aclose_forcefully(stream)
                 return
-        await self.serve(SocketWire(stream), standby)
+        await self.serve(SocketWire(stream), standby, number=number)
 
     async def _call(self, part: int | None) -> None:
         """A client's connection, made again where the scenario says so. `part`: of the script, that it stands for."""
@@ -265,16 +266,18 @@ class Simulator:
     def connect(self, window: int = 65_536) -> MemoryWire:
         """A caller in memory."""
         assert self._nursery is not None
-        caller, ours = memory_pair(self.simulation.next_connection, window)
-        self._nursery.start_soon(self.serve, ours, False)
+        number = self.simulation.number_connection()
+        caller, ours = memory_pair(number, window)
+        self._nursery.start_soon(self.serve, ours, False, None, number)
         return caller
 
-    async def serve(self, wire: Wire, standby: bool, part: int | None = None) -> None:
+    async def serve(self, wire: Wire, standby: bool, part: int | None = None, number: int | None = None) -> None:
         """One connection, until it ends."""
         now = trio.current_time()
-        connection = _Connection(self.simulation.next_connection, wire, trio.CancelScope())
+        number = self.simulation.number_connection() if number is None else number
+        connection = _Connection(number, wire, trio.CancelScope())
         self._connections[connection.number] = connection
-        self.simulation.connected(now, wire.peer, wire.local, standby=standby, part=part)
+        self.simulation.connected(now, wire.peer, wire.local, standby=standby, part=part, number=number)
         self._do()
         how = "us"
         try:
@@ -287,11 +290,11 @@ class Simulator:
                 if how != "rst":
                     await self._drained(connection)
                 nursery.cancel_scope.cancel()
-        finally:
+            self.simulation.gone(connection.number, "rst" if connection.broken else how, trio.current_time())
+        finally:  # when all end at once, `close` tells of it in the order of their numbers
             del self._connections[connection.number]
             if connection.forward is not None:
                 connection.forward.close()
-            self.simulation.gone(connection.number, "rst" if connection.broken else how, trio.current_time())
             wire.end("fin")
             self._do()
 

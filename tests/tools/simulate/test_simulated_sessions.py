@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import ssl
 from contextlib import AbstractAsyncContextManager
 from functools import cache
@@ -185,27 +186,38 @@ async def test_tables_and_rows_come_from_files(tmp_path: Path, autojump_clock: C
         assert await code(host, "transfer.request") == "0042"
 
 
-async def test_tls_with_the_right_certificate_and_with_another(tmp_path: Path):
+async def test_tls_goes_wrong_as_it_is_asked_to(tmp_path: Path):
     import trustme
 
     authority, stranger = trustme.CA(), trustme.CA()
-    for name, made in (("right", authority.issue_cert("127.0.0.1")), ("wrong", stranger.issue_cert("127.0.0.1"))):
+    long_ago = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    expired = authority.issue_cert("127.0.0.1", not_before=long_ago, not_after=long_ago + datetime.timedelta(days=1))
+    for name, made in (("right", authority.issue_cert("127.0.0.1")), ("wrong", stranger.issue_cert("127.0.0.1")), ("expired", expired)):
         made.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
         made.private_key_pem.write_to_path(tmp_path / f"{name}.key")
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
-    tls = "[tls]\ncertificate = 'right.pem'\nkey = 'right.key'\nwrong_certificate = 'wrong.pem'\nwrong_key = 'wrong.key'\n"
+    tls = "[tls]\ncertificate = 'right.pem'\nkey = 'right.key'\n" + "".join(
+        f"{name}_certificate = '{name}.pem'\n{name}_key = '{name}.key'\n" for name in ("wrong", "expired")
+    )
+    faults = "".join(f"[[fault]]\nconn = {conn}\ndo = {{ tls = '{how}' }}\n" for conn, how in ((2, "wrong"), (3, "expired"), (4, "stall")))
     scenario = tmp_path / "core.toml"
-    scenario.write_text(HEAD + tls + ANY + "[[fault]]\nconn = 2\ndo = { tls = 'wrong' }\n", encoding="utf-8")
+    scenario.write_text(HEAD + tls + ANY + faults, encoding="utf-8")
+
+    async def handshake(host: Host, patience: float) -> str:
+        plain = await trio.open_tcp_stream(host.address.host, host.address.port)
+        stream = trio.SSLStream(plain, trusting, server_hostname="127.0.0.1", https_compatible=True)
+        try:
+            with trio.fail_after(patience):
+                await stream.send_all(frame("transfer.request"))
+                return (await stream.receive_some(4)).decode()
+        except trio.BrokenResourceError as error:
+            return getattr(error.__cause__, "verify_message", "")
+        except trio.TooSlowError:
+            return "stalled"
+        finally:
+            await trio.aclose_forcefully(stream)
+
     async with run_simulator(scenario, lambda name, folder: firmbanking(), sockets=True) as host:
-        with trio.fail_after(5):
-            for good in (True, False):
-                plain = await trio.open_tcp_stream(host.address.host, host.address.port)
-                stream = trio.SSLStream(plain, trusting, server_hostname="127.0.0.1", https_compatible=True)
-                if good:
-                    await stream.send_all(frame("transfer.request"))
-                    assert await stream.receive_some(4) == b"0300"
-                else:
-                    with pytest.raises(trio.BrokenResourceError):
-                        await stream.do_handshake()
-                await trio.aclose_forcefully(stream)
+        seen = [await handshake(host, patience) for patience in (5, 5, 5, 0.1)]
+    assert seen == ["0300", "unable to get local issuer certificate", "certificate has expired", "stalled"]
