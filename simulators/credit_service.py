@@ -110,7 +110,13 @@ class Handler(BaseHTTPRequestHandler):
 def main(arguments: list[str] | None = None) -> int:
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reader.add_argument("--port", type=int, default=9005, help="port on 127.0.0.1; 9005 unless given, 0 for any")
-    service = Service(("127.0.0.1", reader.parse_args(arguments).port))
+    reader.add_argument("--duration", type=float, help="end by itself after so many seconds")
+    given = reader.parse_args(arguments)
+    service = Service(("127.0.0.1", given.port))
+    if given.duration is not None:
+        ending = threading.Timer(given.duration, service.shutdown)
+        ending.daemon = True
+        ending.start()
     try:
         sys.stderr.write(f"credit: listens on http://127.0.0.1:{service.server_port}/credit; end it with Ctrl-C\n")
         sys.stderr.flush()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from telegram_router.demo.processes import NotStarted
 
 if TYPE_CHECKING:
-    from telegram_router.demo.story import Record
+    from telegram_router.demo.outcome import Record
 
 PREFIX: Final = "telegram-router-demo-"
 DEEPEST: Final = 107 - len(f"/{PREFIX}12345678/transfer-1-again.sock")

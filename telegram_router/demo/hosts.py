@@ -21,6 +21,7 @@ from telegram_router.written import Address
 CORE, LINE, CREDIT = "core-banking.toml", "line-server.toml", "credit_service.py"
 ANY_PORT: Final = Address("127.0.0.1", 0)
 SEED: Final = 42
+OUTLIVES: Final = 60  # seconds after which a host ends by itself, should the demo be killed
 COMPLAINTS: Final = "hosts.log"
 # What an ill line does: every second transfer never reaches the core, and no answer comes back.
 ILLNESS: Final = (
@@ -53,7 +54,18 @@ class Line:
     async def start(cls, name: str, core: Address, folder: Path, at: Address = ANY_PORT) -> Line:
         """`telegram-router simulate line-server`. Raises NotStarted."""
         control, record = folder / f"{name}.sock", recording(folder, name)
-        what = ("simulate", str(_ready(LINE)), "--on-miss", f"forward:{core}", "--listen", str(at), "--seed", str(SEED))
+        what = (
+            "simulate",
+            str(_ready(LINE)),
+            "--on-miss",
+            f"forward:{core}",
+            "--listen",
+            str(at),
+            "--seed",
+            str(SEED),
+            "--duration",
+            f"{OUTLIVES}s",
+        )
         files = ("--control", str(control), "--record", str(record))
         child, port = await started_on_port(name, ["-m", "telegram_router", *what, *files], signal.SIGTERM, folder / COMPLAINTS)
         return cls(child, Address(at.host, port), record, control)
@@ -73,7 +85,8 @@ class CreditService:
     @classmethod
     async def start(cls, folder: Path) -> CreditService:
         """`python simulators/credit_service.py`. Raises NotStarted."""
-        return cls(*await started_on_port("credit", [str(_ready(CREDIT)), "--port", "0"], signal.SIGINT, folder / COMPLAINTS))
+        command = [str(_ready(CREDIT)), "--port", "0", "--duration", str(OUTLIVES)]
+        return cls(*await started_on_port("credit", command, signal.SIGINT, folder / COMPLAINTS))
 
     async def requests(self) -> list[dict[str, Any]]:
         """All that it was asked, each with its answer."""

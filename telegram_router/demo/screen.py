@@ -10,7 +10,7 @@ from typing import Final
 
 from telegram_router.cli.shown import aligned, on_terminal, say, table
 from telegram_router.demo.books import OK, OUTCOMES, SHORT_OF_FUNDS, Check
-from telegram_router.demo.story import Held, Record
+from telegram_router.demo.outcome import Held, Record
 from telegram_router.errors import CODES
 from telegram_router.telegrams import Spec, Telegram, to_object
 from telegram_router.telegrams.explain import cells, explain
@@ -113,7 +113,7 @@ def show_telegram(spec: Spec, record: Record) -> None:
     say()
     answer = spec.decode(reply)
     say(f"its answer: {answer.message.name}, response code {answer['response_code']}, balance after it {answer['balance_after']:,}")
-    asked, answered = record.credit_sample if isinstance(record.credit_sample, tuple) else (None, None)
+    asked, answered = record.credit_sample
     say(f"the HTTP service saw   {json.dumps(asked, ensure_ascii=False)}")
     say(f"                answered {json.dumps(answered, ensure_ascii=False)}")
 

@@ -6,18 +6,19 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import trio
 
 from telegram_router.cli.admin_client import Client, Reach
-from telegram_router.demo.books import Asked, Books, Entry, Key
+from telegram_router.demo.books import Asked, Key
 from telegram_router.demo.hosts import CORE, LINE, CreditService, Line, recording, simulated
+from telegram_router.demo.outcome import Played, Record, record_of
 from telegram_router.demo.parties import Company, client_context
 from telegram_router.demo.processes import Child, RouterLog, got, start_router
-from telegram_router.demo.recordings import core_book, credit_book, line_book, notices_told
+from telegram_router.demo.recordings import line_book
 from telegram_router.demo.telegrams import ACCOUNTS, FIRST, MEMOS, NOBODY, PAYEES, SECOND, credit, made, shipped, transfer
 from telegram_router.ops.ordered import CaptureOrder
 from telegram_router.tools.simulate.fixture import Host
@@ -109,30 +110,6 @@ async def opened(telegram):
 
 
 @dataclass
-class Held:
-    """A transfer that was open when the host was killed, and in whose hands it was."""
-
-    asked: Asked
-    company: str
-    hands: str  # "transfer-1", "transfer-2", "router", or "wire" when the answer is on its way
-    executed: bool = False
-    inquiry: Asked | None = None
-
-
-@dataclass
-class Record:
-    """What is to be shown at the end."""
-
-    books: Books
-    held: list[Held]
-    not_sent_in_burst: int
-    sample: tuple[bytes, bytes]  # frames of a request and its answer
-    credit_sample: object
-    seconds: float
-    refusals: list[tuple[str, str]] = field(default_factory=list)  # what was tried, response code
-
-
-@dataclass
 class Parties:
     """Who stands behind the router."""
 
@@ -140,22 +117,6 @@ class Parties:
     first: Line  # which is killed
     second: Host
     credit: CreditService
-
-
-@dataclass
-class Played:
-    """What is known when all is over, beside what everybody has written down."""
-
-    companies: list[Company]
-    killed_at: float = 0.0
-    open_then: list[tuple[Asked, str]] = field(default_factory=list)  # transfers without an answer at the kill, and whose
-    not_sent_in_burst: int = 0
-    unknown_by_router: int = 0
-    router_exit: int | None = None
-    credits: list[dict[str, Any]] = field(default_factory=list)  # requests of the credit service, with their answers
-    results: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of transfers, as the core remembers them
-    paid_out: int = 0
-    not_met: int = 0
 
 
 class Story:
@@ -172,7 +133,6 @@ class Story:
         self._spec = shipped("firmbanking")
         self._chance = random.Random("demo")  # the same amounts every time
         self._began = time.monotonic()
-        self._refusals: list[tuple[str, str]] = []
 
     async def run(self) -> Record:
         """Play it all. Raises NotStarted when a party does not start."""
@@ -184,7 +144,9 @@ class Story:
                 nursery.start_soon(log.keep)
                 played = await self._scenes(nursery, parties, router, log)
                 nursery.cancel_scope.cancel()
-        return self._record(played, parties.credit.child.process.returncode)
+        played.not_met += parties.credit.child.process.returncode != 0
+        played.seconds = time.monotonic() - self._began
+        return record_of(self._spec, self._folder, played)
 
     # --- before it begins
 
@@ -200,13 +162,13 @@ class Story:
         second = await stack.enter_async_context(simulated(LINE, self._spec, recording(self._folder, "transfer-2"), **passing_on))
         started: dict[str, Any] = {}
 
-        async def start(name: str, starting: Awaitable[Line | CreditService]) -> None:
-            started[name] = party = await starting
+        async def start(name: str, begin: Callable[[], Awaitable[Line | CreditService]]) -> None:
+            started[name] = party = await begin()
             await stack.enter_async_context(party.child)
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(start, "first", Line.start("transfer-1", core.address, self._folder))
-            nursery.start_soon(start, "credit", CreditService.start(self._folder))
+            nursery.start_soon(start, "first", lambda: Line.start("transfer-1", core.address, self._folder))
+            nursery.start_soon(start, "credit", lambda: CreditService.start(self._folder))
         return Parties(core=core, second=second, **started)
 
     def _configure(self, parties: Parties) -> Path:
@@ -234,7 +196,7 @@ class Story:
         )
         opening = _won_in(parties.core)
         await self._everybody(companies, CALM, notices=True)
-        await self._bad_input(companies, parties.core)
+        played.refusals = await self._bad_input(companies, parties.core)
         await self._kill(companies, parties, played)
         played.not_sent_in_burst = await self._burst(companies[0])
         await self._inquire(companies)
@@ -291,34 +253,38 @@ class Story:
         telegram = credit(self._spec, company.book.number, company.next_number(), action, amount)
         return await company.ask(telegram, "credit", amount=amount)
 
-    async def _bad_input(self, companies: list[Company], core: Host) -> None:
+    async def _bad_input(self, companies: list[Company], core: Host) -> list[tuple[str, str]]:
         """What must be refused, each with a response code of its own, while everything else goes on."""
         self._say("some telegrams that must be refused")
         one, other = companies
-        await self._refused("more money than there is", one, self._ask_transfer(one, MORE_THAN_ANYBODY_HAS))
-        await self._refused("a repayment of more than is owed", one, self._ask_credit(one, "02", MORE_THAN_ANYBODY_HAS))
         stolen = transfer(self._spec, FIRST, "990001", 1_000_000, "홍길동", "급여")
-        await self._refused("다라물산 in the name of 가나상사", other, other.ask(stolen, "transfer", amount=1_000_000))
         odd = transfer(self._spec, SECOND, other.next_number(), 1_000, "홍길동", "급여")
-        await self._refused(
-            "a business code that nobody knows", other, other.ask(odd, "transfer", frame=self._patched(odd, "business_code", b"999"))
-        )
         late = credit(self._spec, SECOND, other.next_number(), "01", 10_000)
-        await self._refused("the 31st of February", other, other.ask(late, "credit", frame=self._patched(late, "due_date", b"20250231")))
+        tried: list[tuple[str, Company, Callable[[], Awaitable[Asked]]]] = [
+            ("more money than there is", one, lambda: self._ask_transfer(one, MORE_THAN_ANYBODY_HAS)),
+            ("a repayment of more than is owed", one, lambda: self._ask_credit(one, "02", MORE_THAN_ANYBODY_HAS)),
+            ("다라물산 in the name of 가나상사", other, lambda: other.ask(stolen, "transfer", amount=1_000_000)),
+            (
+                "a business code that nobody knows",
+                other,
+                lambda: other.ask(odd, "transfer", frame=self._patched(odd, "business_code", b"999")),
+            ),
+            ("the 31st of February", other, lambda: other.ask(late, "credit", frame=self._patched(late, "due_date", b"20250231"))),
+        ]
+        refusals = []
+        for what, company, ask in tried:
+            asked = await ask()
+            await company.answer_to(asked)
+            refusals.append((what, asked.code))
         await one.answer_to(await self._ask_transfer(one, 10_000, NOBODY))
         await self._all_told(companies, core)
         refused = next(each for each in core.received("deposit_notice.response") if each["company_number"] == NOBODY)
-        self._refusals.append(("a deposit notice for a company that is not connected", refused["response_code"]))
+        return [*refusals, ("a deposit notice for a company that is not connected", refused["response_code"])]
 
     async def _all_told(self, companies: list[Company], core: Host) -> None:
         """Wait until the bank has an answer to each notice of a deposit that it must have sent."""
         paid = sum(each.within and each.outcome == "done" for company in companies for each in company.book.asked.values())
         await core.wait_for("deposit_notice.response", paid)
-
-    async def _refused(self, what: str, company: Company, asking: Awaitable[Asked]) -> None:
-        asked = await asking
-        await company.answer_to(asked)
-        self._refusals.append((what, asked.code))
 
     def _patched(self, telegram: object, name: str, content: bytes) -> bytes:
         frame = bytearray(self._spec.encode(telegram))  # type: ignore[arg-type]
@@ -380,60 +346,6 @@ class Story:
         while (await log.first("link_up", seen))["backend"] != str(address):
             seen += 1
         return line
-
-    # --- and when it is over
-
-    def _record(self, played: Played, credit_exit: int | None) -> Record:
-        companies, core = played.companies, recording(self._folder, "core")
-        lines = [("transfer-1", "transfer-1"), ("transfer-1", "transfer-1-again"), ("transfer-2", "transfer-2")]
-        ledger = [entry for host, name in lines for entry in line_book(self._spec, recording(self._folder, name), host)]
-        ledger += core_book(self._spec, core, played.results, "core")
-        books = Books(
-            [company.book for company in companies],
-            ledger,
-            credit_book(played.credits, "credit"),
-            notices_told(self._spec, core),
-            frozenset({NOBODY}),
-            played.unknown_by_router,
-            played.router_exit,
-            played.paid_out,
-            played.not_met + (credit_exit != 0),
-        )
-        sample = next(each.key for each in companies[0].book.asked.values() if each.kind == "transfer" and each.outcome == "done")
-        first = played.credits[0]
-        return Record(
-            books=books,
-            held=_held(played, books),
-            not_sent_in_burst=played.not_sent_in_burst,
-            sample=companies[0].seen[sample],
-            credit_sample=(first["asked"], first["answer"]),
-            seconds=time.monotonic() - self._began,
-            refusals=self._refusals,
-        )
-
-
-def _held(played: Played, books: Books) -> list[Held]:
-    """In whose hands the open transfers were when the line was killed, and what became of them."""
-    received = {entry.key: entry for entry in books.ledger if entry.event == "received"}
-    answered = {entry.key for entry in books.ledger if entry.event == "answered" and entry.at < played.killed_at}
-    executed = {entry.key for entry in books.ledger if entry.event == "executed"}
-    inquiries = {each.about: each for each in books.asked("inquiry")}
-    return [
-        Held(
-            asked,
-            company,
-            _hands(received.get(asked.key), asked.key in answered, played.killed_at),
-            asked.key in executed,
-            inquiries.get(asked.key),
-        )
-        for asked, company in played.open_then
-    ]
-
-
-def _hands(received: Entry | None, answered: bool, at: float) -> str:
-    if answered:
-        return "wire"
-    return received.host if received is not None and received.at < at else "router"
 
 
 def _won_in(core: Host) -> int:

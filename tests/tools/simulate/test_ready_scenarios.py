@@ -259,12 +259,16 @@ async def test_the_router_asks_the_van_on_one_connection_and_hears_it_on_the_oth
             assert len(host.simulation.lines) == 2
 
 
-def test_the_credit_service_keeps_loans_and_tells_a_repeat():
+def credit_module() -> Any:
     found = importlib.util.spec_from_file_location("credit_service", SIMULATORS / "credit_service.py")
     assert found is not None and found.loader is not None
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
-    service = module.Service(("127.0.0.1", 0))
+    return module
+
+
+def test_the_credit_service_keeps_loans_and_tells_a_repeat():
+    service = credit_module().Service(("127.0.0.1", 0))
     thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -292,6 +296,12 @@ def test_the_credit_service_ends_with_ctrl_c_and_its_verdict():
         said, complained = process.communicate(timeout=10)
     assert (process.returncode, complained) == (0, "")
     assert said == "credit: 0 requests\n  met     nothing is sent twice\n  met     loans add up\n"
+
+
+def test_the_credit_service_ends_by_itself_where_it_is_told_when(capsys: pytest.CaptureFixture[str]):
+    module = credit_module()
+    assert module.main(["--port", "0", "--duration", "0.01"]) == 0
+    assert "met     loans add up" in capsys.readouterr().out
 
 
 CREDITS = [("000001", "01", 1_000_000), ("000002", "02", 7_000_000), ("000003", "03", 0), ("000004", "09", 1)]
