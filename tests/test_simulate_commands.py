@@ -222,12 +222,24 @@ def test_what_was_masked_beyond_use_is_left_out_and_counted(tmp_path: Path):
     assert f"{capture}: requests without a usable answer: 2\n" in done.stderr
 
 
-def test_a_bad_scenario_is_exit_code_2_and_names_line_and_cure(tmp_path: Path):
+IMPOSSIBLE = {
+    "an unknown field": ("response_code", "respons_code", "E-SIM-03", 12, "response_code, perhaps"),
+    "a missing file": ('rows = { "111" = { balance = "100000" } }', 'init = "accounts.csv"', "E-SIM-05", 8, "accounts.csv cannot be read"),
+    "a rule that never holds": ("msg=transfer.request'", "msg=transfer.reqest'", "E-SIM-03", 10, "transfer.request, perhaps"),
+    "a rule behind another": ("[[verify]]", "[[rule]]\nmatch = 'msg=transfer.request'\n[[verify]]", "E-SIM-02", 14, "never holds"),
+    "code": ('reply = { response_code = "0000" }', 'call = "decide"', "E-SIM-06", 12, "--allow-code"),
+}
+
+
+@pytest.mark.parametrize("what", IMPOSSIBLE)
+def test_a_bad_scenario_is_exit_code_2_and_names_line_and_cure(tmp_path: Path, what: str):
+    before, after, code, line, cure = IMPOSSIBLE[what]
     scenario = tmp_path / "core.toml"
-    scenario.write_text(SCENARIO.replace("response_code", "respons_code"), encoding="utf-8")
+    assert before in SCENARIO
+    scenario.write_text(SCENARIO.replace(before, after, 1), encoding="utf-8")
     done = call(scenario)
     assert done.exit_code == 2
-    assert f"E-SIM-03: {scenario}:12: rule[0].reply.respons_code" in done.stderr and "response_code, perhaps" in done.stderr
+    assert f"{code}: {scenario}:{line}: " in done.stderr and cure in done.stderr
 
 
 @pytest.mark.parametrize(

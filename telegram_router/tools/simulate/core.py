@@ -227,6 +227,8 @@ class Simulation:
 
     def _lost(self, line: Line, lost: FramingError, data: bytes) -> None:
         self.journal.counts["framing_lost"] += 1
+        if self._about.role == "client" and self._about.again is None:
+            self.journal.counts["links_lost"] += 1
         self._course.note(f"c{line.number}: {lost.text()}")
         self.journal.record(capture.junk(self._course.time_of(self._course.now), f"c{line.number}", self._course.came, data, err=lost.code))
         self._course.end(line, "fin")

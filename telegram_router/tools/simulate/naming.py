@@ -102,6 +102,17 @@ class Names:
         for name, state in rule.go.items():
             self._machine((*path, "go", name), name, state)
 
+    def leaves_nothing(self, earlier: model.Rule, later: model.Rule) -> bool:
+        """Whether a rule answers every telegram that a later one could."""
+        gated = any(getattr(earlier, name) is not None for name in model.Gate.model_fields)
+        asked = self._asked(later.match)
+        return (
+            bool(asked)
+            and not gated
+            and earlier.match.names == {"msg"}
+            and all(earlier.match.holds({"msg": each.name}.get) for each in asked)
+        )
+
     def fault(self, path: KeyPath, fault: model.Fault) -> None:
         self.filter((*path, "match"), fault.match)
         do = fault.do

@@ -333,6 +333,14 @@ class _Reading:
         names = Names(self.report, made, spec, self._raw, self._rows)
         for index, rule in enumerate(made.rule):
             names.rule(("rule", index), rule)
+            for number, earlier in enumerate(made.rule[:index]):
+                if names.leaves_nothing(earlier, rule):
+                    line = line_of(self._lines, (*self._at, "rule", number))
+                    what = f"{earlier.name or f'rule {number + 1}'} (line {line}) answers all that it is for before it"
+                    self.report(
+                        "E-SIM-02", ("rule", index, "match"), f"never holds: {what}", do="put it first, or give the other one more tests"
+                    )
+                    break
             self._check_delay(("rule", index, "delay"), rule.delay, spec)
             for number, reply in enumerate(rule.reply or ()):
                 self._check_recorded(

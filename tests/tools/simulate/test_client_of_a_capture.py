@@ -134,6 +134,17 @@ async def test_a_lost_link_leaves_buckets_that_add_up(tmp_path: Path, autojump_c
         assert client.simulation.stats()["counts"]["links_lost"] == 1
 
 
+async def test_a_host_that_answers_garbage_costs_the_link_and_the_buckets_add_up(tmp_path: Path, autojump_clock: Clock):
+    async with bank(capture(tmp_path / "day.tgcap.jsonl", one_day())) as client:
+        host = await client.accept()
+        await host.receive()
+        await host.wire.send(b"GET / HTTP/1.1\r\n\r\n" + bytes(100))
+        await client.finished()
+        shown = client.simulation.stats()["requests"]
+        assert shown["planned"] == 3 == sum(count for name, count in shown.items() if name not in ("planned", "sent"))
+        assert client.simulation.stats()["counts"]["links_lost"] == 1 and not client.verify()[0].met
+
+
 async def test_each_recorded_connection_is_made_at_its_time(tmp_path: Path, autojump_clock: Clock):
     first, second = request("transfer.request", 1), request("transfer.request", 2)
     telegrams = [(0.0, "c1", ">", first), (0.1, "c1", "<", reply(first)), (3.0, "c2", ">", second), (3.1, "c2", "<", reply(second))]
