@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hypothesis import strategies as st
     from hypothesis.strategies import DrawFn, SearchStrategy
 
+    from telegram_router.config import Address
     from telegram_router.tools.simulate.fixture import Host
 else:
 
@@ -54,18 +55,24 @@ def read(name: str | Path) -> Spec:
     return read_spec(path)
 
 
-def simulator(scenario: str | Path, *, seed: int = 42, sockets: bool = False, **more: Any) -> AbstractAsyncContextManager[Host]:
+def simulator(
+    scenario: str | Path, *, seed: int = 42, sockets: bool = False, role: str = "host", to: Host | Address | None = None, **more: Any
+) -> AbstractAsyncContextManager[Host]:
     """A simulated host for a trio test: `async with simulator("core.toml") as host: caller = await host.connect()`.
 
     `scenario` is the path of a scenario or of a capture, or a scenario's text. In memory, so that it runs on trio's MockClock; with
-    `sockets` on a port of this machine, `host.address`. `start` is the date and time at which it begins, `record` a capture to write.
+    `sockets` on a port of this machine, `host.address`. `start` is the date and time at which it begins, `record` a capture to write,
+    `allow_code` lets a scenario's Python run.
+
+    A client (a scenario's own role, or `role="client"` for a capture) connects `to` another simulator in memory, or to an address;
+    without either the test is its host: `caller = await client.accept()`.
     """
     from telegram_router.tools.simulate.fixture import run_simulator
 
     def find(name: str, folder: Path) -> Spec:
         return read(folder / name if name.endswith(".py") else name)
 
-    return run_simulator(scenario, find, seed=seed, sockets=sockets, **more)
+    return run_simulator(scenario, find, seed=seed, sockets=sockets, role=role, to=to, **more)
 
 
 def _hypothesis() -> Any:
