@@ -108,12 +108,12 @@ class Refusals:
                 telegram=group.names(frame),
             )
             if turns is not None and isinstance(group, Service):
-                switch._close_spoiled(group, now)
+                switch.spoiling.close_spoiled(group, now)
             return
         stats.unmatched += 1
         if turns is not None:
             switch._event("unmatched_reply", code="E-BCK-07", peer=peer.name, service=register.answering, message=entry.message.name)
-            switch._may_be_a_reply(peer, now)
+            switch.spoiling.may_be_a_reply(peer, now)
         elif len(switch.events) < EVENTS_PER_FLUSH:  # the search is only worth it when somebody will read it
             near = nearest_miss(register, frame, peer, entry)
             switch._event(

@@ -24,12 +24,15 @@ from telegram_router.routing.elsewhere import introduce, taker
 from telegram_router.routing.ended import ENDED_PER_FLUSH, result_of
 from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
 from telegram_router.routing.limits import AT_ONCE, Grant, check, give_back, take
+from telegram_router.routing.losing import Losses
 from telegram_router.routing.orders import Call, Close, Grow, Journal, Ready
 from telegram_router.routing.pairs import Pair
 from telegram_router.routing.peers import OWNERS_PER_SESSION, Audience, Listener, Peer, Service, Target
 from telegram_router.routing.refusing import Refusals, texts
 from telegram_router.routing.routes import Entry
+from telegram_router.routing.spoiling import Spoiling
 from telegram_router.routing.telling import Telling
+from telegram_router.routing.timing import Timing
 from telegram_router.routing.turns import Turns
 from telegram_router.routing.waiting import Arranged
 
@@ -56,6 +59,9 @@ class Switch(Telling):
         self.commands: list[Call | Close | Grow | Ready] = []
         self.conductor = Conductor(self)
         self.refusals = Refusals(self)
+        self.losses = Losses(self)
+        self.spoiling = Spoiling(self)
+        self.timing = Timing(self)
         self._granted = AT_ONCE  # what the limits of the request at hand want of it
         self._until: dict[Exchange, float] = {}  # of requests that wait for their time, from their release on the queue's business
         self._doubted: dict[Service, None] = {}  # services one of whose backends was ejected or returned in this step
@@ -121,19 +127,6 @@ class Switch(Telling):
             del service.halves[asked]
             self._backend_of(asked).links.append(asked)
 
-    def _tear(self, link: Peer, pair: Pair, now: float) -> None:
-        """A connection of a pair is gone. Without one for replies no request is sent: what has not left goes elsewhere."""
-        service, asked = link.group, pair.requests
-        assert isinstance(service, Service)
-        pair.lose(link)
-        if asked is None or asked is link or pair.whole:
-            return
-        if not asked.retired:
-            self._set_aside(asked)
-            service.halves[asked] = None
-        again, unwritten = self._take_unsent(asked)
-        self._put_back(service, list(again), unwritten, now)
-
     @staticmethod
     def _backend_of(link: Peer) -> Backend:
         assert link.backend is not None
@@ -191,102 +184,11 @@ class Switch(Telling):
 
     def lose_link(self, link: Peer, now: float) -> None:
         """A link is gone: what cannot have left goes elsewhere, everything else ended unknown."""
-        self.now = now
-        self.retire(link)
-        link.closed = True
-        service = link.group
-        assert isinstance(service, Service)
-        service.leaving.pop(link, None)
-        service.halves.pop(link, None)
-        service.spoiled.pop(link, None)
-        unwritten = _unwritten(link) if service.pipes else {}
-        link.outbox.clear()
-        self._orphan_requests(link)
-        again = self._take_oneway(link, now)
-        for exchange in [each for each in service.register.pending.values() if each.answerer is link]:
-            if exchange.unsent:
-                again.append(exchange)
-            elif link.pair is None:
-                self._fail(exchange, "E-BCK-02", Delivery.SENT_UNKNOWN, now)
-            # Of a pair the replies come on another connection, and may come yet. Nobody knows more of such a request now than at
-            # its time-out, and then as now it ends unknown: to wait can only turn an unknown end into an answer.
-        self._put_back(service, again, unwritten, now)
-        if link.pair is not None:
-            self._tear(link, link.pair, now)
-        self.elect(service, now)
-
-    def _put_back(self, service: Service, again: list[Exchange], unwritten: dict[int, bytes], now: float) -> None:
-        """Requests that were given to a link and cannot have left go to the front of the queue, for another link."""
-        denied = []
-        for exchange in sorted(again, key=lambda each: each.offset, reverse=True):
-            if exchange.offset in unwritten:  # of the request itself perhaps no more is left than its header
-                sent = unwritten[exchange.offset]
-                exchange.frame = self._restored(exchange, sent) if service.register.carrier_width else sent
-            exchange.answerer, exchange.offset = None, NOT_YET
-            if service.pipes and exchange.attempts >= service.policy.max_attempts:  # an idle HTTP connection that has gone is no attempt
-                denied.append(exchange)
-                continue
-            exchange.attempts += 1
-            service.retries += 1
-            service.waiting.put_back(exchange, now)  # beyond the bound of the queue by what one link may hold
-        service.retries_denied += len(denied)
-        for exchange in reversed(denied):
-            self._fail(exchange, "E-BCK-01", Delivery.NOT_SENT, now)
+        self.losses.lose_link(link, now)
 
     def lose_session(self, session: Peer, now: float) -> None:
         """A session is gone. What it asked and was sent is let finish; what was not sent is withdrawn."""
-        self.now = now
-        listener = session.group
-        assert isinstance(listener, Listener)
-        session.closed = True
-        session.outbox.clear()
-        listener.sessions.pop(session, None)
-        listener.resume(session, now)
-        listener.part_with(session)
-        if session.awaits is not None:
-            self.awaited.get(session.awaits, {}).pop(session, None)
-        self._orphan_requests(session)
-        if session.register is None:
-            return
-        asked = self._take_oneway(session, now)
-        asked += [each for each in session.register.pending.values() if each.answerer is session]
-        for exchange in asked:
-            unsent = exchange.unsent
-            self._fail(exchange, "E-RTE-05" if unsent else "E-BCK-02", Delivery.NOT_SENT if unsent else Delivery.SENT_UNKNOWN, now)
-
-    def _orphan_requests(self, asker: Peer) -> None:
-        asker.closed = True
-        for lane in asker.lanes:
-            for exchange in list(lane.open.values()):
-                if exchange.unsent and not exchange.settled and self._taker_of(exchange) is None:
-                    give_back(exchange.entry.limits, asker, exchange.frame, exchange.entry, exchange.at)
-                    self._withdraw(exchange)
-                    self._end(exchange, None, self._register_of(exchange), result="withdrawn", delivery=Delivery.NOT_SENT)
-
-    def _take_oneway(self, peer: Peer, now: float) -> list[Exchange]:
-        """Settle the one-way telegrams of a lost peer. Those that cannot have left are the caller's."""
-        self._note_sent()
-        unsent = [each for each in peer.oneway if each.unsent]
-        for exchange in [each for each in peer.oneway if not each.unsent]:  # cut in two: nobody knows what the peer made of it
-            self._fail(exchange, "E-BCK-02", Delivery.SENT_UNKNOWN, now)
-        peer.oneway.clear()
-        self._oneway.pop(peer, None)
-        return unsent
-
-    def _note_sent(self) -> None:
-        """One-way telegrams that the kernel has taken whole are done, and make room."""
-        for peer in list(self._oneway):
-            queue = peer.oneway
-            while queue and queue[0].offset + len(queue[0].frame) <= peer.accepted:
-                done = queue.popleft()
-                done.settled = True
-                done.entry.ok += 1
-                peer.load -= 1
-                self._record("ok", done, "", "sent")
-            if not queue:
-                del self._oneway[peer]
-            if isinstance(peer.group, Service) and peer.group.waiting:
-                self._feed(peer.group)
+        self.losses.lose_session(session, now)
 
     # --- telegrams come in --------------------------------------------------------------------------------------
 
@@ -298,7 +200,7 @@ class Switch(Telling):
         if peer.standing is not None:
             peer.standing.heard_at = now
         if self._oneway:
-            self._note_sent()
+            self.losses.note_sent()
         if self.journal is None and not self.draining and peer.pair is None:
             self._receive_fast(peer, frames, now)
         else:
@@ -565,13 +467,13 @@ class Switch(Telling):
             return None
         if len(frame) < peer.group.header_end:
             self.refusals.refuse(peer, frame, "E-FRM-08", "")
-            self._may_be_a_reply(peer, now)
+            self.spoiling.may_be_a_reply(peer, now)
             return None
         entry = peer.group.classify(frame)
         if entry is None:
             if isinstance(peer.group, Service):
                 self.refusals.strange(peer, frame)
-                self._may_be_a_reply(peer, now)
+                self.spoiling.may_be_a_reply(peer, now)
             else:
                 self.refusals.refuse(peer, frame, "E-RTE-01", "")
         return entry
@@ -817,7 +719,7 @@ class Switch(Telling):
             self.retire(link)  # first: further parts of this answer would be taken for the next one's
         self._fail(exchange, "E-BCK-06", Delivery.SENT_UNKNOWN, now, **more)
         if in_parts and link is not None:
-            self._spoil(link, now, owed=1)
+            self.spoiling.spoil(link, now, owed=1)
 
     @staticmethod
     def _is_last_part(exchange: Exchange, frame: bytes) -> bool:
@@ -1060,7 +962,7 @@ class Switch(Telling):
         if not exchange.settled:
             self.now = now
             if exchange.unsent:  # wherever it waits: what its asker is told to have failed must never go out
-                self._withdraw(exchange)
+                self.losses.withdraw(exchange)
             self._fail(exchange, code, delivery, now)
             self._settle_doubts(now)
 
@@ -1170,19 +1072,7 @@ class Switch(Telling):
 
     def tick(self, now: float) -> None:
         """Let time pass: reply timeouts, requests that waited too long, keys whose reservation ends."""
-        self.now = now
-        self._note_sent()
-        for party in self.parties():
-            self._expire(party.register, now)
-            if isinstance(party, Service):
-                self._expire_waiting(party, now)
-                if party.waiting.held:
-                    self._feed(party)  # the time of some may have come
-                self._close_spoiled(party, now)
-                if party.pool.due(now):
-                    self._doubted[party] = None
-        self._settle_doubts(now)
-        self.conductor.tick(now)
+        self.timing.tick(now)
 
     def parties(self) -> list[Service | Listener]:
         """Everybody who may have something open, those included that are no longer configured."""
@@ -1193,109 +1083,13 @@ class Switch(Telling):
         """Each once: a service that replaces another of the same spec goes on with its register."""
         return list({id(party.register): party.register for party in self.parties()}.values())
 
-    def _expire(self, register: Register, now: float) -> None:
-        for exchange in register.expired(now):
-            if not exchange.settled:  # the end of one may be that of others behind it
-                self._abandon(exchange, "E-LIM-01", now)
-        register.forget(now)
-
-    def _abandon(self, exchange: Exchange, unsent_code: str, now: float) -> None:
-        """Wait no longer: it never left and never will, or nobody knows."""
-        unsent, target, link = exchange.unsent, exchange.entry.target, exchange.answerer
-        doubtful = type(target) is Service and (target.exclusive or (not unsent and (target.serial or target.ordered)))
-        dirty = link if doubtful else None
-        if dirty is not None:
-            self.retire(dirty)  # first: its next bytes would belong to the request given up, not to the next one
-        if unsent:
-            self._withdraw(exchange)
-            self._fail(exchange, unsent_code, Delivery.NOT_SENT, now)
-        else:
-            self._fail(exchange, "E-BCK-05", Delivery.SENT_UNKNOWN, now)
-        if dirty is not None and dirty.turns is not None:
-            self._spoil(dirty, now, owed=1)
-        elif dirty is not None:
-            self.commands += [Close(each, "E-BCK-05") for each in (dirty.pair.peers if dirty.pair is not None else [dirty])]
-
-    # --- links whose order is in doubt --------------------------------------------------------------------------
-
-    def _may_be_a_reply(self, peer: Peer, now: float) -> None:
-        """What came is no telegram of the spec. Where replies are paired by their order it may have been one of them."""
-        if peer.turns is not None and not peer.turns.spoiled:
-            self._blame(peer, now)
-            self._spoil(peer, now)
-
-    def _spoil(self, link: Peer, now: float, owed: int = 0) -> None:
-        """Nobody can say any more which reply on this link answers what: all that it was asked ends unknown, and it is given nothing more.
-
-        What was not sent goes to other links. Late replies are awaited for a time and told of; then the link is closed.
-        `owed`: replies that may still come beside those of the requests that end here.
-        """
-        service, turns = link.group, link.turns
-        assert isinstance(service, Service) and turns is not None
-        self.retire(link)
-        again, unwritten = self._take_unsent(link)
-        doubtful = [each for each in turns.asked if each not in again]
-        turns.spoil(owed + len(doubtful))
-        grace = 0.0 if service.serial else service.policy.poison_grace
-        service.spoiled[link] = now + grace
-        self._event("link_spoiled", code="E-BCK-11", peer=link.name, service=service.name, open=len(doubtful), seconds=grace)
-        for exchange in doubtful:
-            self._fail(exchange, "E-BCK-11", Delivery.SENT_UNKNOWN, now)
-        self._put_back(service, list(again), unwritten, now)
-        self._doubted[service] = None
-        self._close_spoiled(service, now)
-
-    def _take_unsent(self, link: Peer) -> tuple[dict[Exchange, None], dict[int, bytes]]:
-        """Take out of a link's outbox the requests of which no byte can have left. Answers to what its host asked still go out."""
-        assert link.register is not None
-        self._note_sent()
-        given = [each for each in link.register.pending.values() if each.answerer is link]
-        again = dict.fromkeys(each for each in (*given, *link.oneway) if each.unsent)
-        places = {each.offset for each in again}
-        unwritten = _unwritten(link)
-        link.outbox[:] = [frame for place, frame in unwritten.items() if place not in places]
-        link.queued = link.accepted + sum(map(len, link.outbox))
-        link.load -= len(again)
-        for exchange in [each for each in link.oneway if each in again]:
-            link.oneway.remove(exchange)
-        if not link.oneway:
-            self._oneway.pop(link, None)
-        return again, unwritten
-
-    def _close_spoiled(self, service: Service, now: float) -> None:
-        """Those whose time is over, or of which no reply can be expected any more."""
-        for link, until in list(service.spoiled.items()):
-            if until <= now or (link.turns is not None and not link.turns.owed):
-                del service.spoiled[link]
-                self.commands.append(Close(link, "E-BCK-11"))
-
     def give_up(self, now: float) -> None:
         """The router stops: tell every asker that still waits what is known of its request."""
-        self.now = now
-        open_ = [exchange for register in self.registers for exchange in register.pending.values()]
-        # What has not left first: the end of one that has would make room for it, and it would be sent after all.
-        for exchange in sorted(open_, key=lambda each: not each.unsent):
-            if not exchange.settled:
-                self._abandon(exchange, "E-LIM-04", now)
-
-    def _expire_waiting(self, service: Service, now: float) -> None:
-        waiting = service.waiting
-        overdue = waiting.overdue(service.policy.pending_timeout, now)
-        for exchange in overdue:
-            waiting.discard(exchange)
-        for exchange in overdue:
-            self._fail(exchange, "E-LIM-01" if service.links else "E-BCK-01", Delivery.NOT_SENT, now)
+        self.timing.give_up(now)
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do; None when nothing is due ever."""
-        due = [self.conductor.next_deadline(), *(register.next_deadline() for register in self.registers)]
-        for service in self.parties():
-            if isinstance(service, Service):
-                due.append(service.pool.next_change)
-                due.extend(service.spoiled.values())
-                if service.waiting:
-                    due.append(service.waiting.next_deadline(service.policy.pending_timeout))
-        return min((each for each in due if each is not None), default=None)
+        return self.timing.next_deadline()
 
     @property
     def idle(self) -> bool:
@@ -1306,34 +1100,6 @@ class Switch(Telling):
             or any(party.waiting for party in parties if isinstance(party, Service))
             or any(peer.open for party in parties for peer in party.peers)
         )
-
-    def _withdraw(self, exchange: Exchange) -> None:
-        """Take an unsent request out of wherever it waits, so that it never leaves."""
-        link = exchange.answerer
-        if link is None or exchange.offset == NOT_YET:
-            self._unqueue(exchange)
-            return
-        self.commands = [order for order in self.commands if not (isinstance(order, Call) and order.exchange is exchange)]
-        position = link.accepted
-        for index, frame in enumerate(link.outbox):
-            if position == exchange.offset:
-                del link.outbox[index]
-                link.queued -= len(frame)
-                self._move_up(link, exchange.offset, len(frame))
-                return
-            position += len(frame)
-
-    @staticmethod
-    def _unqueue(exchange: Exchange) -> None:
-        target = exchange.entry.target
-        if type(target) is Service:
-            target.waiting.discard(exchange)
-
-    def _move_up(self, link: Peer, offset: int, size: int) -> None:
-        assert link.register is not None
-        for other in [*link.register.pending.values(), *link.oneway]:
-            if other.answerer is link and other.offset != NOT_YET and other.offset > offset:
-                other.offset -= size
 
     # --- owners -------------------------------------------------------------------------------------------------
 
@@ -1354,12 +1120,3 @@ class Switch(Telling):
         listener = peer.group
         if isinstance(listener, Listener):
             listener.bind(peer, owner)
-
-
-def _unwritten(peer: Peer) -> dict[int, bytes]:
-    """Whole frames that the kernel has taken nothing of, by where they stand in the peer's outgoing stream."""
-    frames, offset = {}, peer.accepted
-    for frame in peer.outbox:
-        frames[offset] = frame
-        offset += len(frame)
-    return frames
