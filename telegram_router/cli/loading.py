@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import ssl
 import sys
@@ -18,11 +19,12 @@ from telegram_router.cli.capture_inputs import reading
 from telegram_router.cli.client_tls import client_tls
 from telegram_router.cli.shown import say, say_json, table
 from telegram_router.config import Address
+from telegram_router.storage.capture_records import CaptureError
 from telegram_router.telegrams import Spec
 from telegram_router.tools.load import Load, Plan, Tally
-from telegram_router.tools.load_telegrams import Requests, captured, made_up
+from telegram_router.tools.load_telegrams import LoadError, Requests, captured, made_up
 
-EXIT_DIFFERS, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 4, 130
+EXIT_DIFFERS, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_DAMAGED = 1, 2, 4, 5
 BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 KEPT: Final = 60  # points of the live chart
 EVERY: Final = 0.5  # seconds between two of them
@@ -43,40 +45,53 @@ class Wanted:
 
 
 def run_load(spec: Spec, plan: Plan, wanted: Wanted) -> int:
-    """Returns the exit code: 0, 1 where an answer is missing, doubled or unasked, 4 where the target is gone, 130 after Ctrl-C."""
-    requests = Requests(spec, _frames(spec, wanted, str(plan.seed)), wanted.sequence, wanted.first)
-    live = _Live(wanted.quiet)
+    """Returns the exit code: 0; 1 where an answer is missing, doubled or unasked; 2 for what cannot be sent or written; 4 where the target
+    is gone; 5 for a damaged capture; 130 or 143 after a signal. The first ends the sending, the second the waiting too."""
+    try:
+        requests = Requests(spec, _frames(spec, wanted, str(plan.seed)), wanted.sequence, wanted.first)
+    except CaptureError as error:
+        click.echo(error.text(), err=True)
+        return EXIT_USAGE if error.code in ("E-CAP-04", "E-CAP-06") else EXIT_DAMAGED
+    except LoadError as error:
+        click.echo(error.text(), err=True)
+        return EXIT_USAGE
+    live = _Live(wanted.quiet, plan.seconds)
     load = Load(plan, requests, live.step)
-    interrupted = False
+    received = 0
 
-    def stop(_signal: int, _frame: object) -> None:
-        nonlocal interrupted
-        if interrupted:
-            raise KeyboardInterrupt
-        interrupted, load.stopping = True, True
+    def stop(number: int, _frame: object) -> None:
+        nonlocal received
+        received, load.stopping, load.ending = number, True, load.stopping
+        if load.in_flight and not load.ending and not wanted.quiet:
+            click.echo("waiting for the answers that are still owed; once more ends it at once", err=True)
 
-    before = signal.signal(signal.SIGINT, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         tally = load.run()
     except OSError as error:
-        click.echo(f"{plan.host}:{plan.port}: {_why(error)}", err=True)
+        click.echo(LoadError("E-RPL-04", f"{plan.host}:{plan.port} cannot be reached: {_why(error)}").text(), err=True)
         return EXIT_UNREACHABLE
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         live.end()
-    if wanted.hgrm is not None:
-        wanted.hgrm.write_text(tally.latency.hgrm(), "utf-8")
     if wanted.as_json:
-        say_json({"target": f"{plan.host}:{plan.port}", "sequence": requests.sequence, "interrupted": interrupted} | tally.as_object())
+        say_json({"target": f"{plan.host}:{plan.port}", "sequence": requests.sequence, "interrupted": bool(received)} | tally.as_object())
     else:
         _tell(plan, tally)
-    return EXIT_INTERRUPTED if interrupted else _exit_code(tally)
+    if wanted.hgrm is not None:
+        try:
+            wanted.hgrm.write_text(tally.latency.hgrm(), "utf-8")
+        except OSError as error:
+            click.echo(LoadError("E-RPL-08", f"cannot be written: {error.strerror}", where=str(wanted.hgrm)).text(), err=True)
+            return EXIT_USAGE
+    return 128 + received if received else _exit_code(tally)
 
 
 def _why(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate is refused: {error.verify_message}"
-    return error.strerror or "cannot be reached"
+    return error.strerror or "no connection"
 
 
 def _exit_code(tally: Tally) -> int:
@@ -151,11 +166,13 @@ def _row(name: str, found: dict[str, Any]) -> list[str]:
 class _Live:
     """Two lines that redraw themselves in a terminal: how many a second, and how long the last of them took."""
 
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, quiet: bool, lasting: float | None) -> None:
         self._on = sys.stderr.isatty() and not quiet
+        self._lasting = "" if lasting is None else f" of {lasting:g} s"
         self._rates: deque[float] = deque(maxlen=KEPT)
         self._times: deque[float] = deque(maxlen=KEPT)
-        self._seen = (time.perf_counter(), 0, 0)
+        self._began = time.perf_counter()
+        self._seen = (self._began, 0, 0)
         self._drawn = False
 
     def step(self, load: Load) -> None:
@@ -168,11 +185,13 @@ class _Live:
         self._rates.append(count / (now - before))
         self._times.append((tally.latency.total - total) / count / 1e6 if count else 0.0)
         self._seen = (now, tally.answered, tally.latency.total)
-        missing = tally.missing + tally.lost + tally.duplicates + tally.unexpected
-        lines = [
-            f"{self._rates[-1]:>12,.0f}/s   {spark(self._rates)}",
-            f"{self._times[-1]:>12,.3f} ms  {spark(self._times)}   {load.in_flight:,} open  {missing:,} wrong",
-        ]
+        wrong = tally.missing + tally.lost + tally.duplicates + tally.unexpected
+        lines = live_lines(
+            self._rates,
+            self._times,
+            (f"{now - self._began:,.0f} s{self._lasting}", f"{load.in_flight:,} open  {wrong:,} wrong"),
+            _columns(),
+        )
         sys.stderr.write(("\x1b[2A" if self._drawn else "") + "".join(f"\r\x1b[2K{line}\n" for line in lines))
         sys.stderr.flush()
         self._drawn = True
@@ -181,7 +200,24 @@ class _Live:
         self._on = False
 
 
-def spark(values: Sequence[float] | deque[float]) -> str:
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except OSError:
+        return 80
+
+
+def live_lines(rates: Sequence[float], times: Sequence[float], remarks: tuple[str, str], columns: int) -> list[str]:
+    """The chart, no wider than the terminal: a line that wraps could not be drawn over."""
+    fronts = (f"{rates[-1]:>12,.0f}/s   ", f"{times[-1]:>12,.3f} ms  ")
+    room = max(columns - 1 - len(fronts[0]) - 2 - max(map(len, remarks)), 1)
+    return [
+        f"{front}{spark(list(values)[-room:])}  {remark}"[: columns - 1]
+        for front, values, remark in zip(fronts, (rates, times), remarks, strict=True)
+    ]
+
+
+def spark(values: Sequence[float]) -> str:
     """A row of blocks, the largest value as the highest."""
     most = max(values, default=0.0)
     return "".join(BLOCKS[round(value / most * (len(BLOCKS) - 1))] if most else BLOCKS[0] for value in values)

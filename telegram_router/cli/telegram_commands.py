@@ -200,7 +200,8 @@ def load(
     """Drive a listener with requests, and hold every answer against what was asked.
 
     With --rate latency counts from when a request was due: a target that stalls cannot hide it. Exit code 1 if an answer is missing, came
-    twice or was not asked for, 4 if the target cannot be reached or a connection was lost, 130 after Ctrl-C, with the report so far.
+    twice or was not asked for, 2 for wrong usage, 4 if the target cannot be reached or a connection was lost, 5 for a damaged capture,
+    130 after Ctrl-C and 143 after SIGTERM, with the report so far: the first ends the sending, the second the waiting for answers too.
     """
     from telegram_router.cli.loading import Wanted, load_plan, run_load
 

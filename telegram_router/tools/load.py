@@ -116,7 +116,8 @@ class Load:
     def __init__(self, plan: Plan, requests: Requests, step: Callable[[Load], None] = lambda load: None) -> None:
         self.plan, self.requests = plan, requests
         self.tally = Tally()
-        self.stopping = False
+        self.stopping = False  # send no more, and wait for what is owed
+        self.ending = False  # wait for nothing
         self._step = step
         self._spec: Spec = requests.spec
         self._cut = self._spec.framing.cutter(min(self._spec.header_size, 1), (), 1 << 20)
@@ -193,9 +194,7 @@ class Load:
             now = time.perf_counter()
             if not closed_loop:
                 self._send_due(now)
-            if self._over and not self.in_flight:
-                break
-            if not self._clients:
+            if not self._clients or self.ending or (self._over and not self.in_flight):
                 break
             for number, event in self._poll.poll(self._patience(now)):
                 ready = self._clients.get(number)
@@ -211,7 +210,11 @@ class Load:
             if now - shown >= TICK:
                 shown = now
                 self._give_up(now)
+                if closed_loop:  # who got no answer has room again, and nothing that would wake it
+                    for client in [each for each in self._ring if len(each.pending) < self.plan.window]:
+                        self._fill(client, now)
                 self._step(self)
+        self.tally.lost += self.in_flight
         while self._waiting is not None and not closed_loop:  # what was planned and not sent any more
             self.tally.planned += 1
             self.tally.not_sent += 1

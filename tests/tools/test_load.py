@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import ssl
 import threading
@@ -17,7 +19,7 @@ from click.testing import CliRunner, Result
 from running_router import answer_to, field, spec_named, telegram, transfer
 
 from telegram_router.cli import main
-from telegram_router.cli.loading import spark
+from telegram_router.cli.loading import live_lines, spark
 from telegram_router.storage import capture_records as records
 from telegram_router.storage.capture_writer import CaptureWriter
 from telegram_router.tools.load import Load, Plan, Tally
@@ -272,7 +274,7 @@ def test_a_target_that_cannot_be_reached_and_wrong_usage_have_codes_of_their_own
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     gone = call("--to", f"127.0.0.1:{port}", "--spec", "firmbanking")
-    assert (gone.exit_code, gone.stderr) == (4, f"127.0.0.1:{port}: Connection refused\n")
+    assert gone.exit_code == 4 and gone.stderr == f"E-RPL-04: 127.0.0.1:{port} cannot be reached: Connection refused\n"
     for wrong in (
         ["--to", "here"],
         ["--to", "h:1", "--rate", "5"],
@@ -282,6 +284,9 @@ def test_a_target_that_cannot_be_reached_and_wrong_usage_have_codes_of_their_own
     ):
         assert call(*wrong, "--spec", "firmbanking").exit_code == 2
     assert call("--to", "h:1", "--spec", "firmbanking", "--tls", "--ca", tmp_path / "none.pem").exit_code == 2
+    (tmp_path / "foreign").write_bytes(b"no capture\n")
+    for wrong, code in ((["--message", "nothing"], 2), (["--capture", tmp_path / "none"], 2), (["--capture", tmp_path / "foreign"], 5)):
+        assert call("--to", "h:1", "--spec", "firmbanking", *wrong).exit_code == code
 
 
 def test_it_speaks_tls_and_verifies_the_server(tmp_path: Path):
@@ -294,6 +299,42 @@ def test_it_speaks_tls_and_verifies_the_server(tmp_path: Path):
         assert call("--to", f"127.0.0.1:{port}", *common, "--server-name", "host.example").exit_code == 0
         refused = call("--to", f"127.0.0.1:{port}", *common, "--server-name", "other.example")
     assert refused.exit_code == 4 and "certificate is refused: Hostname mismatch" in refused.stderr
+
+
+def test_a_request_that_nobody_answers_holds_its_connection_up_no_longer_than_the_timeout():
+    with host(lambda connection, frame, count: None if count == 1 else answers(connection, frame, count)) as port:
+        tally = run(port, clients=1, window=1, count=5, timeout=0.05)
+    assert (tally.planned, tally.answered, tally.missing) == (5, 4, 1) and tally.sums
+
+
+@pytest.mark.parametrize(("signals", "code"), [([signal.SIGINT], 130), ([signal.SIGTERM], 143), ([signal.SIGINT, signal.SIGINT], 130)])
+def test_a_signal_ends_the_sending_and_another_the_waiting(signals: list[signal.Signals], code: int):
+    def behave(connection: socket.socket, frame: bytes, count: int) -> None:
+        if count == 3:
+            for number in signals:
+                os.kill(os.getpid(), number)
+                time.sleep(0.02)
+        if len(signals) == 1 or count < 3:
+            answers(connection, frame, count)
+
+    with host(behave) as port:
+        done = call("--to", f"127.0.0.1:{port}", "--spec", "firmbanking", "--clients", 1, "--json", "--quiet")
+    told = json.loads(done.stdout)
+    assert done.exit_code == code and told["interrupted"] and told["sums"]
+    assert told["lost"] == (0 if len(signals) == 1 else 1)
+
+
+def test_a_distribution_that_cannot_be_written_is_told_behind_the_report(tmp_path: Path):
+    with host() as port:
+        done = call("--to", f"127.0.0.1:{port}", "--spec", "firmbanking", "--count", 3, "--hgrm", tmp_path / "no" / "x.hgrm")
+    assert done.exit_code == 2 and "3 answered" in done.stdout and "E-RPL-08" in done.stderr
+
+
+@pytest.mark.parametrize("columns", [20, 60, 80, 200])
+def test_the_chart_is_no_wider_than_the_terminal(columns: int):
+    lines = live_lines([1_000.0] * 60, [5.0] * 60, ("30 s of 60 s", "640 open  12 wrong"), columns)
+    assert max(map(len, lines)) < columns
+    assert columns < 60 or lines[1].endswith("12 wrong")
 
 
 def test_the_chart_shows_the_largest_value_highest():
