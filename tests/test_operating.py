@@ -410,3 +410,10 @@ def test_the_screen_is_no_taller_than_the_terminal_with_200_backends_and_any_num
 )
 def test_lengths_of_time_are_written_as_people_say_them(seconds: float, text: str):
     assert lasting(seconds) == text
+
+
+@pytest.mark.parametrize("order", [("top", "--every"), ("status", "--watch"), ("drain", "branches", "--over"), ("demote", "--wait")])
+def test_an_endless_time_or_none_at_all_is_wrong_usage(order: tuple[str, ...]):
+    for seconds in ("nan", "inf"):
+        told = call(*order, seconds, "--socket", "router.sock")
+        assert told.exit_code == 2 and ("no number of seconds" in told.output or "not in the range" in told.output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,16 @@ class Kind(click.ParamType):  # type: ignore[type-arg]  # generic only since cli
             return self._read(value)
         except written.Misread as error:
             self.fail(f"{value[:100]!r} {error}", param, ctx)
+
+
+class Seconds(click.FloatRange):
+    """A range of seconds in which there is neither an endless time nor one that is no number, such as click's own would take."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return found
 
 
 DURATION = Kind("duration", written.seconds)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from telegram_router.cli.admin_options import OPTIONS, where_of
+from telegram_router.cli.kinds import Seconds
 from telegram_router.cli.options import example
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -28,7 +29,7 @@ def _asks(command: Command) -> Command:
 )
 @_asks
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; with --watch one on each line.")
-@click.option("--watch", "every", metavar="SECONDS", type=click.FloatRange(0.1), help="Show it again and again, until Ctrl-C.")
+@click.option("--watch", "every", metavar="SECONDS", type=Seconds(0.1), help="Show it again and again, until Ctrl-C.")
 def status(as_json: bool, every: float | None, **options: Any) -> int:
     """Show what a running router does: listeners, services with their backends, routes, and what they count.
 
@@ -41,7 +42,7 @@ def status(as_json: bool, every: float | None, **options: Any) -> int:
 
 @click.command(epilog=example("telegram-router top --config bank.toml"))
 @_asks
-@click.option("--every", metavar="SECONDS", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Time between two looks.")
+@click.option("--every", metavar="SECONDS", type=Seconds(0.1), default=1.0, show_default=True, help="Time between two looks.")
 def top(every: float, **options: Any) -> int:
     """Watch a running router: rates, times, backends by state, the oldest exchanges; q or Ctrl-C ends it.
 
@@ -82,7 +83,7 @@ def exchanges(count: int, as_json: bool, **options: Any) -> int:
 @click.option(
     "--wait",
     metavar="SECONDS",
-    type=click.FloatRange(0),
+    type=Seconds(0),
     help="Wait so long until nothing is in flight there; exit code 1 if something still is.",
 )
 @AS_JSON
@@ -103,7 +104,7 @@ def backend(service: str, backend: str, state: str | None, weight: int | None, w
 @click.option(
     "--over",
     metavar="SECONDS",
-    type=click.FloatRange(0, 86_400),
+    type=Seconds(0, 86_400),
     default=60.0,
     show_default=True,
     help="Spread the sessions' ends over this time.",
@@ -111,7 +112,7 @@ def backend(service: str, backend: str, state: str | None, weight: int | None, w
 @click.option(
     "--patience",
     metavar="SECONDS",
-    type=click.FloatRange(0, 86_400),
+    type=Seconds(0, 86_400),
     help="How long each may still be busy then. Default: `drain` of the configuration.",
 )
 @AS_JSON
@@ -219,7 +220,7 @@ def promote(service: str | None, as_json: bool, **options: Any) -> int:
 @click.argument("service", required=False)
 @_asks
 @click.option(
-    "--wait", metavar="SECONDS", type=click.FloatRange(0), help="Wait so long until no link is held; exit code 1 if one still is."
+    "--wait", metavar="SECONDS", type=Seconds(0), help="Wait so long until no link is held; exit code 1 if one still is."
 )
 @AS_JSON
 def demote(service: str | None, wait: float | None, as_json: bool, **options: Any) -> int:
