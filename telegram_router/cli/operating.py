@@ -219,9 +219,7 @@ def promote(service: str | None, as_json: bool, **options: Any) -> int:
 @click.command(epilog=example("telegram-router demote --config bank.toml --wait 60"))
 @click.argument("service", required=False)
 @_asks
-@click.option(
-    "--wait", metavar="SECONDS", type=Seconds(0), help="Wait so long until no link is held; exit code 1 if one still is."
-)
+@click.option("--wait", metavar="SECONDS", type=Seconds(0), help="Wait so long until no link is held; exit code 1 if one still is.")
 @AS_JSON
 def demote(service: str | None, wait: float | None, as_json: bool, **options: Any) -> int:
     """Have a router, or one SERVICE of it, stand by: its ports refuse, sessions and then links end when what they have is answered.

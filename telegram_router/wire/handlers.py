@@ -97,10 +97,11 @@ class HandlerCaller:
         request = exchange.telegram
         assert request is not None  # handlers are always fully validated
         answer = await self._handler(request)
+        if exchange.entry.message.reply.message is None:
+            return b""
         if not isinstance(answer, Telegram):
             raise TypeError("a handler returns a Telegram")
-        expected = exchange.entry.message.reply.message
-        if expected is not None and answer.message is not expected:
+        if answer.message is not exchange.entry.message.reply.message:
             raise ValueError("a handler returns the reply to its request; see Telegram.reply")
         frame = self._service.spec.encode(answer)
         if self._service.spec.correlate(frame) != self._service.spec.correlate(exchange.frame):

@@ -289,6 +289,9 @@ class HttpPool:
                 self.refuse(exchange, error, now)
                 return
         assert exchange.telegram is not None
+        if exchange.entry.message.reply.message is None:  # one-way: that it was taken is all there is to know
+            self._hub.switch.answer(exchange, b"", now)
+            return
         try:
             frame = self._mapping.reply_frame(exchange.telegram, body)
         except BackendError as unreadable:

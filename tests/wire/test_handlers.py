@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import trio
-from hub_kit import SPEC, World, answered, numbers, reply, request, requests, running, settled, unknown
+from hub_kit import SPEC, World, answered, news, numbers, reply, request, requests, running, settled, unknown
 from trio.testing import MockClock
 
 from telegram_router.routing import Kind, ServicePolicy
@@ -236,6 +236,20 @@ async def test_handlers_and_sockets_do_not_wait_for_each_other(world: World, aut
         assert other.far.got() == b"0011HDR RESPOLL"
         await trio.sleep(2.1)
         assert client.got() == answered(1)
+
+
+@pytest.mark.parametrize("function", [nothing, wrong_type, the_request_itself])
+async def test_what_a_handler_returns_of_a_one_way_telegram_is_not_looked_at(
+    world: World, autojump_clock: MockClock, function: Handler
+) -> None:
+    async with running(world) as nursery:
+        serve(world, nursery, function)
+        client = world.client()
+        client.says(news(1))
+        await settled()
+        assert client.far.got() == b"" and not world.log.named("handler_failed")
+        assert world.service().undelivered == 0
+        world.assert_at_rest()
 
 
 def test_the_test_family_answers_as_its_kit_says() -> None:

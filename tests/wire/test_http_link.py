@@ -502,10 +502,11 @@ async def test_a_one_way_telegram_leaves_its_connection_free_for_the_next(rest: 
         rest.ends[0].far.push(http(200, b"{}"))
         await settled()
         await rest.ask(2)
-        assert rest.asked()[-1] == [2]
-        rest.ends[-1].far.push(done(2))
+        assert rest.asked()[-1] == [2] and len(rest.ends) == 1
+        rest.ends[0].far.push(done(2))
         await settled()
         assert rest.client.got() == answered(2)
+        assert not rest.world.bugs
         rest.world.assert_at_rest()
 
 
