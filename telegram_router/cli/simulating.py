@@ -97,7 +97,7 @@ def simulate() -> None:
 def run(files: Sequence[Path], **options: Any) -> int:
     """Run simulators, from scenarios (*.toml) or captures (*.tgcap.jsonl), until Ctrl-C.
 
-    core-banking, line-server, van, ksnet and flaky are the names of those that come with the router.
+    core-banking, line-server, van, ksnet, flaky and flaky-tls are the names of those that come with the router.
 
     At the end the expectations of each scenario are judged, and the exit code says what came of it. A client ends by itself when a
     capture has been sent, or when its connections have ended. Any number of files, and of simulators in a file, run in one process.

@@ -516,6 +516,10 @@ def _contexts(prepared: Prepared) -> dict[str, ssl.SSLContext]:
     tls = prepared.scenario.tls
     if tls is None:
         return {}
+    if tls.made is not None:
+        from telegram_router.tools.simulate.made_certificates import make_certificates
+
+        make_certificates(Path(tls.made).absolute())
     folder = Path(prepared.file).parent
     role = prepared.scenario.scenario.role
     made: dict[str, ssl.SSLContext] = {}

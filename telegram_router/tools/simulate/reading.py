@@ -101,6 +101,11 @@ def from_capture(path: Path, find_spec: FindSpec, *, spec: Spec | None = None, r
     return Prepared(made, spec, str(path), learned=learned, script=script, remarks=remarks, damaged=bool(reader.findings.damaged))
 
 
+def _trusted(made: Scenario) -> tuple[str, ...]:
+    """Where clients find the CA of certificates that the simulator makes."""
+    return () if made.tls is None or made.tls.made is None else (f"clients trust it with {Path(made.tls.made) / 'ca.pem'}",)
+
+
 def _remarks(path: Path, findings: Findings, learned: Learned, script: Script | None) -> Iterator[str]:
     """What is not used of a capture, and why."""
     yield from findings.problems[:5]
@@ -203,7 +208,7 @@ class _Reading:
             for kind in ("rule", "push", "fault", "verify")
             for index in range(len(getattr(made, kind)))
         }
-        return Prepared(made, spec, self._file, self._rows, self._recorded, self._taken, None, hooks, numbered)
+        return Prepared(made, spec, self._file, self._rows, self._recorded, self._taken, None, hooks, numbered, remarks=_trusted(made))
 
     def _spec(self, made: Scenario) -> Spec | None:
         try:

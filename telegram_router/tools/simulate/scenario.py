@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from telegram_router.config.values import Duration, DurationOrZero, ListenAddress, OpenHours
 from telegram_router.tools.simulate.forms import Expected, Filter, Listing, OneOrMore, Rate, Speed, Value
@@ -16,6 +17,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Rows = Annotated[int, Field(ge=1, le=10_000_000)]
 Per = Literal["scenario", "connection"]
+RIGHT, WRONG, EXPIRED = "right", "wrong", "expired"  # certificates that a host makes for itself
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
 
 
@@ -73,6 +75,10 @@ class About(Part):
 
 
 class Tls(Part):
+    made: str | None = Field(
+        default=None,
+        description="Folder in which a host makes certificates for itself at its start, for localhost, instead of all the files below: clients trust ca.pem in it. From where it is started.",
+    )
     certificate: str | None = Field(default=None, description="PEM file of its certificate chain.")
     key: str | None = Field(default=None, description="PEM file of the key.")
     ca: str | None = Field(default=None, description="PEM file of those who sign the other side's certificates.")
@@ -81,6 +87,16 @@ class Tls(Part):
     wrong_key: str | None = Field(default=None, description="And its key.")
     expired_certificate: str | None = Field(default=None, description='For the fault `tls = "expired"`: one whose time is over.')
     expired_key: str | None = Field(default=None, description="And its key.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_what_is_made(cls, told: object) -> object:
+        if not isinstance(told, dict) or not isinstance(told.get("made"), str):
+            return told
+        folder = Path(told["made"]).absolute()
+        pairs = (("", RIGHT), ("wrong_", WRONG), ("expired_", EXPIRED))
+        files = {f"{prefix}certificate": str(folder / f"{name}.pem") for prefix, name in pairs}
+        return files | {f"{prefix}key": str(folder / f"{name}.key") for prefix, name in pairs} | told
 
 
 class Store(Part):

@@ -6,6 +6,8 @@ import importlib.util
 import json
 import re
 import signal
+import ssl
+import stat
 import subprocess
 import sys
 import threading
@@ -21,10 +23,13 @@ from click.testing import CliRunner
 from running_router import Client, Running, running, telegram
 
 from telegram_router.cli import main
+from telegram_router.errors import RouterError
 from telegram_router.plan import SHIPPED
 from telegram_router.testing import simulator
 from telegram_router.tools.simulate import ready
+from telegram_router.tools.simulate.made_certificates import make_certificates
 from telegram_router.tools.simulate.scenario import Do
+from telegram_router.written import Address
 
 ROOT = Path(__file__).parents[3]
 SIMULATORS = ROOT / "simulators"
@@ -69,7 +74,7 @@ def test_they_come_with_a_wheel_as_specs_do(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("command", [each for each in TABLE if each.startswith("telegram-router")])
 def test_the_command_of_the_table_runs_it(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(tmp_path)
     more = ["--listen", "127.0.0.1:0", "--duration", "50ms", "--control", str(tmp_path / "control")]
     result = CliRunner().invoke(main, [*command.split()[1:], *more])
     assert result.exit_code == 0, result.output
@@ -160,9 +165,46 @@ def test_the_amounts_of_ills_have_no_gap():
     assert [int(amount) for _, amount in ILL] == [*range(9001, 9001 + len(ILL))] and len(ILL) == 35
 
 
-def test_the_flaky_host_has_every_fault_that_needs_no_certificate_and_no_capability():
-    faults = tomllib.loads((SIMULATORS / "flaky.toml").read_text("utf-8"))["fault"]
-    assert set(Do.model_fields) - {word for fault in faults for word in fault["do"]} == {"tls", "half_open"}
+def test_the_flaky_hosts_have_every_fault_that_needs_no_capability():
+    faults = [
+        fault for name in ("flaky", "flaky-tls") for fault in tomllib.loads((SIMULATORS / f"{name}.toml").read_text("utf-8"))["fault"]
+    ]
+    assert set(Do.model_fields) - {word for fault in faults for word in fault["do"]} == {"half_open"}
+
+
+async def test_the_handshakes_go_wrong_with_certificates_that_the_host_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+
+    async def handshake(address: Address) -> str:
+        plain = await trio.open_tcp_stream(address.host, address.port)
+        stream = trio.SSLStream(plain, trusting, server_hostname="localhost", https_compatible=True)
+        try:
+            with trio.fail_after(0.1):
+                await stream.do_handshake()
+        except trio.TooSlowError:
+            return "stalls"
+        except trio.BrokenResourceError as error:
+            return getattr(error.__cause__, "verify_message", "")
+        finally:
+            await trio.aclose_forcefully(stream)
+        return "well"
+
+    for _ in range(2):  # the CA stays
+        async with simulator("flaky-tls", sockets=True, listen=Address("127.0.0.1", 0)) as host:
+            trusting = ssl.create_default_context(cafile="flaky-certs/ca.pem")
+            seen = [await handshake(host.address) for _ in range(4)]
+        assert seen[0] == "stalls" and "local issuer" in seen[1] and "expired" in seen[2] and seen[3] == "well"
+    assert modes(tmp_path / "flaky-certs") == {0o600}
+
+
+def modes(folder: Path) -> set[int]:
+    return {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*.key")}
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path):
+    (tmp_path / "taken").touch()
+    with pytest.raises(RouterError, match="E-SIM-05"):
+        make_certificates(tmp_path / "taken" / "certs")
 
 
 async def test_every_ill_happens_and_each_unknown_end_must_be_asked_about(autojump_clock: trio.testing.MockClock):
