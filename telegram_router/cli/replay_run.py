@@ -279,7 +279,8 @@ class _Session:
         async def main() -> None:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._listen, replay)
-                nursery.start_soon(progress.keep)
+                if self.folder is not None:
+                    nursery.start_soon(progress.keep)
                 if not self.options["quiet"]:
                     nursery.start_soon(self._progress, replay)
                 await replay.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,18 +126,31 @@ class Host:
         self.dialled = 0
         self.refuses = False
         self.deaf = False
+        self.narrow = False
         self.writing: dict[trio.abc.Stream, trio.Lock] = {}
 
     async def dial(self) -> trio.abc.Stream:
         if self.refuses:
             raise ReplayError("E-RPL-04", "the host cannot be reached")
         self.dialled += 1
+        if self.narrow:
+            return self._narrow()
         if self.deaf:
             ours, self.unread = trio.testing.lockstep_stream_pair()
             return ours
         ours, theirs = trio.testing.memory_stream_pair()
         self.nursery.start_soon(self._serve, theirs)
         return ours
+
+    def _narrow(self) -> trio.SocketStream:
+        """A real socket that holds a few telegrams: the kernel takes some of them in part, or not at all."""
+        ours, theirs = socket.socketpair()
+        for each in (ours, theirs):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        streams = [trio.SocketStream(trio.socket.from_stdlib_socket(each)) for each in (ours, theirs)]
+        self.nursery.start_soon(self._serve, streams[1])
+        return streams[0]
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
         framer = Framer(SPEC.framing, max_frame=100_000)
@@ -200,6 +214,7 @@ async def replayed(
     others: dict[str, Answer] | None = None,
     refuses: bool = False,
     deaf: bool = False,
+    narrow: bool = False,
     volatile: bool = True,
     wall: int = T0 + 86_400 * SECOND,
     while_running: Callable[[Replay], object] | None = None,
@@ -214,7 +229,7 @@ async def replayed(
     async with trio.open_nursery() as nursery:
         sequences = Sequences()
         hosts = {"target": Host(nursery, answer)} | {name: Host(nursery, other) for name, other in (others or {}).items()}
-        hosts["target"].refuses, hosts["target"].deaf = refuses, deaf
+        hosts["target"].refuses, hosts["target"].deaf, hosts["target"].narrow = refuses, deaf, narrow
         zone = records.zone_of(reader.head["tz"])
         sides = [Side(name, host.dial, Rewriter(SPEC, rules or {}, sequences, zone, volatile=volatile)) for name, host in hosts.items()]
         steps = Steps(reader, reader.head, SPEC, selection)
@@ -224,6 +239,8 @@ async def replayed(
             while_running(replay)
         await replay.run()
         nursery.cancel_scope.cancel()
+    by_message = sum(found.total() for found in replay.tally.messages.values())
+    assert replay.tally.sums_up and by_message == replay.tally.planned, "every exchange is in one bucket, whatever happened"
     return Done(replay, hosts, steps)
 
 
