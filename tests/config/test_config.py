@@ -431,7 +431,7 @@ def test_routes_that_differ_or_have_an_order_are_accepted(one: str, other: str):
 # --- whatever is written
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_gives_a_configuration_or_its_problems(text: str):
     try:
@@ -443,7 +443,7 @@ def test_any_text_gives_a_configuration_or_its_problems(text: str):
 PIECES = re.findall(r"\w+|\s+|[^\w\s]", FULL)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, len(PIECES) - 1), st.sampled_from([*sorted(set(PIECES)), "", "1", '""', "[]", "{}", "-"])),
@@ -472,7 +472,7 @@ def junk() -> st.SearchStrategy[Any]:
 KEYS = sorted({line.split(" = ")[0] for line in FULL.splitlines() if " = " in line})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(
     st.sampled_from(["", "[log]", "[metrics]", "[listeners.a]", "[services.a]", "[[routes]]"]),
     st.dictionaries(st.sampled_from(KEYS), junk(), min_size=1),

@@ -149,7 +149,7 @@ def paths(value: object, path: Path = ()) -> set[Path]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(documents())
 def test_every_path_has_the_line_where_it_first_appears(document: tuple[str, dict[Path, int]]):
     text, written = document

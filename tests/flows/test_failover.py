@@ -342,7 +342,7 @@ steps = st.lists(
 
 
 @given(steps, st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)))
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 def test_whatever_happens_only_fit_backends_of_the_best_usable_priority_get_requests(script, priorities):
     """And every request is answered once, in the end."""
     site = Site(*priorities)

@@ -161,7 +161,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), values))
 def test_any_field_becomes_one_bounded_printable_line(fields: dict[str, object]):
     line = render({key: plain(value) for key, value in fields.items()} | {"event": "event"})

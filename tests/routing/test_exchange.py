@@ -50,7 +50,7 @@ def test_numbers_that_never_travel_have_no_end():
 
 
 @given(st.lists(st.floats(0, 50), min_size=1, max_size=20), st.floats(0, 80))
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 def test_the_expired_are_the_oldest_and_the_deadline_is_when_the_first_expires(times: list[float], now: float):
     timed = register()
     for at in sorted(times):
@@ -80,7 +80,7 @@ def test_tombstones_go_in_the_order_they_came_and_only_then():
 
 
 @given(st.permutations(range(8)))
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 def test_a_gate_lets_out_in_order_whatever_is_released_first(order: list[int]):
     gate, inside, out = Gate(), [exchange() for _ in range(8)], []
     for each in inside:

@@ -256,7 +256,7 @@ def kept(exchange: Exchange) -> bytes:
     4,
     3,
 )
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 def test_both_ways_end_in_the_same_state(script: list[Any], carrier: bool, refusal: bool, in_flight: int, pending: int):
     fast, general = Played(None, carrier, refusal, in_flight, pending), Played(ImmediateJournal(), carrier, refusal, in_flight, pending)
     fast.play(script)
@@ -369,7 +369,7 @@ class PlayedRest(Played):
 @example(  # a number whose request ended unknown is refused
     [("ask", 0, [("0200", 1, "")]), ("serve", True), ("fail", 0), ("ask", 0, [("0200", 1, ""), ("0200", 2, "")])], False, False, 4, 3
 )
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 def test_both_ways_to_an_http_service_end_in_the_same_state(
     script: list[Any], carrier: bool, refusal: bool, open_exchanges: int, pending: int
 ):

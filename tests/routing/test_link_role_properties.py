@@ -337,5 +337,8 @@ def uid_of(frame: bytes) -> int:
 
 TestLinksInEveryRole = Roles.TestCase
 TestLinksInEveryRole.settings = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+    max_examples=2 * settings.default.max_examples,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )

@@ -130,7 +130,7 @@ moves = st.one_of(
 
 
 @given(st.lists(moves, max_size=120), st.integers(1, 3))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 def test_in_no_window_is_more_admitted_than_the_quota_across_clocks_and_restarts(script: list[Any], most: int):
     quota, wall, now = quota_of(most), 20.0 * DAY, 0.0
     tell(quota, wall, now)
@@ -415,7 +415,7 @@ def test_an_amount_is_given_back_whole_though_its_link_was_lost_with_it():
 
 
 @given(st.lists(st.integers(0, 10**13 - 1), min_size=1, max_size=20), st.integers(1, 10**14))
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 def test_sums_are_exact_and_never_beyond_the_quota(amounts: list[int], most: int):
     talk = limited(most, COMPANY, amount="body.amount")
     bank, host = talk.session(), talk.link()

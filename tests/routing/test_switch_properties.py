@@ -377,5 +377,8 @@ def open_requests(talk: Talk) -> int:
 
 TestConversations = Conversations.TestCase
 TestConversations.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+    max_examples=2 * settings.default.max_examples,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )

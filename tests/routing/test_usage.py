@@ -217,7 +217,7 @@ script = st.lists(
 
 
 @given(script)
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 def test_the_sums_of_a_day_are_those_of_the_metrics_whatever_is_said(steps: list[Any]):
     talk = firm(in_flight=3, pending=2, timeout=5.0, tombstone=8.0)
     usage = metered(talk)

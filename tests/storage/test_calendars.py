@@ -66,7 +66,7 @@ def test_an_hour_that_the_clocks_show_twice_is_one_window():
 
 
 @given(st.integers(1_000_000_000, 2_000_000_000), st.sampled_from(ZONES), st.sampled_from(PERIODS))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 def test_every_moment_is_in_one_window_and_windows_follow_each_other_without_a_gap(moment: int, zone: str, period: str):
     there = ZoneInfo(zone)
     window = window_of(moment, period, there)  # type: ignore[arg-type]

@@ -50,7 +50,7 @@ def test_a_file_that_was_cut_at_any_byte_gives_the_whole_lines_before_the_cut():
 
 
 @given(st.integers(0, len(WHOLE) - 1), st.integers(0, 255))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 def test_any_other_byte_anywhere_costs_its_line_at_most_and_is_told(place: int, byte: int):
     bad = WHOLE[:place] + bytes([byte]) + WHOLE[place + 1 :]
     found = read_lines(bad)
@@ -64,7 +64,7 @@ def test_any_other_byte_anywhere_costs_its_line_at_most_and_is_told(place: int, 
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 def test_whatever_stands_in_the_file_is_read_without_an_exception(data: bytes):
     assert read_lines(data).sound <= len(data)
     assert read_lines(WHOLE + data).stored.keys() >= {DAY_ONE, DAY_TWO}

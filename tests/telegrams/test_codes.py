@@ -271,7 +271,7 @@ def test_other_points_and_currencies():
     assert Edited("#(4)9", currency="#").write(12) == b"  #12"
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None)
 @given(
     st.sampled_from(["Z(8)9.99-", "$$,$$9.99CR", "+(5)9", "----", "**,***.**", "9(3)V99", "ZZ,ZZZ.ZZ", "-9B9/99", "$*,**9.99-"]),
     st.integers(-(10**9), 10**9),

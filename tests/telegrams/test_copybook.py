@@ -841,7 +841,7 @@ def entries(draw: st.DrawFn, level: int = 5, depth: int = 0) -> list[str]:
     return lines
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(entries(), st.sampled_from(["ibm", "gnucobol", "mf"]), st.sampled_from(["cp933", "cp949"]), st.sampled_from(["max", "shift"]))
 def test_any_copybook_becomes_a_spec_that_loads_and_writes_what_it_reads(lines: list[str], dialect: Any, encoding: str, storage: Any):
     found = read(ONE, *lines, dialect=dialect, encoding=encoding, storage=storage)

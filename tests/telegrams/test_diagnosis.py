@@ -12,7 +12,7 @@ from telegram_router.telegrams.framer import Framer
 from telegram_router.telegrams.framing import FixedSize, Framing, LengthField, Terminated
 
 TELEGRAM = b"SETTLEBNKTESTCO0000010882000100".ljust(300)
-quick = settings(max_examples=150, deadline=None)
+quick = settings(deadline=None)
 
 
 def said(framing: Framing, stream: bytes, then: str = "timeout", min_telegram: int = 100, in_one: bool = True) -> FramingError:

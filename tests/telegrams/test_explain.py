@@ -141,7 +141,7 @@ def test_the_structured_form_is_json_and_holds_the_same():
     assert form["problems"] == form["fields"][list(FIELDS).index("body.amount")]["problems"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(
     data=st.one_of(
         st.binary(max_size=200),

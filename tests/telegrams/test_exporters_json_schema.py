@@ -65,7 +65,7 @@ class TestWhatToJsonGivesIsValid:
         for number in range(2):
             validator(name, message).validate(to_object(sample(spec_of(name), message, "schema", number)))
 
-    @settings(max_examples=100, deadline=None)
+    @settings(deadline=None)
     @given(st.data())
     def test_of_whatever_decodes(self, data):
         """Bytes that values do not carry travel beside them, and are part of the form."""

@@ -319,7 +319,7 @@ def test_encodings_trusted_to_round_trip_do_so_for_every_character_and_every_pai
         assert text.encode(codec) == raw
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None)
 @given(st.binary(max_size=12), st.sampled_from(["cp949", "euc_kr", "shift_jis", "cp932", "ascii", "utf-8", "cp037", "gbk", "big5"]))
 def test_text_that_was_read_is_written_back_or_known_not_to_be(raw, encoding):
     kind = Text(12, encoding)
@@ -332,7 +332,7 @@ def test_text_that_was_read_is_written_back_or_known_not_to_be(raw, encoding):
         assert kind.write(value) == raw
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None)
 @given(st.integers(1, 20), st.integers(0, 20), st.decimals(allow_nan=False, allow_infinity=False))
 def test_a_scaled_number_is_exact_or_refused(digits, scale, value):
     kind = Amount(digits, min(scale, digits))

@@ -19,7 +19,7 @@ FIRM = Framing(LengthField(), polls=[POLL])  # 4 digits that exclude themselves,
 TELEGRAM = b"SETTLEBNK".ljust(300)
 FRAME = b"0300" + TELEGRAM
 
-quick = settings(max_examples=100, deadline=None)
+quick = settings(deadline=None)
 
 
 def framer(framing: Framing = FIRM, *, min_telegram: int = 100, max_frame: int = 8192) -> Framer:
@@ -314,7 +314,7 @@ def test_a_wrapped_telegram_is_found_again(shape):
     assert found == telegram
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 @given(
     shape=st.sampled_from([*PRESETS.values()]),
     prefix=st.sampled_from([None, None, 3]),

@@ -58,7 +58,7 @@ def test_telegrams_of_a_family_that_is_not_known_are_not_claimed_by_another(fami
             assert all(each.sure < 0.5 for each in guess(known(without=family), readings(data)))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(deadline=None)
 @given(st.one_of(st.binary(max_size=700), st.text("0123456789   ABC", max_size=700).map(str.encode)))
 def test_random_bytes_and_random_digits_are_not_known(data: bytes):
     assert all(each.sure < 0.01 for each in guess(known(), readings(data)))

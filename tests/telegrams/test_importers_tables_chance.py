@@ -115,7 +115,7 @@ CELLS: st.SearchStrategy[Any] = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 37), st.integers(0, 8), CELLS), max_size=25))
 @example([(19, 4, "GROUP")])
 def test_no_change_to_a_sheet_breaks_the_importer_and_what_it_lets_pass_loads(changes: list[tuple[int, int, Any]]):
@@ -128,7 +128,7 @@ def test_no_change_to_a_sheet_breaks_the_importer_and_what_it_lets_pass_loads(ch
         load_spec(spec_source(found.spec), "layout.py")
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None)
 @given(st.lists(st.lists(CELLS, max_size=8), max_size=15))
 def test_no_cells_at_all_break_the_importer(rows: list[list[Any]]):
     found = import_table_file(csv_text([["NO", "항목명", "타입", "길이", "반복"], *rows]).encode("utf-8", "replace"), "layout.csv")
@@ -153,7 +153,7 @@ def test_no_change_to_a_sheet_of_ours_breaks_the_importer(own_sheet: list[str], 
     import_table_file("\r\n".join(lines).encode("utf-8", "replace"), "own.csv")
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_at_all_break_the_importer(content: bytes):
     for name in ("a.csv", "a.xlsx"):

@@ -14,7 +14,7 @@ from telegram_router.errors import FieldError
 from telegram_router.telegrams import Telegram, from_json, from_object, masked_object, to_json, to_object
 from telegram_router.testing import telegrams
 
-quick = settings(max_examples=100, deadline=None)
+quick = settings(deadline=None)
 
 
 def given_form(**changes: object) -> dict:

@@ -145,7 +145,7 @@ ANSWERS = st.one_of(
 ).map(lambda answer: json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace"))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 @given(
     tables=st.sampled_from(MAPPINGS),
     answer=ANSWERS | st.binary(max_size=20),
@@ -163,7 +163,7 @@ def test_a_reply_is_the_same_by_both_ways(tables: dict[str, Mapping[str, str]], 
         assert_same(made(SPEC, **tables), SPEC, telegram, answer)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 @given(tables=st.sampled_from(MAPPINGS), values=st.fixed_dictionaries({}, optional={
     "amount": st.integers(0, 10**13 - 1) | st.none() | st.just("7"),
     "fee": st.decimals(-9999, 9999, places=2) | st.integers(-5, 5),
@@ -248,7 +248,7 @@ def changed(change: tuple[Any, ...]) -> bytes:
     return json.dumps(form, ensure_ascii=False).encode("utf-8", "replace")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 @given(change=FORM_CHANGES)
 def test_a_reply_in_the_message_form_is_the_same_by_both_ways(change: tuple[Any, ...]) -> None:
     assert_same(made(SPEC), SPEC, SPEC.decode(order_frame()), changed(change))

@@ -32,7 +32,7 @@ from telegram_router.telegrams import (
 from telegram_router.testing import telegrams
 
 CASES = [(family, key) for family, keys in TABLES.items() for key in keys]
-PLAIN = settings(deadline=None, max_examples=100)
+PLAIN = settings(deadline=None)
 
 korean = st.text(st.sampled_from("가힣홍길동똠쀍漢 ABz09-가"), max_size=12)
 pieces = st.one_of(
@@ -240,7 +240,7 @@ def content_of(draw, planned):
     return draw(field_bytes)[:n].ljust(n)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None)
 @given(st.data())
 def test_any_layout_reads_as_interpreted_construct_does_and_writes_back_what_it_read(data):
     message = data.draw(families())
@@ -276,7 +276,7 @@ def value_of(draw, planned):
     return draw(any_value)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None)
 @given(st.data())
 def test_the_quick_way_of_writing_refuses_and_writes_as_the_slow_way_does(data):
     message = data.draw(families())

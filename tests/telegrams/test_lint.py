@@ -294,7 +294,7 @@ ODD = [
 ]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None)
 @given(st.sampled_from(TOKENS), st.sampled_from(ODD))
 def test_whatever_stands_in_place_of_a_value_the_spec_loads_or_is_refused_with_its_line(token, odd):
     source = GOOD[: token[0]] + odd + GOOD[token[1] :]
@@ -372,7 +372,7 @@ def test_a_lambda_is_told_even_when_the_file_fails_behind_it():
     assert [(p.code, p.line) for p in found] == [("E-CFG-23", 1), ("E-CFG-20", 2)]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None)
 @given(st.data())
 def test_a_field_declared_with_any_arguments_says_what_is_wrong_with_it(data):
     kind = data.draw(st.sampled_from(["Text", "Code", "Digits", "Amount", "Date", "Time", "Filler", "Fixed", "Length", "Opaque"]))

@@ -237,7 +237,7 @@ def test_samples_of_the_shipped_specs_are_masked_and_decode(name: str):
                 assert frame[part] == made[part], planned.path
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
 @given(samples(), st.data())
 def test_masked_telegrams_of_any_spec_decode_and_keep_what_decides_on_the_layout(sample: Sample, data: st.DataObject):
     header, body = sample.values(data.draw)

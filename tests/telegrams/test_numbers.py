@@ -339,7 +339,7 @@ KINDS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None)
 @given(KINDS, st.data())
 def test_a_number_that_is_written_is_read_again(kind, data):
     one = OneField(kind, data.draw(st.sampled_from(["ascii", "cp037", "cp933"])))
@@ -352,7 +352,7 @@ def test_a_number_that_is_written_is_read_again(kind, data):
         assert raw == "E-FLD-01" if units < 0 and not kind.signed else isinstance(kind, Binary) and raw == "E-FLD-05"
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None)
 @given(KINDS, st.data())
 def test_whatever_is_read_is_written_back_byte_for_byte(kind, data):
     one = OneField(kind, data.draw(st.sampled_from(["ascii", "cp500"])))
@@ -363,7 +363,7 @@ def test_whatever_is_read_is_written_back_byte_for_byte(kind, data):
         one.reads(bytes(raw))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=2 * settings.default.max_examples)
 @given(st.sampled_from([(4, "ieee"), (8, "ieee"), (4, "ibm"), (8, "ibm")]), st.sampled_from(["big", "little"]), st.data())
 def test_every_finite_pattern_of_a_float_comes_back_from_its_decimal_and_from_its_json(form, order, data):
     kind = Float(*form, order)
@@ -386,7 +386,7 @@ def test_all_patterns_around_the_edges_of_single_precision_come_back():
         assert Float(4).write(Float(4).read(raw)) == raw
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=2 * settings.default.max_examples)
 @given(
     st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12, places=3), st.sampled_from(["ieee", "ibm"])
 )

@@ -460,7 +460,7 @@ def test_a_oneway_message_is_not_answered():
     assert compile_family(family).error_reply(b"0010AA00000001", "E-RTE-01", NOT_SENT) is None
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None)
 @given(
     st.sampled_from(["firmbanking", "ksnet", "hmfb", "lab"]),
     st.binary(max_size=400),

@@ -19,7 +19,7 @@ def of(every: list[int]) -> Latency:
     return made
 
 
-@settings(max_examples=500)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(times, st.sampled_from([1.0, 50.0, 90.0, 99.0]))
 def test_a_percentile_is_at_most_one_percent_from_the_true_one(every: list[int], percent: float):
     found = of(every).percentile(percent)

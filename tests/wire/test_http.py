@@ -335,7 +335,7 @@ def answers(draw: st.DrawFn) -> tuple[bytes, Response]:
     return interim + wire, Response(status, body, not close)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(conversation=st.lists(answers(), min_size=1, max_size=3), sizes=st.lists(st.integers(1, 80), min_size=1, max_size=20))
 def test_chunking_never_changes_an_answer(conversation: list[tuple[bytes, Response]], sizes: list[int]) -> None:
     reply = HttpReply()
@@ -374,7 +374,7 @@ def repeated(draw: st.DrawFn) -> list[list[bytes]]:
     return conversation
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 @given(conversation=repeated())
 def test_what_is_remembered_of_heads_never_changes_what_comes_of_an_answer(conversation: list[list[bytes]]) -> None:
     remembers, forgets = HttpReply(), HttpReply(heads=Forgets())
@@ -444,7 +444,7 @@ def test_few_heads_are_remembered_and_none_that_is_long() -> None:
     assert not heads
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(wire=answers(), stray=st.binary(min_size=1, max_size=20))
 def test_an_answer_with_strays_is_the_same_answer_on_a_tainted_connection(wire: tuple[bytes, Response], stray: bytes) -> None:
     reply = waiting()
@@ -453,7 +453,7 @@ def test_an_answer_with_strays_is_the_same_answer_on_a_tainted_connection(wire: 
     assert reply.tainted
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(
     start=st.sampled_from([b"", b"HTTP/1.1 ", OK, OK + JSON, OK + JSON + CHUNKED + b"\r\n"]),
     parts=st.lists(st.binary(max_size=60), max_size=6),
@@ -469,7 +469,7 @@ def test_arbitrary_bytes_raise_nothing_but_backend_error(start: bytes, parts: li
         assert error.delivery is Delivery.SENT_UNKNOWN and error.code in ("E-BCK-02", "E-BCK-03", "E-BCK-04", "E-BCK-06")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(wire=answers(), at=st.integers(0, 500), byte=st.integers(0, 255))
 def test_a_damaged_answer_is_an_answer_or_a_backend_error(wire: tuple[bytes, Response], at: int, byte: int) -> None:
     data = bytearray(wire[0])

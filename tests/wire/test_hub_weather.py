@@ -272,7 +272,7 @@ def live_through(seed: int, contexts: Contexts, steps: int = 60) -> None:
     weather.judge()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_whatever_happens_every_request_ends_once_and_with_the_truth(contexts: Contexts, seed: int) -> None:
     live_through(seed, contexts)

@@ -185,7 +185,7 @@ def scripts(draw: st.DrawFn) -> list[Step]:
     return script
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(script=scripts())
 def test_any_script_ends_as_in_the_kernel(script: list[Step]) -> None:
     compare(script)

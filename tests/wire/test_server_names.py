@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tls_kit import BOTH_VERSIONS, TELEGRAM, TLS_1_2, TLS_1_3, Authority, Talk, one_by_one, only
 
@@ -196,7 +196,6 @@ def in_records(flight: bytes, sizes: list[int]) -> bytes:
     return cut + (flight[:3] + len(message).to_bytes(2) + message if message else b"")
 
 
-@settings(max_examples=100)
 @given(st.sampled_from(["strict.example", "a.b", None, "127.0.0.1"]), st.lists(st.integers(1, 200), max_size=6))
 def test_the_name_is_read_from_however_many_records_and_not_before_the_last(name: str | None, sizes: list[int]) -> None:
     flight = in_records(hello(name), sizes)
@@ -230,7 +229,6 @@ def test_a_hello_in_more_records_than_are_looked_through_gets_no_service(listene
         server.handshake()
 
 
-@settings(max_examples=200)
 @given(st.binary(max_size=60), st.integers(0, 320), st.sampled_from(["strict.example", "open.example", None]))
 def test_whatever_a_client_sends_only_a_tls_error_comes_out(listener: Listener, noise: bytes, at: int, name: str | None) -> None:
     flight = hello(name)

@@ -95,7 +95,7 @@ def test_bytes_may_come_one_at_a_time(ours: Authority, own: tuple[str, str], ban
     assert meeting.go_on().got == {"client": TELEGRAM, "server": TELEGRAM}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 6000), min_size=1, max_size=8),
     sent=st.lists(st.binary(max_size=9000), max_size=4),
@@ -120,7 +120,7 @@ def test_chunking_never_changes_what_arrives(
     assert meeting.errors == {}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(data=st.binary(max_size=300), side=st.sampled_from(["server", "client"]), tls_like=st.booleans())
 def test_whatever_a_peer_sends_only_a_tls_error_comes_out(
     mutual: dict[str, ssl.SSLContext], data: bytes, side: Side, tls_like: bool
