@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from telegram_router.errors import Delivery
@@ -111,12 +112,14 @@ class Losses:
     def _orphan_requests(self, asker: Peer) -> None:
         switch = self._switch
         asker.closed = True
-        for lane in asker.lanes:
-            for exchange in list(lane.open.values()):
-                if exchange.unsent and not exchange.settled and switch._taker_of(exchange) is None:
-                    give_back(exchange.entry.limits, asker, exchange.frame, exchange.entry, exchange.at)
-                    self.withdraw(exchange)
-                    switch._end(exchange, None, switch._register_of(exchange), result="withdrawn", delivery=Delivery.NOT_SENT)
+        asked = [exchange for lane in asker.lanes for exchange in lane.open.values()]
+        gone = [each for each in asked if each.unsent and not each.settled and switch._taker_of(each) is None]
+        withdrawn = self.withdraw_together(gone)
+        for exchange in gone:
+            give_back(exchange.entry.limits, asker, exchange.frame, exchange.entry, exchange.at)
+            if exchange not in withdrawn:
+                self.withdraw(exchange)
+            switch._end(exchange, None, switch._register_of(exchange), result="withdrawn", delivery=Delivery.NOT_SENT)
 
     def _take_oneway(self, peer: Peer, now: float) -> list[Exchange]:
         """Settle the one-way telegrams of a lost peer. Those that cannot have left are the caller's."""
@@ -170,14 +173,22 @@ class Losses:
             self._unqueue(exchange)
             return
         switch.commands = [order for order in switch.commands if not (isinstance(order, Call) and order.exchange is exchange)]
-        position = link.accepted
-        for index, frame in enumerate(link.outbox):
-            if position == exchange.offset:
-                del link.outbox[index]
-                link.queued -= len(frame)
-                self._move_up(link, exchange.offset, len(frame))
-                return
-            position += len(frame)
+        self._take_out(link, {exchange.offset})
+
+    def withdraw_together(self, exchanges: Sequence[Exchange]) -> dict[Exchange, None]:
+        """Withdraw those that can be all at once, which takes as long for a link as one does. They are still to be ended, each of them.
+
+        That is where a link's fate does not hang on one request: nothing that happens until then looks at what the link was given.
+        """
+        gone: dict[Peer, list[Exchange]] = {}
+        for each in exchanges:
+            target, link = each.entry.target, each.answerer
+            plain = type(target) is Service and target.pipes and not (target.serial or target.ordered)
+            if plain and link is not None and each.offset != NOT_YET and each.unsent and not each.settled:
+                gone.setdefault(link, []).append(each)
+        for link, some in gone.items():
+            self._take_out(link, {each.offset for each in some})
+        return dict.fromkeys(each for some in gone.values() for each in some)
 
     @staticmethod
     def _unqueue(exchange: Exchange) -> None:
@@ -185,11 +196,23 @@ class Losses:
         if type(target) is Service:
             target.waiting.discard(exchange)
 
-    def _move_up(self, link: Peer, offset: int, size: int) -> None:
+    @staticmethod
+    def _take_out(link: Peer, places: Collection[int]) -> None:
+        """Leave frames that stand there, all of them unsent, out of a link's outbox. What stands behind them moves up."""
         assert link.register is not None
+        moved: dict[int, int] = {}
+        kept: list[bytes] = []
+        was = now = link.accepted
+        for frame in link.outbox:
+            if was not in places:
+                moved[was] = now
+                kept.append(frame)
+                now += len(frame)
+            was += len(frame)
+        link.outbox[:], link.queued = kept, now
         for other in [*link.register.pending.values(), *link.oneway]:
-            if other.answerer is link and other.offset != NOT_YET and other.offset > offset:
-                other.offset -= size
+            if other.answerer is link:
+                other.offset = moved.get(other.offset, other.offset)
 
 
 def unwritten_of(peer: Peer) -> dict[int, bytes]:

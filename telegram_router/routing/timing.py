@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from telegram_router.errors import Delivery
@@ -42,9 +43,7 @@ class Timing:
         switch.conductor.tick(now)
 
     def _expire(self, register: Register, now: float) -> None:
-        for exchange in register.expired(now):
-            if not exchange.settled:  # the end of one may be that of others behind it
-                self._abandon(exchange, "E-LIM-01", now)
+        self._abandon_all(register.expired(now), "E-LIM-01", now)
         register.forget(now)
 
     def _expire_waiting(self, service: Service, now: float) -> None:
@@ -55,8 +54,15 @@ class Timing:
         for exchange in overdue:
             self._switch._fail(exchange, "E-LIM-01" if service.links else "E-BCK-01", Delivery.NOT_SENT, now)
 
-    def _abandon(self, exchange: Exchange, unsent_code: str, now: float) -> None:
-        """Wait no longer: it never left and never will, or nobody knows."""
+    def _abandon_all(self, exchanges: Sequence[Exchange], unsent_code: str, now: float) -> None:
+        """Wait for these no longer."""
+        withdrawn = self._switch.losses.withdraw_together(exchanges)
+        for exchange in exchanges:
+            if not exchange.settled:  # the end of one may be that of others behind it
+                self._abandon(exchange, unsent_code, now, withdrawn=exchange in withdrawn)
+
+    def _abandon(self, exchange: Exchange, unsent_code: str, now: float, *, withdrawn: bool) -> None:
+        """It never left and never will, or nobody knows."""
         switch = self._switch
         unsent, target, link = exchange.unsent, exchange.entry.target, exchange.answerer
         doubtful = type(target) is Service and (target.exclusive or (not unsent and (target.serial or target.ordered)))
@@ -64,7 +70,8 @@ class Timing:
         if dirty is not None:
             switch.retire(dirty)  # first: its next bytes would belong to the request given up, not to the next one
         if unsent:
-            switch.losses.withdraw(exchange)
+            if not withdrawn:
+                switch.losses.withdraw(exchange)
             switch._fail(exchange, unsent_code, Delivery.NOT_SENT, now)
         else:
             switch._fail(exchange, "E-BCK-05", Delivery.SENT_UNKNOWN, now)
@@ -79,9 +86,7 @@ class Timing:
         switch.now = now
         open_ = [exchange for register in switch.registers for exchange in register.pending.values()]
         # What has not left first: the end of one that has would make room for it, and it would be sent after all.
-        for exchange in sorted(open_, key=lambda each: not each.unsent):
-            if not exchange.settled:
-                self._abandon(exchange, "E-LIM-04", now)
+        self._abandon_all(sorted(open_, key=lambda each: not each.unsent), "E-LIM-04", now)
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do; None when nothing is due ever."""

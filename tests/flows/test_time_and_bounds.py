@@ -1,5 +1,8 @@
 """Timeouts, full queues, and how much of the router one session or service may take."""
 
+from collections import Counter
+
+import pytest
 from conversation import (
     answer_to,
     ask,
@@ -54,6 +57,42 @@ def test_a_request_that_expires_in_the_outbox_is_withdrawn_and_never_sent():
     host.dies()  # and not a byte of the fourth, whose offset moved up
     assert bank.got() == []
     assert talk.link().got() == [transfer(4)]
+
+
+@pytest.mark.parametrize("way", ["their time is up", "their asker goes", "the router stops"])
+def test_what_is_withdrawn_together_leaves_all_else_that_waits_on_its_link_as_it_was(way: str):
+    """Cut in two, asked by others, the router's own words: each goes out once, in its order and in one piece."""
+    talk = firm(timeout=10.0, in_flight=40)
+    bank, other, host = talk.session(), talk.session(), talk.link()
+    poll = b"0020HDRREQPOLL1234567890"
+    bank.sends(transfer(1), transfer(2), at=0)
+    host.accepts(304 + 100)  # the second is cut in two
+    bank.sends(*(transfer(number) for number in range(3, 20)), at=0)
+    host.sends(poll)
+    other.sends(*(transfer(number, "C002") for number in range(30, 34)), at=5)
+    bank.sends(*(transfer(number) for number in range(20, 29)), at=5)
+    if way == "their time is up":
+        talk.tick(at=10)
+        assert [frame[56:60] for frame in bank.got()] == [b"VTIM"] * 2 + [b"SB05"] * 17
+        late = [transfer(number) for number in range(20, 29)]
+    elif way == "their asker goes":
+        bank.dies()
+        late = []
+    else:
+        talk.switch.give_up(talk.now())
+        assert Counter(frame[56:60] for frame in (*bank.got(), *other.got())) == {b"VTIM": 2, b"SB06": 30}
+        assert host.got() == [transfer(1), transfer(2), poll.replace(b"REQ", b"RES")]
+        return
+    assert host.got() == [
+        transfer(1),
+        transfer(2),
+        poll.replace(b"REQ", b"RES"),
+        *(transfer(number, "C002") for number in range(30, 34)),
+        *late,
+    ]
+    assert talk.switch.services["transfer"].links[0].load == 4 + len(late) + (2 if way == "their asker goes" else 0)
+    host.dies()
+    assert talk.link().got() == [], "the router still knows where each stood: what has left is not sent again"
 
 
 def test_an_expired_unsent_number_may_be_used_again_at_once():
