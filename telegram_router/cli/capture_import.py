@@ -11,8 +11,9 @@ from typing import Any, BinaryIO
 
 import click
 
-from telegram_router.cli.capture_inputs import EXIT_DAMAGED, spec_digest
+from telegram_router.cli.capture_inputs import spec_digest
 from telegram_router.cli.capture_masking import masker_for
+from telegram_router.cli.exit_codes import EXIT_DAMAGED
 from telegram_router.cli.options import spec_file
 from telegram_router.cli.shown import say_json
 from telegram_router.errors import ConfigError

@@ -12,12 +12,12 @@ from typing import BinaryIO, Final, cast
 
 import click
 
+from telegram_router.cli.exit_codes import EXIT_DAMAGED
 from telegram_router.cli.options import spec_named
 from telegram_router.storage.capture_reader import CaptureReader, Findings
 from telegram_router.telegrams import Spec
 
 POLL: Final = 0.2  # seconds between two looks at a file that grows
-EXIT_DAMAGED: Final = 5
 
 
 @contextmanager

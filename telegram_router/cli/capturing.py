@@ -9,15 +9,13 @@ from typing import Any, TypeVar
 import click
 
 from telegram_router.cli.admin_options import OPTIONS, where_of
+from telegram_router.cli.exit_codes import EXIT_USAGE, of_capture
 from telegram_router.cli.kinds import ADMIN, DURATION, LISTEN, ROTATION, TARGET
 from telegram_router.cli.options import SPEC_FOLDER, example
 from telegram_router.errors import ConfigError, RouterError
 from telegram_router.written import Address
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-EXIT_FAILED, EXIT_USAGE, EXIT_DAMAGED = 1, 2, 5
-_ENDS = {"E-CAP-01": EXIT_DAMAGED, "E-CAP-02": EXIT_DAMAGED, "E-CAP-03": EXIT_DAMAGED, "E-CAP-05": EXIT_FAILED, "E-CAP-08": EXIT_DAMAGED}
 
 
 class Captures(click.Group):
@@ -34,7 +32,7 @@ class Captures(click.Group):
             if not error.code.startswith("E-CAP"):
                 raise
             click.echo(error.text(), err=True)
-            return _ENDS.get(error.code, EXIT_USAGE)
+            return of_capture(error.code)
 
 
 def _asks(command: Command) -> Command:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import MappingProxyType
 from typing import Final
 
+EXIT_FAILED = 1  # of commands that compare nothing
 EXIT_DIFFERS, EXIT_USAGE, EXIT_THRESHOLD, EXIT_UNREACHABLE, EXIT_DAMAGED, EXIT_BUG = 1, 2, 3, 4, 5, 70
+_OF_CAPTURES: Final = MappingProxyType(
+    {"E-CAP-01": EXIT_DAMAGED, "E-CAP-02": EXIT_DAMAGED, "E-CAP-03": EXIT_DAMAGED, "E-CAP-05": EXIT_FAILED, "E-CAP-08": EXIT_DAMAGED}
+)
 _PRECEDENCE: Final = (EXIT_BUG, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_DAMAGED, EXIT_DIFFERS, EXIT_THRESHOLD)
+
+
+def of_capture(code: str) -> int:
+    """Of an error that a file gave."""
+    return _OF_CAPTURES.get(code, EXIT_USAGE)
 
 
 def first_of(codes: Iterable[int]) -> int:

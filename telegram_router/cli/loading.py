@@ -17,6 +17,7 @@ import click
 
 from telegram_router.cli.capture_inputs import reading
 from telegram_router.cli.client_tls import client_tls
+from telegram_router.cli.exit_codes import EXIT_DIFFERS, EXIT_UNREACHABLE, EXIT_USAGE, of_capture
 from telegram_router.cli.shown import say, say_json, table
 from telegram_router.config import Address
 from telegram_router.storage.capture_records import CaptureError
@@ -24,7 +25,6 @@ from telegram_router.telegrams import Spec
 from telegram_router.tools.load import Load, Plan, Tally
 from telegram_router.tools.load_telegrams import LoadError, Requests, captured, made_up
 
-EXIT_DIFFERS, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_DAMAGED = 1, 2, 4, 5
 BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 KEPT: Final = 60  # points of the live chart
 EVERY: Final = 0.5  # seconds between two of them
@@ -51,7 +51,7 @@ def run_load(spec: Spec, plan: Plan, wanted: Wanted) -> int:
         requests = Requests(spec, _frames(spec, wanted, str(plan.seed)), wanted.sequence, wanted.first)
     except CaptureError as error:
         click.echo(error.text(), err=True)
-        return EXIT_USAGE if error.code in ("E-CAP-04", "E-CAP-06") else EXIT_DAMAGED
+        return of_capture(error.code)
     except LoadError as error:
         click.echo(error.text(), err=True)
         return EXIT_USAGE

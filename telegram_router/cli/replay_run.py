@@ -21,7 +21,7 @@ from telegram_router.cli.capture_inputs import exit_code as damage_code
 from telegram_router.cli.capture_inputs import reading, spec_for, tell_findings
 from telegram_router.cli.capture_masking import key_of
 from telegram_router.cli.client_tls import client_tls
-from telegram_router.cli.exit_codes import EXIT_BUG, EXIT_DAMAGED, EXIT_DIFFERS, EXIT_THRESHOLD, EXIT_UNREACHABLE, EXIT_USAGE, first_of
+from telegram_router.cli.exit_codes import EXIT_BUG, EXIT_DIFFERS, EXIT_THRESHOLD, EXIT_UNREACHABLE, EXIT_USAGE, first_of, of_capture
 from telegram_router.cli.replaying import names_of
 from telegram_router.cli.shown import say, say_json
 from telegram_router.errors import ConfigError, RouterError
@@ -59,7 +59,7 @@ def replay_capture(file: Path, options: dict[str, Any]) -> int:
         return _run(file, options)
     except CaptureError as error:
         click.echo(error.text(), err=True)
-        return EXIT_USAGE if error.code in ("E-CAP-04", "E-CAP-06") else EXIT_DAMAGED
+        return of_capture(error.code)
     except ConfigError as error:
         for problem in error.problems:
             click.echo(problem.text(), err=True)

@@ -24,9 +24,11 @@ from types import TracebackType
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 import trio
 
 from telegram_router.app import Router
+from telegram_router.errors import ConfigError, ConfigProblem
 from telegram_router.ops.logs import open_log
 from telegram_router.plan import read_plan, read_spec
 from telegram_router.telegrams import Spec
@@ -329,6 +331,18 @@ def _service(name: str, host: Host | HostOfBytes, keys: str = "") -> str:
 def _unless_given(keys: str, **usual: str) -> str:
     given = {line.partition("=")[0].strip() for line in keys.splitlines()}
     return "\n".join(f'{key} = "{value}"' for key, value in usual.items() if key not in given)
+
+
+def problems_with(folder: Path, table: str) -> Sequence[ConfigProblem]:
+    """What `check` says of a small configuration with this table in it."""
+    file = folder / "router.toml"
+    file.write_text(
+        '[listeners.companies]\naddress = "127.0.0.1:0"\nspec = "firmbanking"\n[services.core]\nbackends = ["127.0.0.1:9"]\n'
+        f'[[routes]]\nlistener = "companies"\nservice = "core"\ndefault = true\n{table}\n'
+    )
+    with pytest.raises(ConfigError) as error:
+        read_plan(file)
+    return error.value.problems
 
 
 @asynccontextmanager

@@ -11,45 +11,24 @@ from typing import Any
 import pytest
 import trio
 from authority import Authority
-from running_router import SOON, Running, answer_to, config, running, spec_named, telegram, transfer
+from running_router import Client, Running, answer_to, config, running, spec_named, telegram, transfer
 
 from telegram_router.routing.backends import Admin
 
 SPEC = spec_named("firmbanking")
 
 
-class DialledHost:
+class DialledHost(Client):
     """A host on a connection that it has made."""
 
     def __init__(self, stream: Any) -> None:
-        self.stream = stream
-        self._cut = SPEC.framing.cutter(SPEC.header_size)
-        self._buffer = b""
-
-    async def got(self) -> bytes:
-        with trio.fail_after(SOON):
-            while True:
-                frames, stop = self._cut(self._buffer, 0, 1)
-                if frames:
-                    self._buffer = self._buffer[stop:]
-                    return frames[0]
-                data = await self.stream.receive_some(65_536)
-                assert data, "closed by the router"
-                self._buffer += data
-
-    async def sends(self, data: bytes) -> None:
-        await self.stream.send_all(data)
+        super().__init__(stream, SPEC)
 
     async def answers(self) -> bytes:
         """Takes one telegram and answers it."""
         frame = await self.got()
         await self.sends(answer_to(frame))
         return frame
-
-    async def closed(self) -> None:
-        with trio.fail_after(SOON), suppress(trio.BrokenResourceError):
-            while await self.stream.receive_some(65_536):
-                pass
 
     async def goes(self) -> None:
         await trio.aclose_forcefully(self.stream)

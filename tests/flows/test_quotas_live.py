@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 import trio
-from running_router import ROOT, Client, Host, Running, config, field, running, serving, transfer
+from running_router import ROOT, Client, Host, Running, config, field, problems_with, running, serving, transfer
 
 from telegram_router import plan as planning
 from telegram_router.app import Router
@@ -295,14 +295,7 @@ def test_a_mistake_in_one_place_is_not_told_as_one_of_another(tmp_path: Path):
     ],
 )
 def test_what_is_wrong_with_a_quota_is_told_with_its_key(tmp_path: Path, table: str, code: str, key: str, what: str):
-    file = tmp_path / "router.toml"
-    file.write_text(
-        '[listeners.companies]\naddress = "127.0.0.1:0"\nspec = "firmbanking"\n[services.core]\nbackends = ["127.0.0.1:9"]\n'
-        f'[[routes]]\nlistener = "companies"\nservice = "core"\ndefault = true\n[quotas.daily]\n{table}\n'
-    )
-    with pytest.raises(ConfigError) as error:
-        planning.read_plan(file)
-    assert {(each.code, each.key) for each in error.value.problems if what in each.what} == {(code, key)}
+    assert {(each.code, each.key) for each in problems_with(tmp_path, f"[quotas.daily]\n{table}") if what in each.what} == {(code, key)}
 
 
 # --- a real process

@@ -14,12 +14,10 @@ import msgspec
 import pytest
 import trio
 from click.testing import CliRunner, Result
-from running_router import Host, Running, config, credit, running, serving, transfer
+from running_router import Host, Running, config, credit, problems_with, running, serving, transfer
 from test_admin import steered
 
-from telegram_router import plan as planning
 from telegram_router.cli import main
-from telegram_router.errors import ConfigError
 from telegram_router.metering import Meter
 from telegram_router.ops import answers
 from telegram_router.storage.counters import NAME
@@ -253,11 +251,4 @@ def test_a_day_without_anything_is_told(stored: Path):
     ],
 )
 def test_what_is_wrong_with_usage_is_told_with_its_key(tmp_path: Path, table: str, code: str, key: str, what: str):
-    file = tmp_path / "router.toml"
-    file.write_text(
-        '[listeners.companies]\naddress = "127.0.0.1:0"\nspec = "firmbanking"\n[services.core]\nbackends = ["127.0.0.1:9"]\n'
-        f'[[routes]]\nlistener = "companies"\nservice = "core"\ndefault = true\n[usage]\n{table}\n'
-    )
-    with pytest.raises(ConfigError) as error:
-        planning.read_plan(file)
-    assert {(each.code, each.key) for each in error.value.problems if what in each.what} == {(code, key)}
+    assert {(each.code, each.key) for each in problems_with(tmp_path, f"[usage]\n{table}") if what in each.what} == {(code, key)}

@@ -6,8 +6,9 @@ import contextlib
 import datetime as dt
 import ipaddress
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -62,28 +63,8 @@ class Authority:
     ) -> tuple[str, str]:
         """Write a certificate and its key; returns both paths. `ca` signs it instead of this authority."""
         key = key or ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "only.in.common.name.example")])
-        now = dt.datetime.now(dt.UTC)
-        issuer, issuer_key = ca or (self._certificate, self._key)
-        if self_signed:
-            issuer_key = key
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(subject if self_signed else issuer.subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now + starts)
-            .not_valid_after(now + ends)
-            .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        )
-        if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName([general_name(name) for name in names]), critical=False)
-        algorithm = None if isinstance(issuer_key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-        certificate = builder.sign(issuer_key, algorithm)
+        issuer = None if self_signed else ca or (self._certificate, self._key)
+        certificate = signed(key, issuer, names, starts, ends, purposes)
         return self.write(file, certificate.public_bytes(Encoding.PEM), pem_of(key))
 
     def write(self, file: str, certificate: bytes, key: bytes) -> tuple[str, str]:
@@ -92,6 +73,37 @@ class Authority:
         key_path.write_bytes(key)
         key_path.chmod(0o600)
         return str(certificate_path), str(key_path)
+
+
+def signed(
+    key: OwnKey,
+    issuer: tuple[x509.Certificate, Any] | None,
+    names: Sequence[str],
+    starts: dt.timedelta,
+    ends: dt.timedelta,
+    purposes: Sequence[x509.ObjectIdentifier] = BOTH_ENDS,
+    common_name: str = "only.in.common.name.example",
+) -> x509.Certificate:
+    """A certificate for a key, signed by an issuer with its own, or without one by itself."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    signing = key if issuer is None else issuer[1]
+    now = dt.datetime.now(dt.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject if issuer is None else issuer[0].subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + starts)
+        .not_valid_after(now + ends)
+        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName([general_name(name) for name in names]), critical=False)
+    return builder.sign(signing, None if isinstance(signing, ed25519.Ed25519PrivateKey) else hashes.SHA256())
 
 
 def general_name(name: str) -> x509.GeneralName:
