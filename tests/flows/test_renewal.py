@@ -113,7 +113,7 @@ async def test_what_has_expired_goes_on_and_is_told_and_everything_else_can_be_c
         early = await router.connect(tls=trust(ours))
         assert await early.asks(transfer(1)) == answer_to(transfer(1))
         before = router.router.plan.server_tls["companies"]
-        monkeypatch.setattr("telegram_router.plan.time.time", lambda: later)
+        monkeypatch.setattr("telegram_router.plan.tls.time.time", lambda: later)
         router.router.plan.path.write_text(configured(core, ours, tls=tls, drain="700ms"), "utf-8")
         report = await router.router.reload()
         assert report.applied, report.problems
