@@ -199,11 +199,17 @@ async def test_a_lost_connection_leaves_what_may_have_arrived_closed_and_nothing
 
 
 async def test_what_the_kernel_does_not_take_whole_goes_out_whole_and_in_order(monkeypatch: pytest.MonkeyPatch):
-    write, sizes = os.write, itertools.cycle([1, 100, 1_000])
-    monkeypatch.setattr("telegram_router.tools.replay.running.os.write", lambda number, data: write(number, data[: next(sizes)]))
-    done = await replayed(transfers(300, every=0.0001), as_recorded(), narrow=True)
+    write, sizes, written = os.write, itertools.cycle([1, 100, 1_000]), list[int]()
+
+    def narrow(number: int, data: bytes) -> int:
+        written.append(write(number, data[: next(sizes)]))
+        return written[-1]
+
+    monkeypatch.setattr("telegram_router.tools.replay.running.os.write", narrow)
+    done = await replayed(transfers(60, every=0.001), as_recorded(), narrow=True)
     numbers = [int(part(frame, "message_number")) for frame in done.hosts["target"].got]
-    assert done.buckets == {"same": 300} and numbers == [*range(numbers[0], numbers[0] + 300)]
+    assert done.buckets == {"same": 60} and numbers == [*range(numbers[0], numbers[0] + 60)]
+    assert len({*written}) == 3 or len(written) < 3  # on a machine that is behind all of it may be the writer's
 
 
 async def test_what_waited_for_a_connection_that_was_lost_goes_out_on_another(autojump_clock: MockClock):
