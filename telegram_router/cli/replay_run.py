@@ -426,9 +426,9 @@ def _command(seed: int) -> str:
     """This command again, with the same chance, so that an exchange can be added."""
     words, skip = [], False
     for word in sys.argv[1:]:
-        if skip or word in ("--seed", "--only"):
+        if skip or word in ("--seed", "--only", "--resume"):
             skip = not skip
             continue
-        if not word.startswith(("--seed=", "--only=")):
+        if not word.startswith(("--seed=", "--only=", "--resume=")):
             words.append(word)
     return shlex.join(["telegram-router", *words, "--seed", str(seed)])

@@ -92,7 +92,7 @@ class Rewriter:
             try:
                 new = self._new(each, old, raw, occasion)
             except (FieldFault, ReplayError, CannotMask) as fault:
-                raise _failed(step, each, fault) from None
+                raise _failed(each, fault) from None
             if new is not None:
                 made[place] = new
                 if each.referred:
@@ -101,7 +101,7 @@ class Rewriter:
         if plan.rest is not None:
             frame = self._with_rest(plan.rest, frame)
         for each in plan.recomputed:
-            frame = self._recompute(each, frame, step)
+            frame = self._recompute(each, frame)
         for each, old, new in changed:
             self._remember(each, step, old, as_text(value_in(each.planned, new)))
         return frame
@@ -121,7 +121,7 @@ class Rewriter:
         made = self._spec.framing.telegram(frame)[: placed.planned.offset] + written_value(placed.planned, placed.rule.argument)
         return self._spec.framing.wrap(made)
 
-    def _recompute(self, placed: Placed, frame: bytes, step: Step) -> bytes:
+    def _recompute(self, placed: Placed, frame: bytes) -> bytes:
         """The frame with a field that follows from all the others."""
         planned, rule, prefix = placed.planned, placed.rule, self._spec.framing.prefix
         telegram = self._spec.framing.telegram(frame)
@@ -131,7 +131,7 @@ class Rewriter:
             if len(made) != planned.length:
                 raise ReplayError("E-RPL-06", f"{rule.argument} gave {len(made)} bytes where {planned.length} stand")
         except (FieldFault, ReplayError) as fault:
-            raise _failed(step, placed, fault) from None
+            raise _failed(placed, fault) from None
         return frame[: prefix + planned.offset] + made + frame[prefix + planned.end :]
 
     # --- one field
@@ -235,7 +235,8 @@ def _called(rule: Rule, *given: object) -> object:
         raise ReplayError("E-RPL-06", f"{rule.argument} raised {type(error).__name__}") from None
 
 
-def _failed(step: Step, placed: Placed, fault: FieldFault | ReplayError | CannotMask) -> ReplayError:
+def _failed(placed: Placed, fault: FieldFault | ReplayError | CannotMask) -> ReplayError:
+    """What cannot be, alike for all telegrams: whoever tells of it says which."""
     why = "no pseudonym can be found that it may have" if isinstance(fault, CannotMask) else fault.what
-    rule = placed.rule
-    return ReplayError("E-RPL-06", f"{placed.planned.path}: {why}", where=f"record {step.n} ({step.x})", expected=getattr(fault, "expected", ""), do=f"see {rule.where}" if rule.where else "")  # fmt: skip
+    do = f"see {placed.rule.where}" if placed.rule.where else ""
+    return ReplayError("E-RPL-06", f"{placed.planned.path}: {why}", expected=getattr(fault, "expected", ""), do=do)

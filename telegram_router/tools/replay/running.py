@@ -34,6 +34,9 @@ RECEIVE: Final = 65_536
 WRITTEN: Final = 65_536  # bytes at once
 MAX_FRAME: Final = 1024 * 1024
 REMEMBERED: Final = 20_000  # keys of exchanges that are over, to know a second answer
+SAME_KEY: Final = ReplayError(
+    "E-RPL-06", "its correlation key is that of an open exchange", do="rewrite what pairs answers, or let each wait for the one before"
+)
 REFUSALS: Final = 3  # one after the other, and the run is over
 
 
@@ -174,7 +177,7 @@ class Replay:
         if lane.outbox:
             lane.wake.set()
         self._room.set()
-        if lane.hanging_up and not lane.held and not lane.flying:
+        if lane.hanging_up and not lane.held and not lane.flying and not lane.outbox:
             lane.scope.cancel()
 
     def _send(self, asked: Asked, ready_at: int | None) -> None:
@@ -192,7 +195,7 @@ class Replay:
             asked.key = (answer.name, self.spec.correlate(asked.frame))
             if asked.key in side.open:
                 asked.key = None
-                self._end(asked, "not_sent", "its correlation key is that of an open exchange")
+                self._end(asked, "not_sent", SAME_KEY.text())
                 return
             side.open[asked.key] = asked
             side.over.pop(asked.key, None)

@@ -21,6 +21,7 @@ BESIDE: Final = ("duplicate", "unexpected", "garbage")  # answers, not exchanges
 SAMPLES: Final = 5  # of each field
 EXCHANGES_KEPT: Final = 1_000
 FIELDS_KEPT: Final = 1_000
+REASONS_KEPT: Final = 1_000
 SLICES: Final = 300  # points of the charts over time
 
 
@@ -150,7 +151,8 @@ class Tally:
         self.buckets[told.bucket] += 1
         self.messages.setdefault(told.message, Counter())[told.bucket] += 1
         if told.why:
-            self.reasons[f"{told.bucket}: {told.why}"] += 1
+            reason = f"{told.bucket}: {told.why}"
+            self.reasons[reason if reason in self.reasons or len(self.reasons) < REASONS_KEPT else f"{told.bucket}: for other reasons"] += 1
         if told.bucket != "baseline_missing":
             self.timeline.at(now).bad += 1
         for difference in told.differences:

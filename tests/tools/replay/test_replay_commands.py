@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import trustme
 from click.testing import CliRunner, Result
-from replay_kit import SPEC, as_recorded, part, sample, transfers
+from replay_kit import SPEC, Sheet, as_recorded, part, sample, transfers
 
 from telegram_router.cli import main
 
@@ -244,7 +244,18 @@ def test_a_telegram_that_cannot_be_rebuilt_is_told_and_not_sent(capture: Path, t
     rules = tmp_path / "rules.toml"
     rules.write_text('["transfer.request"]\nwithdrawal_account = "lookup(accounts.csv)"\n')
     done = call(capture, "--to", target.address, "--rewrite", rules)
-    assert done.exit_code == 1 and "E-RPL-06" in done.stdout and "not_sent 5" in done.stdout and target.got == []
+    assert done.exit_code == 1 and "  5 not_sent: E-RPL-06: body.withdrawal_account" in done.stdout and target.got == []
+
+
+def test_two_of_one_key_are_not_open_at_once_and_that_is_no_lost_connection(target: Target, tmp_path: Path):
+    sheet = Sheet()
+    for at in (0.0, 0.001):
+        sheet.ask(at, sample("transfer.request"))
+    path = tmp_path / "day.tgcap.jsonl"
+    sheet.written(path)
+    target.reply = lambda request: b""
+    done = call(path, "--to", target.address, "--no-rewrite", "--timeout", "50ms", "--grace", "1ms")
+    assert done.exit_code == 1 and "not_sent 1" in done.stdout and "E-RPL-06" in done.stdout and "INCOMPLETE" not in done.stdout
 
 
 def test_a_selection_of_nothing_is_told_with_what_was_left_out(capture: Path, target: Target):
