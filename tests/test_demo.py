@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from click import unstyle
 from played_demo import DemoRun
+from trio.testing import MockClock
 
 from telegram_router import demo
 from telegram_router.cli import shown
@@ -24,8 +25,10 @@ from telegram_router.demo import books as bookkeeping
 from telegram_router.demo import screen
 from telegram_router.demo.books import OK, Asked, Books, Check, CompanyBook, Entry, Notice, reconcile
 from telegram_router.demo.processes import NotStarted
-from telegram_router.demo.telegrams import credit, shipped, transfer
+from telegram_router.demo.recordings import core_book, credit_book, line_book, notices_told
+from telegram_router.demo.telegrams import ACCOUNTS, credit, shipped, transfer
 from telegram_router.telegrams import Spec
+from telegram_router.testing import simulator
 
 COMMAND = [sys.executable, "-m", "telegram_router", "demo"]
 
@@ -221,6 +224,15 @@ def test_the_routers_own_count_and_end_are_held_against_the_books():
     }
 
 
+def test_the_accounts_of_the_bank_and_what_hosts_expect_are_held_against_the_books_too():
+    found = books()
+    assert wrong(replace(found, paid_out=4000)) == set()
+    assert wrong(replace(found, paid_out=3999, not_met=1)) == {"bank: its accounts agree", "hosts: what they expect is met"}
+    ask(found, "000001").within = True  # which leaves the bank with what it had
+    assert wrong(replace(found, paid_out=4000)) == {"bank: its accounts agree"}
+    assert wrong(replace(found, paid_out=3000)) == set()
+
+
 def record() -> screen.Record:
     spec = shipped("firmbanking")
     request = transfer(spec, "TESTCO000001", "000001", 1000, "홍길동", "급여")
@@ -274,6 +286,36 @@ def test_the_telegrams_of_the_demo_are_whole_telegrams_of_the_spec(spec: Spec):
     ):
         frame = spec.encode(telegram)
         assert len(frame) == 304 and spec.encode(spec.decode(frame)) == frame
+
+
+async def test_the_books_of_hosts_are_read_from_what_they_recorded(tmp_path: Path, spec: Spec, autojump_clock: MockClock):
+    recording = tmp_path / "core.tgcap.jsonl"
+    paid = transfer(spec, "TESTCO000001", "000001", 1000, "홍길동", "급여", ACCOUNTS["TESTCO000002"])
+    too_much = transfer(spec, "TESTCO000001", "000002", 900_000_000, "홍길동", "급여")
+    async with simulator("core-banking", record=recording) as host:
+        caller = await host.connect()
+        await caller.send(paid, paid, too_much)
+        came = [host.spec.decode(await caller.receive()) for _ in range(4)]
+        (told,) = (each for each in came if each.message.kind == "request")
+        await caller.send(told.reply(response_code=OK))
+        await host.wait_for("deposit_notice.response")
+        results = host.simulation.world.store("transfer").rows(host.simulation.now)
+    once, other = ("TESTCO000001", "000001"), ("TESTCO000001", "000002")
+    booked = [(entry.key, entry.event, entry.amount) for entry in core_book(spec, recording, results, "core")]
+    assert booked == [(once, "executed", 1000), (once, "executed", 1000), (other, "refused", 900_000_000)]
+    passed = [(entry.key, entry.event) for entry in line_book(spec, recording, "line")]
+    assert sorted(passed) == sorted((key, event) for key in (once, once, other) for event in ("received", "answered"))
+    assert [(notice.key[0], notice.amount, notice.codes) for notice in notices_told(spec, recording).values()] == [
+        ("TESTCO000002", 1000, [OK])
+    ]
+
+
+def test_the_book_of_the_credit_service_is_its_list_of_requests():
+    asked = {"customer": "A", "number": "000001", "action": "01", "amount": "5"}
+    book = credit_book([{"asked": asked, "status": 200}, {"asked": asked | {"number": "000002"}, "status": 422}], "credit")
+    assert [(entry.key[1], entry.event, entry.amount) for entry in book] == [
+        ("000001", "received", 5), ("000001", "executed", 5), ("000002", "received", 5), ("000002", "refused", 5),
+    ]  # fmt: skip
 
 
 def test_hex_lines_show_every_byte_once():
