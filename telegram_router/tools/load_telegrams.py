@@ -13,7 +13,8 @@ from telegram_router.telegrams.generate import sample
 from telegram_router.telegrams.layout import PlannedField
 from telegram_router.tools.recorded import message_of
 
-VARIED = 64  # samples of each message that are made up
+VARIED = 64  # samples that are made up, of all messages together
+LEAST = 4  # of each
 
 
 class LoadError(RouterError):
@@ -81,7 +82,8 @@ def made_up(spec: Spec, messages: Sequence[str], seed: str) -> list[bytes]:
             raise LoadError(
                 "E-RPL-01", "there is no such request", where=f"{spec.name} {name}", do=f"see `telegram-router spec show {spec.name}`"
             )
-    return [spec.encode(sample(spec, name, seed, number)) for number in range(VARIED) for name in names]
+    each = max(VARIED // max(len(names), 1), LEAST)
+    return [spec.encode(sample(spec, name, seed, number)) for number in range(each) for name in names]
 
 
 def captured(spec: Spec, records: Iterable[Record], messages: Sequence[str], most: int = 10_000) -> list[bytes]:

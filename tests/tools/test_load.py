@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -18,12 +19,22 @@ import trustme
 from click.testing import CliRunner, Result
 from running_router import answer_to, field, spec_named, telegram, transfer
 
+from telegram_router import plan
 from telegram_router.cli import main
 from telegram_router.cli.loading import live_lines, spark
 from telegram_router.storage import capture_records as records
 from telegram_router.storage.capture_writer import CaptureWriter
 from telegram_router.tools.load import Load, Plan, Tally
 from telegram_router.tools.load_telegrams import LoadError, Requests, captured, made_up
+
+read_once = functools.cache(plan.read_spec)
+
+
+@pytest.fixture(autouse=True)
+def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling the spec takes most of the time of a command."""
+    monkeypatch.setattr("telegram_router.plan.read_spec", read_once)
+
 
 Behaviour = Callable[[socket.socket, bytes, int], None]  # connection, request, how many came before it
 
@@ -163,7 +174,7 @@ def test_what_could_not_be_sent_any_more_is_told_as_not_sent():
 
 def test_an_open_loop_sends_as_many_as_its_rate_says():
     with host() as port:
-        tally = run(port, clients=4, window=64, rate=500.0, seconds=0.4)
+        tally = run(port, clients=4, window=64, rate=1_000.0, seconds=0.2)
     assert tally.answered == 200 and tally.good and tally.lag.count == 200
 
 
@@ -185,7 +196,7 @@ def test_a_host_that_stalls_once_cannot_hide_it():
         answers(connection, frame, count)
 
     with host(behave) as port:
-        tally = run(port, clients=1, window=1, rate=250.0, seconds=0.6, timeout=2.0)
+        tally = run(port, clients=1, window=1, rate=500.0, seconds=0.3, timeout=2.0)
     assert tally.good and tally.held
     slow = tally.latency.above(50_000_000)
     assert slow >= 25 and tally.service.above(50_000_000) <= 3
