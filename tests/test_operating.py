@@ -23,6 +23,7 @@ import msgspec
 import pytest
 import trio
 from click.testing import CliRunner, Result
+from free_ports import free_port
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -146,8 +147,7 @@ async def test_a_token_is_found_by_the_configuration_and_a_wrong_one_is_told(tmp
     for name, token in (("right", TOKEN), ("wrong", TOKEN[::-1])):
         (tmp_path / name).write_text(token)
         (tmp_path / name).chmod(0o600)
-    with socket.create_server(("127.0.0.1", 0)) as holder:
-        port = holder.getsockname()[1]
+    port = free_port()
     admin = f'address = "127.0.0.1:{port}"\ntoken_file = "right"'
     async with Host() as core, steered(core, tmp_path, admin=admin):
         right = await calls("status", "--config", tmp_path / "router.toml")

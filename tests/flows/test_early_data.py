@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,15 +9,14 @@ from pathlib import Path
 
 import trio
 from authority import Authority, Pair
+from free_ports import free_port
 from running_router import SOON, Host, answer_to, config, running, transfer
 
 
 @contextmanager
 def generous_server(own: Pair) -> Iterator[int]:
     """openssl with the router's certificate, whose session tickets allow early data."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
+    port = free_port()
     command = ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", own.certificate, "-key", own.key, "-tls1_3", "-early_data"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as server:
         assert server.stdout is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import trio
 from browser import Browser, Page, Process, browsing, chromium, chromium_process
+from free_ports import free_port
 from running_router import Host, Running, answer_to, answers, betrayed, config, running, transfer
 
 from telegram_router.errors import CODES
@@ -297,8 +297,7 @@ async def test_a_pasted_telegram_is_explained_and_written_nowhere(tmp_path: Path
 
 def large(core: Host, services: int = 20, backends: int = 10, routes: int = 500) -> str:
     """A configuration of 200 backends and 500 routes; nobody answers at most of them."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        nobody = free.getsockname()[1]
+    nobody = free_port()
     text = config(core)
     for number in range(services - 1):
         places = json.dumps([f"127.0.{number}.{place + 1}:{nobody}" for place in range(backends)])
@@ -331,9 +330,7 @@ async def test_200_backends_and_500_routes_are_found_and_fit_the_screen(tmp_path
 
 async def test_the_page_says_that_the_router_is_gone_and_goes_on_when_it_is_back(tmp_path: Path, process: Process):
     async with Host() as core, browsing(process) as browser:
-        with socket.create_server(("127.0.0.1", 0)) as holder:
-            port = holder.getsockname()[1]
-        text = config(core) + ADMIN.replace(":0", f":{port}")
+        text = config(core) + ADMIN.replace(":0", f":{free_port()}")
         async with running(text, tmp_path) as router:
             page = await browser.open(url_of(router))
             await page.until("document.querySelector('#services .card')")

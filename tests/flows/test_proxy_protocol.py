@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 from authority import Authority, Pair
+from free_ports import free_port
 from running_router import Client, Host, answer_to, config, running, spec_named, transfer
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
@@ -155,8 +156,7 @@ async def test_a_check_that_only_connects_leaves_no_line() -> None:
 @contextmanager
 def haproxy(folder: Path, router: tuple[str, int], version: str) -> Iterator[int]:
     """HAProxy, which passes bytes through as they are. Its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     file = folder / f"haproxy{version}.cfg"
     file.write_text(f"""
 defaults

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trio
 import trustme
+from free_ports import free_port
 
 from telegram_router.reloading import Report
 from telegram_router.routing.backends import Admin, Health
@@ -495,12 +496,6 @@ async def test_a_listener_with_another_name_takes_over_the_address_without_a_mom
         client = await router.connect("branches")
         assert router.address("branches") == ("127.0.0.1", port)
         assert await client.asks(transfer(1)) == answer_to(transfer(1))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def certificate(authority: trustme.CA, folder: Path, name: str) -> Mapping[str, bytes]:

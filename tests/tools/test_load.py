@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import trustme
 from click.testing import CliRunner, Result
+from free_ports import free_port
 from running_router import answer_to, field, spec_named, telegram, transfer
 
 from telegram_router import plan
@@ -282,8 +283,7 @@ def test_the_requests_of_a_capture_are_sent(tmp_path: Path):
 
 
 def test_a_target_that_cannot_be_reached_and_wrong_usage_have_codes_of_their_own(tmp_path: Path):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     gone = call("--to", f"127.0.0.1:{port}", "--spec", "firmbanking")
     assert gone.exit_code == 4 and gone.stderr == f"E-RPL-04: 127.0.0.1:{port} cannot be reached: Connection refused\n"
     for wrong in (

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from free_ports import free_port
 
 from telegram_router.errors import RouterError
 from telegram_router.wire.links import Backend, dial
@@ -15,12 +16,6 @@ from telegram_router.wire.links import Backend, dial
 def host() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
-
-
-def free_port(address: str) -> int:
-    with socket.socket() as sock:
-        sock.bind((address, 0))
-        return int(sock.getsockname()[1])
 
 
 def backend(host: socket.socket, source: str, port: int = 0) -> Backend:

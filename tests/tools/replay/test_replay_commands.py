@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import trustme
 from click.testing import CliRunner, Result
+from free_ports import free_port
 from replay_kit import SPEC, Sheet, as_recorded, part, sample, transfers
 
 from telegram_router.cli import main
@@ -136,9 +137,7 @@ def test_a_broken_threshold_of_time_is_exit_3_and_behaviour_goes_before_it(captu
 
 
 def test_a_target_that_cannot_be_reached_is_exit_4_and_the_report_still_sums(capture: Path, tmp_path: Path):
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    done = call(capture, "--to", f"127.0.0.1:{port}", "--report", tmp_path / "out")
+    done = call(capture, "--to", f"127.0.0.1:{free_port()}", "--report", tmp_path / "out")
     assert done.exit_code == 4 and "E-RPL-04" in done.stderr
     assert json.loads((tmp_path / "out" / "report.json").read_text())["sums_up"] is True
 
