@@ -113,7 +113,7 @@ class Losses:
         switch = self._switch
         asker.closed = True
         asked = [exchange for lane in asker.lanes for exchange in lane.open.values()]
-        gone = [each for each in asked if each.unsent and not each.settled and switch._taker_of(each) is None]
+        gone = [each for each in asked if each.unsent and not each.settled and switch.elsewhere.taker_of(each) is None]
         withdrawn = self.withdraw_together(gone)
         for exchange in gone:
             give_back(exchange.entry.limits, asker, exchange.frame, exchange.entry, exchange.at)

@@ -36,9 +36,9 @@ class Refusals:
         if answer is not None and not group.aside:
             switch._put(peer, answer)
         elif answer is not None:
-            to = switch._refusal_to(peer, frame)
+            to = switch.elsewhere.refusal_to(peer, frame)
             switch._put(to, answer)
-            switch._hold_back(peer, to)
+            switch.elsewhere.hold_back(peer, to)
         group.refused[code] = group.refused.get(code, 0) + 1
         switch._record_frame(peer, frame, code, "not_sent", result, known=bool(message))
         switch._tell_refusal(peer, frame, code, message, more)

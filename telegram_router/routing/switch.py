@@ -20,7 +20,7 @@ from telegram_router.routing.backends import Admin, Backend, Health
 from telegram_router.routing.classes import CLASSES, rank_of, sheds
 from telegram_router.routing.conduct import Phase
 from telegram_router.routing.conducting import Conductor
-from telegram_router.routing.elsewhere import introduce, taker
+from telegram_router.routing.elsewhere import Elsewhere, introduce
 from telegram_router.routing.ended import ENDED_PER_FLUSH, result_of
 from telegram_router.routing.exchange import NOT_YET, Exchange, Register, Tombstone
 from telegram_router.routing.limits import AT_ONCE, Grant, check, give_back, take
@@ -59,6 +59,7 @@ class Switch(Telling):
         self.commands: list[Call | Close | Grow | Ready] = []
         self.conductor = Conductor(self)
         self.refusals = Refusals(self)
+        self.elsewhere = Elsewhere(self)
         self.losses = Losses(self)
         self.spoiling = Spoiling(self)
         self.timing = Timing(self)
@@ -528,7 +529,7 @@ class Switch(Telling):
             return
         if owner is not None and not peer.barred:  # a sign-on that is forwarded says nothing until it is accepted
             self._bind(peer, owner)
-        if entry.aside and self._nobody_takes(peer, frame, entry, owner):
+        if entry.aside and self.elsewhere.nobody_takes(peer, frame, entry, owner):
             return
         answerer: Peer | None = None
         register: Register
@@ -696,7 +697,7 @@ class Switch(Telling):
             elif peer.backend is not None:
                 self._credit(peer, 1, now)
         else:
-            self._pass_on(exchange, shown)
+            self.elsewhere.pass_on(exchange, shown)
             # Each part starts the timeout anew: back to the young end of the queue.
             del register.pending[exchange.ref]
             exchange.at = now
@@ -812,7 +813,7 @@ class Switch(Telling):
         frame = exchange.reply
         assert frame is not None
         if exchange.entry.aside:
-            exchange.entry.target.undelivered += not self._pass_on(exchange, frame)
+            exchange.entry.target.undelivered += not self.elsewhere.pass_on(exchange, frame)
             if asker.paused:
                 self.resumed.append(asker)
             return
@@ -834,61 +835,6 @@ class Switch(Telling):
             self.dirty.append(peer)
         peer.outbox.append(frame)
         peer.queued += len(frame)
-
-    # --- answers that are taken on another connection -----------------------------------------------------------
-
-    @staticmethod
-    def _taker_of(exchange: Exchange) -> Peer | None:
-        """Who gets the answer to this request; None when nobody is there for it."""
-        asker, place = exchange.asker, exchange.asker.group.spec.owner
-        to = asker.group.answers_to if exchange.entry.aside and isinstance(asker.group, Listener) else None
-        if to is None or place is None:  # that was taken out of the configuration since
-            return None if asker.closed else asker
-        return taker(asker, to, exchange.frame[place])
-
-    def _pass_on(self, exchange: Exchange, frame: bytes) -> bool:
-        """An answer, or a part of one, to whoever takes it. False when nobody is there for it."""
-        to = self._taker_of(exchange)
-        if to is None:
-            return False
-        self._put(to, frame)
-        self._hold_back(exchange.asker, to)
-        return True
-
-    def _hold_back(self, asker: Peer, to: Peer) -> None:
-        """Read an asker no more while the session that gets its answers does not take them."""
-        if to is not asker and isinstance(to.group, Listener) and to.unwritten > to.group.policy.unread and not asker.closed:
-            if asker.awaits is not None and asker.awaits is not to:
-                self.awaited.get(asker.awaits, {}).pop(asker, None)
-            asker.awaits = to
-            self.awaited.setdefault(to, {})[asker] = None
-
-    def relieve(self) -> None:
-        """Read those again whose answers have been taken, or will never be."""
-        for to in [each for each in self.awaited if each.closed or not each.unwritten]:
-            for asker in self.awaited.pop(to):
-                asker.awaits = None
-                if asker.paused:
-                    self.resumed.append(asker)
-
-    def _nobody_takes(self, peer: Peer, frame: bytes, entry: Entry, owner: bytes | None) -> bool:
-        """True when nobody is there for the answer to a request, which its sender has been told then."""
-        peer.asks = True
-        listener = peer.group
-        to = listener.answers_to if isinstance(listener, Listener) else None
-        if to is None or owner is None or taker(peer, to, owner) is not None:
-            return False
-        self.refusals.refuse(peer, frame, "E-RTE-05", entry.message.name, why=f"nobody takes its answer at {to.name}")
-        return True
-
-    def _refusal_to(self, peer: Peer, frame: bytes) -> Peer:
-        """Who is told that a telegram is refused."""
-        listener = peer.group
-        place, to = listener.spec.owner, listener.answers_to if isinstance(listener, Listener) else None
-        known = peer.standing is None or peer.standing.phase is Phase.OPEN
-        if to is None or place is None or not known or len(frame) < listener.header_end or not self._speaks_for(peer, frame[place]):
-            return peer
-        return taker(peer, to, frame[place]) or peer
 
     def _feed(self, service: Service) -> None:
         """Give waiting requests to links with room, in their turns."""
@@ -1015,7 +961,7 @@ class Switch(Telling):
             self.release_answer(exchange)
         elif told:
             lane.answers.enter(exchange)
-        gone = exchange.asker.closed if not entry.aside else self._taker_of(exchange) is None
+        gone = exchange.asker.closed if not entry.aside else self.elsewhere.taker_of(exchange) is None
         # Its answer is on its way, or nothing has happened at all: what follows calls nothing of ours and cannot fail.
         if not told and lane.open.get(exchange.key) is exchange:
             del lane.open[exchange.key]
@@ -1100,6 +1046,10 @@ class Switch(Telling):
             or any(party.waiting for party in parties if isinstance(party, Service))
             or any(peer.open for party in parties for peer in party.peers)
         )
+
+    def relieve(self) -> None:
+        """Read those again whose answers have been taken, or will never be."""
+        self.elsewhere.relieve()
 
     # --- owners -------------------------------------------------------------------------------------------------
 
