@@ -191,3 +191,27 @@ def test_what_is_no_capture_and_what_does_not_exist_are_told_in_one_line(tmp_pat
 
 def test_a_capture_is_read_from_stdin(capture: Path):
     assert json.loads(call("stat", "-", "--json", given=capture.read_bytes()).stdout)["telegrams"] == 5
+
+
+def test_what_cannot_be_written_to_is_told(capture: Path):
+    refused = call("convert", capture, "--to", "csv", "-w", "/nowhere/day.csv")
+    assert refused.exit_code == 1 and "E-CAP-05: No such file or directory; at /nowhere/day.csv" in refused.stderr
+    before = Path("/dev/full").stat().st_mode
+    full = call("merge", capture, "-w", "/dev/full")
+    assert full.exit_code == 1 and "No space left on device" in full.stderr
+    assert Path("/dev/full").stat().st_mode == before and not Path("/dev/full-2").exists(), "a device is no file of ours"
+
+
+@pytest.mark.parametrize("arguments", [("show",), ("split", "--by", "message", "--select")], ids=["show", "split"])
+def test_a_filter_for_a_field_that_nothing_has_is_refused(capture: Path, arguments: tuple[str, ...]):
+    refused = call(arguments[0], capture, *arguments[1:], "f.amuont>1")
+    assert refused.exit_code == 2 and "firmbanking has no field amuont" in refused.stderr
+
+
+def test_a_capture_read_by_another_spec_than_it_names_is_told(capture: Path):
+    assert "the capture is of firmbanking, and read as ksnet" in call("show", capture, "--spec", "ksnet").stderr
+
+
+def test_attach_ends_with_four_where_no_router_is(tmp_path: Path):
+    refused = call("attach", "-w", tmp_path / "a.tgcap.jsonl", "--duration", "1s", "--admin", f"unix:{tmp_path / 'none.sock'}")
+    assert refused.exit_code == 4 and "E-ADM-06" in refused.stderr

@@ -13,16 +13,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 
 from telegram_router import written
-from telegram_router.cli.capture_inputs import exit_code, reading, spec_for, tell_findings
+from telegram_router.cli.capture_inputs import exit_code, known_fields, reading, spec_for, tell_findings
 from telegram_router.cli.capture_view import clear_paths
 from telegram_router.cli.shown import say, say_json, table
 from telegram_router.storage.capture_reader import CaptureReader, Findings
-from telegram_router.storage.capture_records import SUFFIX, Record
+from telegram_router.storage.capture_records import SUFFIX, CaptureError, Record
 from telegram_router.storage.capture_writer import CaptureWriter
 from telegram_router.tools.capture_work import Statistics, counted, merged, merged_head, parts
 from telegram_router.tools.packets.exporting import exported, packets
@@ -221,6 +221,7 @@ def _selecting(choose: Callable[[Record], str | None], select: str | None, spec:
     if select is None:
         return choose
     predicate = parse(select)
+    known_fields(predicate, spec)
     chosen: OrderedDict[str, bool] = OrderedDict()
 
     def by(record: Record) -> str | None:
@@ -255,7 +256,7 @@ def convert_capture(file: Path, form: str, output: Path, show_values: bool, spec
         if str(output) == "-":
             sys.stdout.buffer.writelines(pieces)
         else:
-            with output.open("wb") as stream:
+            with _begun(output) as stream:
                 stream.writelines(pieces)
     tell_findings(reader.findings)
     return exit_code([reader.findings])
@@ -297,6 +298,15 @@ def _harmless(cell: Any) -> Any:
 
 
 # --- files --------------------------------------------------------------------------------------------------------------
+
+
+def _begun(output: Path) -> BinaryIO:
+    try:
+        return output.open("wb")
+    except OSError as error:
+        raise CaptureError(
+            "E-CAP-05", error.strerror or "it cannot be written", where=str(output), do="see to room and permissions"
+        ) from None
 
 
 def _target(output: Path) -> Any:

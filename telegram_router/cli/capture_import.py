@@ -26,12 +26,9 @@ from telegram_router.tools.packets.files import PacketFile
 from telegram_router.tools.packets.importing import Imported, Importer
 from telegram_router.tools.recorded import Recorded
 
-HOSTS_TOLD = 10
 _KNOWN = {  # by what it is known to be the host
     "SYN": "it was connected to",
     "port": "it has the --port",
-    "host": "it was connected to",
-    "low": "it has the lower port; who connected was not seen: --port names another",
     "requests": "it was asked; who connected was not seen: --port names another",
 }
 GUESSED_FROM = 20_000  # packets
@@ -104,17 +101,16 @@ def _imported(
 def _tell(found: Imported, output: Path) -> None:
     say_to = click.echo if str(output) != "-" else lambda text: click.echo(text, err=True)
     say_to(f"{found.packets:,} packets, {found.connections:,} connections, {found.telegrams:,} telegrams in {output}")
-    hosts = sorted(found.hosts.items(), key=lambda each: -each[1].telegrams)
-    for address, host in hosts[:HOSTS_TOLD]:
+    for address, host in found.hosts.items():
         say_to(f"host {address}  connections {host.connections:,}  telegrams {host.telegrams:,}  ({_KNOWN[host.known]})")
-    if len(hosts) > HOSTS_TOLD:
-        say_to(f"and {len(hosts) - HOSTS_TOLD:,} more hosts with fewer telegrams (--json has all)")
     if found.strange:
         say_to(f"{found.strange:,} telegrams are no message of the spec, or have not its size (err in `capture show`)")
     if found.retransmitted or found.out_of_order:
         say_to(f"{found.retransmitted:,} segments were sent again, {found.out_of_order:,} came out of order: nothing is lost by that")
     for text in found.stories:
         click.secho(text, fg="yellow", err=True)
+    if found.cut:
+        click.echo(f"{found.cut:,} packets were recorded in part (snaplen): have tcpdump keep them whole with -s 0", err=True)
     if found.gaps:
         click.echo(f"{found.gaps:,} gaps, about {found.lost:,} telegrams lost", err=True)
     if found.conflicts:
@@ -168,7 +164,7 @@ def guessed_spec(file: Path, folders: Sequence[Path], port: int | None) -> str:
         except ConfigError:
             continue
         sample: list[Record] = []
-        with file.open("rb") as stream:
+        with _packets(file) as stream:
             found = Importer(PacketFile(stream, file.name), spec, sample.append, port).run(lambda t0: None, GUESSED_FROM)
         right = sum(bool(Recorded(record, spec).fields) for record in sample if record["k"] == "m")
         best = max(best, (bool(spec.family.key), right, found.telegrams, name) if right else best)  # bytes without a key may be anything

@@ -16,6 +16,8 @@ from telegram_router.cli.exit_codes import EXIT_DAMAGED
 from telegram_router.cli.options import spec_named
 from telegram_router.storage.capture_reader import CaptureReader, Findings
 from telegram_router.telegrams import Spec
+from telegram_router.telegrams.json_form import form_of
+from telegram_router.tools.predicate import Predicate
 
 POLL: Final = 0.2  # seconds between two looks at a file that grows
 
@@ -56,9 +58,12 @@ def spec_for(reader: CaptureReader, name: str | None, folders: Sequence[Path]) -
     """The spec that was named, or the one that the capture names; None where it names none or it cannot be found."""
     from telegram_router.plan import find_spec, read_spec, spec_folders
 
-    if name is not None:
-        return spec_named(name, folders)
     told = reader.head.get("spec")
+    if name is not None:
+        spec = spec_named(name, folders)
+        if told and told != spec.name:
+            click.echo(f"the capture is of {told}, and read as {spec.name}", err=True)
+        return spec
     file = find_spec(told, [*folders, *spec_folders(None, Path())]) if isinstance(told, str) else None
     if file is None or not file.is_file():
         if told:
@@ -70,6 +75,18 @@ def spec_for(reader: CaptureReader, name: str | None, folders: Sequence[Path]) -
     if digest and digest != spec_digest(file):
         click.echo(f"the spec {told} has changed since the capture was made", err=True)
     return read_spec(file)
+
+
+def known_fields(predicate: Predicate, spec: Spec | None) -> None:
+    """Refuses a filter for fields that no telegram can have."""
+    asked = {name[2:] for name in predicate.names if name.startswith("f.")}
+    if asked and spec is None:
+        raise click.UsageError("The filter asks for fields: name the spec with --spec.")
+    if spec is None or not all(form_of(message).is_flat for message in spec.messages.values()):
+        return  # of tables and views the names depend on the telegram
+    known = {name for message in spec.messages.values() for planned in message.fields for name in (planned.name, planned.path)}
+    for name in sorted(asked - known):
+        raise click.UsageError(f"{spec.name} has no field {name}.")
 
 
 def spec_digest(file: Path) -> str:

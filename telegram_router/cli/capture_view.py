@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import click
-
-from telegram_router.cli.capture_inputs import exit_code, reading, spec_for, tell_findings
+from telegram_router.cli.capture_inputs import exit_code, known_fields, reading, spec_for, tell_findings
 from telegram_router.cli.shown import aligned, on_terminal, say, say_json
 from telegram_router.storage.capture_reader import CaptureReader
 from telegram_router.storage.capture_records import Record, zone_of
@@ -41,8 +39,8 @@ def show_capture(file: Path, wanted: Wanted, spec_name: str | None, folders: Seq
     predicate = parse(wanted.filter) if wanted.filter else None
     with reading(file, follow=wanted.follow) as reader:
         spec = spec_for(reader, spec_name, folders)
-        if predicate is not None and spec is None and any(name.startswith("f.") for name in predicate.names):
-            raise click.UsageError("The filter asks for fields: name the spec with --spec.")
+        if predicate is not None:
+            known_fields(predicate, spec)
         view = _View(reader, spec, wanted)
         shown = 0
         if not wanted.as_json:

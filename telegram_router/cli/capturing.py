@@ -29,7 +29,7 @@ class Captures(click.Group):
                 click.echo(problem.text(), err=True)
             return EXIT_USAGE
         except RouterError as error:
-            if not error.code.startswith("E-CAP"):
+            if not error.code.startswith("E-CAP") and error.code != "E-ADM-06":
                 raise
             click.echo(error.text(), err=True)
             return of_capture(error.code)

@@ -18,8 +18,6 @@ class Problems:
         return line_of(self.lines, path)
 
     def report(self, code: str, path: Path, what: str, expected: str = "", do: str = "") -> None:
-        self.add(ConfigProblem(code, self.filename, self.line(path), dotted(path), what, expected, do))
-
-    def add(self, problem: ConfigProblem) -> None:
+        problem = ConfigProblem(code, self.filename, self.line(path), dotted(path), what, expected, do)
         if problem not in self.found:
             self.found.append(problem)

@@ -3,8 +3,8 @@
 # Rules this file keeps, all of them tested:
 #
 # 1. While nobody captures, nothing of this is called.
-# 2. Telegrams are neither looked into nor copied here. When the pipe fills, requests are left out from then on, and the other process
-#    leaves out their answers: exchanges are whole, or not there, and counted.
+# 2. Telegrams are neither looked into nor copied here. When the pipe fills, what sessions send is left out, soon what links are sent too,
+#    and the other process leaves out what belongs to it: exchanges are whole, or not there, and counted.
 # 3. A fault here is told and costs the capture, never a connection.
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from telegram_router.wire.capture_feed import CAME, CLOSED, LEFT, OPENED, Feed
 from telegram_router.wire.hub import Hub
 
 BEAT: Final = 0.05  # seconds between two looks at the pipe
+COPIES: Final = 0.25  # seconds in which requests that came go on to a link, as a rule
 CONNECTIONS: Final = 100_000  # that are remembered
 
 
@@ -65,6 +66,9 @@ class Capturing:
         self._names: dict[Peer, str] = {}  # "" for those of other families; at most CONNECTIONS
         self._seen: dict[Peer, int] = {}  # how far the bytes to a peer have been handed over
         self._looked = 0.0
+        self._sheds = False
+        self._sheds_copies = False  # which leave a little after what they are copies of
+        self._shed_at = 0.0
         taps.add(self._came)
         hub.tap_out = self._leaving
 
@@ -82,7 +86,7 @@ class Capturing:
                 name = self._meet(peer, now)
             if not name:
                 return
-            if self._feed.pressed and type(peer.group) is Listener:
+            if self._sheds and type(peer.group) is Listener:
                 self._feed.dropped += len(frames)
                 return
             self.telegrams += len(frames)
@@ -97,10 +101,17 @@ class Capturing:
                 name = self._names.get(peer)
                 if name is None:
                     name = self._meet(peer, now)
-                if name:
-                    frames = self._new(peer)
-                    self.telegrams += len(frames)
-                    self._feed.passed(LEFT, name, now, frames)
+                if not name:
+                    continue
+                frames = self._new(peer)
+                if not frames:
+                    continue
+                if self._sheds_copies and type(peer.group) is Service:
+                    self._feed.dropped += len(frames)
+                    continue
+                self.telegrams += len(frames)
+                self._feed.passed(LEFT, name, now, frames)
+            self._decide(now)
         except Exception as fault:
             self._give_up(fault)
 
@@ -116,6 +127,13 @@ class Capturing:
             frames.append(frame)
             wanted -= len(frame)
         return frames[::-1]
+
+    def _decide(self, now: float) -> None:
+        """Whether telegrams are left out until the next turn has ended."""
+        if not self._sheds:
+            self._shed_at = now
+        self._sheds = self._feed.pressed
+        self._sheds_copies = self._sheds and now - self._shed_at > COPIES
 
     def _meet(self, peer: Peer, now: float) -> str:
         group = peer.group
@@ -146,6 +164,7 @@ class Capturing:
                 if name:
                     self._feed.put((CLOSED, name, now, "us", "fin"))
         self._feed.flush()
+        self._decide(now)
         return now < self.until and not self._feed.look()
 
     def detach(self) -> None:

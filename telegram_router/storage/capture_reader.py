@@ -140,10 +140,16 @@ class CaptureReader:
     def _blame(self, what: str) -> None:
         self.findings.blame(f"{self.name}:{self._line}: {what}")
 
+    def _chunks(self) -> Iterator[bytes]:
+        try:
+            yield from unpacked(self._stream, self._blame)
+        except OSError as error:
+            raise CaptureError("E-CAP-04", error.strerror or "cannot be read", where=self.name, do="check path and permissions") from None
+
     def _split(self) -> Iterator[bytes]:
         """Whole lines with their ends, the last one without if it has none."""
         rest = b""
-        for chunk in unpacked(self._stream, self._blame):
+        for chunk in self._chunks():
             lines = (rest + chunk).split(b"\n")
             rest = lines.pop()
             for line in lines:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
+import weakref
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,9 @@ class CaptureWriter:
     """
 
     def __init__(self, target: Path | BinaryIO, head: Record, rotation: Rotation = Rotation(), *, compress: bool | None = None) -> None:
-        self._target = target
+        self._target = _device(target) if isinstance(target, Path) else target
+        if self._target is not target:
+            weakref.finalize(self, self._target.close)  # type: ignore[union-attr]
         self._head = head
         self._payload = head["payload"]
         self._rotation = rotation
@@ -93,7 +96,9 @@ class CaptureWriter:
 
     def _is_full(self, t: int) -> bool:
         size, age = self._rotation.size, self._rotation.age
-        return (size is not None and self._file.size >= size) or (age is not None and t - self._file.began >= age * 1e9)
+        return (size is not None and self._file.size + self._file.waiting >= size) or (
+            age is not None and t - self._file.began >= age * 1e9
+        )
 
     def _begin(self, t: int) -> None:
         part = self._part + 1
@@ -221,6 +226,16 @@ def _created(path: Path) -> BinaryIO:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         os.fchmod(descriptor, 0o600)  # an older file of that name may have had another mode
         return os.fdopen(descriptor, "wb", buffering=0)
+    except OSError as error:
+        raise _cannot(path, error) from None
+
+
+def _device(path: Path) -> Path | BinaryIO:
+    """The path of a file; a pipe or a device opened, for it cannot be given a name or a mode of its own."""
+    if path.is_file() or not path.exists():
+        return path
+    try:
+        return path.open("wb", buffering=0)
     except OSError as error:
         raise _cannot(path, error) from None
 

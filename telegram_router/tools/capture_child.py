@@ -4,7 +4,8 @@
 #
 # 1. It ends when its stdin does, and its file is then closed like any other. Signals of a terminal are not for it.
 # 2. Where masking is on nothing reaches the writer that the masker has not given back.
-# 3. Once telegrams were left out, an answer without its request is left out too: exchanges are whole, or not there.
+# 3. Once telegrams were left out, an answer without its request is left out too, and so is a router's copy of a request that did not come:
+#    exchanges are whole, or not there.
 # 4. When nothing can be written it says so at once, and goes on reading, or with `block` tries again until it can: then whoever feeds it
 #    is held up.
 
@@ -66,13 +67,16 @@ class Exchanges:
         self._pairing = Pairing(spec)
         self._asked: OrderedDict[bytes, str] = OrderedDict()  # by the request without what a router may rewrite
 
-    def name(self, connection: str, message: MessageLayout | None, frame: bytes, *, came: bool) -> str | None:
-        """The exchange of a telegram; None for one that belongs to none that is known."""
+    def name(self, connection: str, message: MessageLayout | None, frame: bytes, *, came: bool, whole: bool = True) -> str | None:
+        """The exchange of a telegram; None for one that belongs to none that is known. `whole`: nothing was left out so far."""
         if message is None or message.kind == "reply" or not self._copies:
             return self._pairing.exchange(connection, message, frame)
         carrier = self._carrier
         same = frame if carrier is None else frame[: carrier.start] + frame[carrier.stop :]
-        name = self._pairing.exchange(connection, message, frame, None if came else self._asked.get(same))
+        known = None if came else self._asked.get(same)
+        if known is None and not came and not whole:
+            return None
+        name = self._pairing.exchange(connection, message, frame, known)
         assert name is not None
         self._asked[same] = name
         if len(self._asked) > EXCHANGES:
@@ -142,8 +146,8 @@ class Sink:
         t, front = self._t(at), self._front.get(name, True)
         for frame in frames:
             message = message_of(self._spec, frame)
-            exchange = self._exchanges.name(name, message, frame, came=came)
-            if exchange is None and self.left_out and message is not None and message.kind == "reply":
+            exchange = self._exchanges.name(name, message, frame, came=came, whole=not self.left_out)
+            if exchange is None and self.left_out and message is not None:
                 self.parts += 1
                 continue
             record = records.telegram(t, name, ">" if came == front else "<", frame, x=exchange, msg=message.name if message else None)
@@ -229,7 +233,8 @@ def main() -> int:
     try:
         sink = Sink(settings, patience)
     except RouterError as error:
-        _say({"code": error.code if not isinstance(error, ConfigError) else "E-CAP-09", "what": error.what if error.what else str(error)})
+        code = error.code if not isinstance(error, ConfigError) else "E-CAP-09"
+        _say({"code": code, "what": error.what or str(error), "where": error.where})
         return 1
     except OSError as error:
         _say({"code": "E-CAP-09", "what": f"{error.filename}: {error.strerror}"})

@@ -2,8 +2,8 @@
 
 # Rules this file keeps, all of them tested:
 #
-# 1. At most HELD bytes wait for the pipe. From half of that on `pressed` says so, and whoever feeds should begin no more exchanges;
-#    what does not fit at all is dropped, and counted telegram by telegram.
+# 1. At most HELD bytes wait for the pipe. From a quarter of that on, until it is an eighth, `pressed` says so, and whoever feeds should
+#    begin no more exchanges: the rest is for the answers of those that have begun. What does not fit at all is dropped, and counted.
 # 2. Nothing here waits, but `close`, and `room` where the user asked to be held up.
 # 3. The child ends when the pipe does: also when this process is killed. It takes no notice of Ctrl-C.
 
@@ -24,7 +24,7 @@ import trio
 
 from telegram_router.errors import RouterError
 
-HELD: Final = 8 * 1024 * 1024
+HELD: Final = 16 * 1024 * 1024
 PIPE: Final = 1024 * 1024
 BATCH: Final = 256  # items of one message at most
 OCTETS: Final = 1024 * 1024  # of telegrams, after which a message is as long as it should be
@@ -71,7 +71,7 @@ class Feed:
             self._process.stdin.close()
             self._process.wait()
             self._process.stdout.close()
-            raise RouterError(started["code"], started["what"])
+            raise RouterError(started["code"], started["what"], where=started.get("where", ""))
         os.set_blocking(self._pipe, False)
         os.set_blocking(self._process.stdout.fileno(), False)
 
@@ -122,7 +122,7 @@ class Feed:
                 pass
             except OSError:
                 self.failed = True
-        self.pressed = len(self._waiting) > HELD // 2
+        self.pressed = len(self._waiting) > HELD // (8 if self.pressed else 4)
 
     async def room(self) -> None:
         """Wait until there is room, however long it takes."""

@@ -129,6 +129,8 @@ class Connection:
     def ready(self, events: int, now: float) -> None:
         """One step of a turn: at most one receive, at most one write."""
         if events & WRITE:
+            if self.hub.tap_out is not None and self.peer is not None:
+                self.hub.tap_out([self.peer], now)  # an earlier step of this turn may have put something into its outbox
             self.flush(now)
         if self.stage is Stage.CLOSED:
             return

@@ -28,19 +28,19 @@ import trio
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "specs" / "samples" / "firmbanking"
-REQUEST, REPLY = ((SAMPLES / f"transfer.{name}.telegram").read_bytes() for name in ("request", "response"))
+REQUEST = (SAMPLES / "transfer.request.telegram").read_bytes()
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-def numbered(frame: bytes, number: int) -> bytes:
-    return frame[:36] + b"%06d" % (number % 1_000_000) + frame[42:]
+def numbered(number: int) -> bytes:
+    return REQUEST[:36] + b"%06d" % (number % 1_000_000) + REQUEST[42:]
 
 
 # --- the host, and relays to compare with -----------------------------------------------------------------------------
 
 
 def answers(door: socket.socket) -> None:
-    """Answer every transfer at once."""
+    """Answer every transfer at once: the same, its message type one step on."""
     poll, lines = select.epoll(), {}
     poll.register(door, select.EPOLLIN)
     while True:
@@ -59,9 +59,9 @@ def answers(door: socket.socket) -> None:
                 continue
             rest += data
             whole = len(rest) // len(REQUEST)
-            at = (index * len(REQUEST) for index in range(whole))
+            asked = (rest[index * len(REQUEST) : (index + 1) * len(REQUEST)] for index in range(whole))
             lines[fd][1] = rest[whole * len(REQUEST) :]
-            line.sendall(b"".join(numbered(REPLY, int(rest[start + 36 : start + 42])) for start in at))
+            line.sendall(b"".join(frame[:28] + b"%04d" % (int(frame[28:32]) + 100) + frame[32:] for frame in asked))
 
 
 def trio_relay(door: socket.socket, to: int) -> None:
@@ -174,7 +174,7 @@ def asked(port: int, rate: float, connections: int, seconds: float) -> list[floa
         now = time.perf_counter()
         while sent < total and due <= now:
             left[sent] = time.perf_counter()
-            lines[sent % connections].send(numbered(REQUEST, sent))
+            lines[sent % connections].send(numbered(sent))
             sent += 1
             due = began + sent / rate
         ready = poll.poll(max(0.0, due - time.perf_counter()) if sent < total else 5.0)
@@ -183,9 +183,9 @@ def asked(port: int, rate: float, connections: int, seconds: float) -> list[floa
         for fd, _ in ready:
             data = rest[fd] + by_fd[fd].recv(65_536)
             now = time.perf_counter()
-            while len(data) >= len(REPLY):
+            while len(data) >= len(REQUEST):
                 took.append((now - left.pop(int(data[36:42]))) * 1000)
-                data = data[len(REPLY) :]
+                data = data[len(REQUEST) :]
             rest[fd] = data
     for line in lines:
         line.close()

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import subprocess
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 from click.testing import CliRunner
+from edited import edited
 from running_router import Host, Running, answer_to, betrayed, config, running, spec_named, transfer
 
 from telegram_router.cli import main
 from telegram_router.storage.capture_reader import CaptureReader
+from telegram_router.tools.packets.files import PacketFile
+from telegram_router.tools.packets.importing import Importer
 from telegram_router.wire import capture_feed
 
 KEY = b"a key of more than sixteen bytes"
@@ -76,6 +82,61 @@ async def test_what_passes_is_captured_on_both_sides_and_joined(tmp_path: Path):
         whole = [record for record in telegrams if record["x"] == f"x{number}"]
         assert [(legs[record["c"]], record["d"]) for record in whole] == [("front", ">"), ("back", ">"), ("back", "<"), ("front", "<")]
         assert [record["raw"] for record in whole] == [transfer(number)] * 2 + [answer_to(transfer(number))] * 2
+
+
+def told(records: Sequence[dict[str, Any]]) -> dict[str, tuple[list[bytes], list[bytes], list[tuple[bytes, ...]]]]:
+    """By connection, however it is called: what went either way in its order, and what was one exchange."""
+    lines: dict[str, dict[str, Any]] = {}
+    for record in records:
+        if record["k"] == "m":
+            line = lines.setdefault(record["c"], {">": [], "<": [], "x": {}})
+            line[record["d"]].append(record["raw"])
+            line["x"].setdefault(record["x"], []).append(record["raw"])
+    found = [(line[">"], line["<"], sorted(map(tuple, line["x"].values()))) for line in lines.values()]
+    return {str(index): line for index, line in enumerate(sorted(found))}
+
+
+@contextmanager
+def recorded(path: Path, *ports: int) -> Iterator[None]:
+    """tcpdump at the loopback, until it has written everything that is asked for by then."""
+    wanted = " or ".join(f"tcp port {port}" for port in ports)
+    command = ["tcpdump", "-i", "lo", "--immediate-mode", "-U", "-B", "8192", "-w", str(path), wanted]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as recorder:
+        try:
+            assert recorder.stderr is not None and any("listening" in line for line in recorder.stderr)
+            yield
+        finally:
+            recorder.terminate()
+
+
+async def test_what_tcpdump_records_of_a_router_is_what_its_own_capture_holds_however_bad_the_line(tmp_path: Path):
+    path = tmp_path / "line.pcap"
+    async with steered(tmp_path) as (router, core):
+        with recorded(path, router.address()[1], core.port):
+            await start(tmp_path)
+            clients = [await router.connect() for _ in range(3)]
+            for number in range(1, 181, 15):
+                for later, client in enumerate(clients):
+                    for each in range(5):
+                        await client.sends(transfer(number + later * 5 + each))
+                for client in clients:
+                    for _ in range(5):
+                        await client.got()
+            await stop(tmp_path)
+            last = [answer_to(transfer(number)) for number in range(166, 181)]
+            await router.until(lambda: all(path.read_bytes().count(frame) >= 2 for frame in last), "tcpdump is a little behind")
+    own = told(list(CaptureReader(tmp_path / "live.tgcap.jsonl")))
+    assert len(own) == 4
+    spoilt = Counter[str]()
+    for seed in range(12):
+        data, done = edited(path.read_bytes(), seed)
+        records: list[dict[str, Any]] = []
+        importer = Importer(PacketFile(io.BytesIO(data), "line.pcap"), spec_named("firmbanking"), records.append)
+        found = importer.run(lambda t0: None)
+        assert told(records) == own, f"seed {seed}: {found.stories}"
+        assert not found.gaps and not found.warnings
+        spoilt += done
+    assert len(spoilt) == 5 and min(spoilt.values()) > 20, spoilt
 
 
 async def test_nothing_unmasked_is_written_where_masking_is_on(tmp_path: Path):
@@ -151,7 +212,7 @@ async def test_telegrams_go_on_when_the_other_process_dies_or_does_not_read(tmp_
         for record in CaptureReader(tmp_path / "live.tgcap.jsonl"):
             if record["k"] == "m":
                 counted[record["x"]] = counted.get(record["x"], 0) + 1
-        assert 4 in counted.values()
+        assert counted and set(counted.values()) == {4}, "what is there is whole"
         (tmp_path / "live.tgcap.jsonl").unlink()
 
         seen = await start(tmp_path)

@@ -260,6 +260,27 @@ async def test_tls_is_ended_here_and_begun_again_towards_the_host(tmp_path: Path
     assert [each["how"] for each in kept if each["k"] == "close"] == ["fin", "fin"]
 
 
+async def test_rotation_under_traffic_loses_and_doubles_nothing(tmp_path: Path):
+    async with (
+        proxied(tmp_path / "a.tgcap.jsonl", rotate_size=20_000) as (port, feed, _),
+        await trio.open_tcp_stream("127.0.0.1", port) as client,
+    ):
+        for first in range(1, 301, 10):
+            await client.send_all(b"".join(numbered(REQUEST, number) for number in range(first, first + 10)))
+            await exactly(client, 10 * len(REPLY))
+    files = [Path(name) for name in feed.said["files"]]  # type: ignore[attr-defined]
+    assert len(files) > 3 and files[1].name == "a-2.tgcap.jsonl"
+    kept: list[tuple[str, bytes]] = []
+    for file in files:
+        reader = CaptureReader(file)
+        records = list(reader)
+        assert reader.findings.closed_cleanly and not reader.findings.damaged
+        assert [each["c"] for each in records[:2]] == ["c1", "c1.back"], "each can be read by itself"
+        kept += [(each["d"], each["raw"]) for each in records if each["k"] == "m"]
+    for d, frame in ((">", REQUEST), ("<", REPLY)):
+        assert [raw for direction, raw in kept if direction == d] == [numbered(frame, number) for number in range(1, 301)]
+
+
 async def test_a_kill_of_the_process_that_writes_leaves_what_was_written_and_the_line(tmp_path: Path):
     async with proxied(tmp_path / "a.tgcap.jsonl") as (port, feed, warned), await trio.open_tcp_stream("127.0.0.1", port) as client:
         for number in range(1, 40):

@@ -31,8 +31,6 @@ from telegram_router.tools.recorded import message_of
 
 STRANGERS_TOLD: Final = 20
 DOUBTED_AT_MOST: Final = 64  # telegrams in a row that are none of the spec, after which a connection is none of ours
-HOSTS_AT_MOST: Final = 10_000  # that are told apart
-EPHEMERAL: Final = 32_768  # from here on are the ports that systems give to who connects
 OPEN, LOSS, REQUEST, REPLY, CLOSE = range(5)  # of records of equal times, which stands first
 FLAGS: Final = ((RETRANSMITTED, "retx"), (OUT_OF_ORDER, "ooo"), (OVERLAP, "overlap"))
 
@@ -43,7 +41,7 @@ class Asked:
 
     connections: int = 0
     telegrams: int = 0
-    known: str = ""  # by what: SYN, the --port, another connection to the same host, a low port, requests
+    known: str = ""  # by what: SYN, port, requests
 
 
 @dataclass
@@ -61,6 +59,7 @@ class Imported:
     out_of_order: int = 0
     conflicts: int = 0
     damaged: int = 0  # packets
+    cut: int = 0  # packets that were recorded in part
     other: int = 0  # connections without a telegram
     hosts: dict[str, Asked] = field(default_factory=dict)  # by address
     strangers: list[str] = field(default_factory=list)  # what they were
@@ -109,7 +108,7 @@ class Importer:
         self._release(None)
         found = self.found
         found.retransmitted, found.out_of_order, found.conflicts = streams.retransmitted, streams.out_of_order, streams.conflicts
-        found.damaged = segments.damaged
+        found.damaged, found.cut = segments.damaged, segments.cut
         found.warnings += self._file.warnings
         for kind, count in segments.unknown.items():
             found.warnings.append(f"{count:,} packets are of link type {kind}, which cannot be read")
@@ -213,7 +212,11 @@ class Importer:
         tale.name = f"c{self.found.connections}"
         known = "SYN"
         if connection.initiator is None:
-            connection.initiator, known = self._asker(stream, answers=answers)
+            by_port = (
+                next((each for each in connection.streams if ends(each.flow)[3] == self._port), None) if self._port is not None else None
+            )
+            connection.initiator = by_port or (stream.other if answers else stream)
+            known = "requests" if by_port is None else "port"
         sender, port, receiver, at_port = ends(connection.initiator.flow)
         at = max(tale.at, first)  # that it is one of ours was not known before
         opened = records.opened(
@@ -222,23 +225,9 @@ class Importer:
         if at != tale.at:
             opened["t1"] = tale.at
         tale.at = at
-        address = opened["local"] if len(self.found.hosts) < HOSTS_AT_MOST else "others"
-        tale.host = self.found.hosts.setdefault(address, Asked(known=known))
+        tale.host = self.found.hosts.setdefault(opened["local"], Asked(known=known))
         tale.host.connections += 1
         self._put(at, OPEN, opened)
-
-    def _asker(self, stream: Stream, *, answers: bool) -> tuple[Stream, str]:
-        """Who connected, where that was not seen, and by what it is known."""
-        streams = stream.connection.streams
-        for known, is_host in (
-            ("port", lambda address, port: port == self._port),
-            ("host", lambda address, port: _address(address, port) in self.found.hosts),
-            ("low", lambda address, port: port < EPHEMERAL),
-        ):
-            asking = [each for each in streams if is_host(*ends(each.flow)[2:])]
-            if len(asking) == 1:
-                return asking[0], known
-        return stream.other if answers else stream, "requests"
 
     def _losses(self, tale: _Tale) -> None:
         for stream, each in tale.losses:

@@ -42,6 +42,7 @@ class Segments:
     def __init__(self) -> None:
         self.unknown: dict[int, int] = {}
         self.other = 0
+        self.cut = 0  # packets of which whoever recorded kept only the beginning
         self.damaged = 0
         self._fragments: OrderedDict[bytes, _Fragments] = OrderedDict()
 
@@ -135,7 +136,10 @@ class Segments:
         sequence, acknowledged, offset, flags = _tcp(data, 4)
         start = (offset >> 4) * 4
         payload = data[start:]
-        return Segment(packet.number, packet.at, addresses + data[:4], sequence, acknowledged, flags, payload, max(size - len(data), 0))
+        missing = max(size - len(data), 0)
+        if missing:
+            self.cut += 1
+        return Segment(packet.number, packet.at, addresses + data[:4], sequence, acknowledged, flags, payload, missing)
 
     def _together(self, key: bytes, offset: int, part: bytes, size: int, *, last: bool) -> tuple[bytes, int] | None:
         """The datagram, once every fragment of it is there, and its size."""
