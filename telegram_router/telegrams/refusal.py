@@ -45,7 +45,7 @@ class Refuser:
         self._header_end = spec.framing.prefix + spec.header_size
         self._forms = 0
         self._own = None if errors.message is None else self._form(spec.messages[errors.message])
-        self._of_message = {m.name: self._form_for(m) for m in spec.messages.values() if m.kind == "request"}
+        self._of_message = {m.name: self._form_for(m) for m in spec.messages.values() if m.refusable}
         self._of_type = {} if self._own else self._forms_of_types()
         rule = spec.family.reply_rule
         self._type = spec.header_slice(rule.field) if rule else slice(0)

@@ -45,7 +45,9 @@ class MessageLayout:
         self.spec = spec
         self.name = declared.name
         self.title = declared.title
-        self.kind = declared.kind
+        unanswered = draft.reply is not None and draft.reply.kind == "none"
+        self.kind = "oneway" if declared.kind == "request" and unanswered else declared.kind
+        self.refusable = declared.kind == "request"  # its asker may get an error telegram, though no answer may be due
         self.key = declared.key
         self.synthetic = declared.synthetic
         self.tree: tuple[Node, ...] = tuple(draft.nodes)

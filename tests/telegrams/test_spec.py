@@ -454,6 +454,18 @@ def test_a_family_without_an_error_reply_has_no_error_telegrams():
     assert spec.error_reply(b"0010AA00000001", "E-RTE-01", NOT_SENT) is None
 
 
+def test_a_message_of_which_nothing_is_said_but_that_no_reply_answers_it_is_one_way():
+    family = Family(
+        name="small",
+        header=Struct("type" / Code(4, required=True), "number" / Code(4)),
+        framing=Framing(LengthField(), header=8),
+        key=("type",),
+        correlation=("number",),
+        messages=[Message("note", key=("0400",), reply=Reply.none())],
+    )
+    assert compile_family(family).messages["note"].kind == "oneway"
+
+
 def test_a_oneway_message_is_not_answered():
     errors = ErrorReply(field="header.type", not_sent="N", sent_unknown="U")
     family = family_of(messages=[Message("tell", key=("AA",), kind="oneway")], errors=errors)
