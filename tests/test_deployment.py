@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,9 @@ def test_what_is_copied_exists_and_is_let_through_by_the_dockerignore():
     sources = [source for each in values(first, "COPY") for source in each.split()[:-1]]
     assert set(sources) == allowed
     assert all((ROOT / each).exists() for each in sources)
-    needed = re.findall(r'^(?:readme|packages) = \[?"([^"]+)"', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
-    assert {"README.md", "telegram_router"} <= set(needed) <= allowed
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert {project["project"]["readme"], *wheel["packages"], *wheel["force-include"]} <= allowed
     assert values(last, "COPY") == ["--from=build /opt/telegram-router /opt/telegram-router"]
 
 
