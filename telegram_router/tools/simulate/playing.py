@@ -136,9 +136,9 @@ class Playing:
         self._go_on(played)
 
     def _give_up(self, played: _Played, exchange: str) -> None:
-        index = played.open.pop(exchange, None)
-        if index is None or played.line.ended:
+        if exchange not in played.open or played.line.ended:
             return
+        index = played.open.pop(exchange)
         step = played.part.planned[index].step
         played.beside[exchange] = "late"
         self._blame(f"{step.x} {step.message.name}: no answer within {ANSWERED_WITHIN:g} s")
