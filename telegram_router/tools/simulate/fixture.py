@@ -101,6 +101,11 @@ class Host:
         await trio.lowlevel.checkpoint()
         return self._simulator.connect()
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether `finished` would return at once."""
+        return self._simulator.over.is_set()
+
     async def finished(self) -> None:
         """Return when a client has nothing more to do: its capture was sent, or its connections have ended."""
         await self._simulator.over.wait()

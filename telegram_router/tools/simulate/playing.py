@@ -45,6 +45,13 @@ class _Played:
     beside: dict[str, str] = field(default_factory=dict)  # what an answer counts as that is not waited for, by exchange
     settled: set[int] = field(default_factory=set)
 
+    gone: bool = False  # the connection, though timers may still come for it
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing can be sent or waited for any more."""
+        return self.gone or self.line.ended
+
     @property
     def is_done(self) -> bool:
         return len(self.settled) == len(self.part.planned)
@@ -76,7 +83,7 @@ class Playing:
     def _go_on(self, played: _Played) -> None:
         """Send what is due and does not wait for an answer; come again for the rest."""
         line, planned = played.line, played.part.planned
-        while not line.ended and played.next < len(planned):
+        while not played.is_over and played.next < len(planned):
             here = planned[played.next]
             due = line.opened + here.at
             if due > self._course.now:
@@ -104,7 +111,7 @@ class Playing:
 
     def _end_when_done(self, played: _Played) -> None:
         line = played.line
-        if not played.is_done or line.ended:
+        if not played.is_done or played.is_over:
             return
         ends = line.opened + played.part.lasts
         if ends > self._course.now:
@@ -136,7 +143,7 @@ class Playing:
         self._go_on(played)
 
     def _give_up(self, played: _Played, exchange: str) -> None:
-        if exchange not in played.open or played.line.ended:
+        if exchange not in played.open or played.is_over:
             return
         index = played.open.pop(exchange)
         step = played.part.planned[index].step
@@ -148,7 +155,10 @@ class Playing:
     def gone(self, number: int) -> bool:
         """The connection has ended; whether all of it had been done."""
         played = self._played.pop(number, None)
-        if played is None or played.is_done:
+        if played is None:
+            return True
+        played.gone = True
+        if played.is_done:
             return True
         for index in played.open.values():
             step = played.part.planned[index].step

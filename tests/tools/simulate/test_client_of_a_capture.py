@@ -145,6 +145,36 @@ async def test_a_host_that_answers_garbage_costs_the_link_and_the_buckets_add_up
         assert client.simulation.stats()["counts"]["links_lost"] == 1 and not client.verify()[0].met
 
 
+ILL = "".join(
+    f"[[fault]]\nrate = {rate}\ndo = {{ {do} }}\n"
+    for rate, do in (
+        (0.02, "rst = 'mid'"), (0.02, "fin = 'after'"), (0.1, "late = '40s'"), (0.1, "never = true"), (0.1, "duplicate = 2"),
+        (0.03, "garbage = 30"), (0.05, "wrong_key = true"), (0.05, "flip = 3"), (0.05, "reorder = '1s'"), (0.02, "truncate = 5"),
+    )
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_whatever_the_host_does_the_buckets_add_up_at_any_moment(seed: int, tmp_path: Path, autojump_clock: Clock):
+    telegrams: list[Sent] = []
+    for number in range(1, 61):
+        asked = request("transfer.request", number)
+        telegrams += [(number * 0.5, f"c{number % 3}", ">", asked), (number * 0.5 + 0.2, f"c{number % 3}", "<", reply(asked))]
+    day = capture(tmp_path / "day.tgcap.jsonl", telegrams)
+
+    def check(client: Host) -> None:
+        shown = client.simulation.stats()["requests"]
+        buckets = [shown[name] for name in ("same", "different", "missing", "closed", "not_sent", "not_compared", "waiting")]
+        assert sum(buckets) == shown["planned"] == 60 and shown["sent"] == 60 - shown["not_sent"]
+
+    async with run_simulator(ECHO + ILL, find, seed=seed) as core, bank(day, to=core) as client:
+        while not client.is_finished:
+            check(client)
+            await trio.sleep(1.7)
+        check(client)
+        assert client.simulation.stats()["requests"]["waiting"] == 0 and not client.verify()[0].met
+
+
 async def test_each_recorded_connection_is_made_at_its_time(tmp_path: Path, autojump_clock: Clock):
     first, second = request("transfer.request", 1), request("transfer.request", 2)
     telegrams = [(0.0, "c1", ">", first), (0.1, "c1", "<", reply(first)), (3.0, "c2", ">", second), (3.1, "c2", "<", reply(second))]
