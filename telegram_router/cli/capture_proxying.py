@@ -107,4 +107,4 @@ def _contexts(wanted: Wanted) -> tuple[ssl.SSLContext | None, ssl.SSLContext | N
             server.load_cert_chain(wanted.certificate, wanted.key)
         except OSError as error:  # ssl.SSLError is one
             raise click.UsageError(f"--certificate, --key: {error}") from None
-    return server, client_tls(wanted.to_ca) if wanted.to_tls or wanted.to_ca is not None else None
+    return server, client_tls(wanted.to_ca, options=["--to-ca"]) if wanted.to_tls or wanted.to_ca is not None else None

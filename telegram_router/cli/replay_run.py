@@ -270,7 +270,9 @@ class _Session:
     def _dial(self, address: tuple[str, int]) -> Dial:
         options, context = self.options, None
         if options["tls"] or options["tls_ca"] or options["tls_cert"]:
-            context = client_tls(options["tls_ca"], options["tls_cert"], options["tls_key"])
+            context = client_tls(
+                options["tls_ca"], options["tls_cert"], options["tls_key"], options=("--tls-ca", "--tls-cert", "--tls-key")
+            )
         return dialler(*address, context, options["tls_name"])
 
     def _send(self, replay: Replay, progress: Progress) -> None:

@@ -294,7 +294,8 @@ def test_a_target_that_cannot_be_reached_and_wrong_usage_have_codes_of_their_own
         ["--to", "h:1", "--ca", "x"],
     ):
         assert call(*wrong, "--spec", "firmbanking").exit_code == 2
-    assert call("--to", "h:1", "--spec", "firmbanking", "--tls", "--ca", tmp_path / "none.pem").exit_code == 2
+    nothing = call("--to", "h:1", "--spec", "firmbanking", "--tls", "--ca", tmp_path / "none.pem")
+    assert nothing.exit_code == 2 and "--ca: cannot be read (No such file or directory)" in nothing.stderr
     (tmp_path / "foreign").write_bytes(b"no capture\n")
     for wrong, code in ((["--message", "nothing"], 2), (["--capture", tmp_path / "none"], 2), (["--capture", tmp_path / "foreign"], 5)):
         assert call("--to", "h:1", "--spec", "firmbanking", *wrong).exit_code == code
