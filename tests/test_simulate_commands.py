@@ -131,11 +131,9 @@ def test_a_simulator_takes_orders_and_ends_with_its_verdict(tmp_path: Path):
 def test_a_verdict_that_is_not_met_is_exit_code_1_with_the_seed(tmp_path: Path):
     scenario = tmp_path / "core.toml"
     scenario.write_text(SCENARIO, encoding="utf-8")
-    with running(tmp_path, scenario) as (process, port):
-        ask(port, transfer())
-        code, out = ended(process)
-    assert code == 1
-    assert "NOT MET two transfers" in out and "there were 1, expected = 2" in out and "--seed 42" in out
+    done = call(scenario, "--duration", "10ms", "--control", tmp_path / "control")
+    assert done.exit_code == 1
+    assert "NOT MET two transfers" in done.stdout and "there were 0, expected = 2" in done.stdout and "--seed 42" in done.stdout
 
 
 def quick(path: Path) -> Path:
@@ -285,8 +283,6 @@ def test_several_simulators_run_in_one_process(tmp_path: Path):
         for name in ("van", "flaky")
     )
     two.write_text(parts, encoding="utf-8")
-    with running(tmp_path, one, two) as (process, port):
-        ask(port, transfer())
-        done = call("ctl", "stats", "--control", tmp_path / "control", "--json")
-        assert {name: sum(each["received"].values()) for name, each in json.loads(done.stdout).items()} == {"core": 1, "van": 0, "flaky": 0}
-        assert ended(process)[0] == 0
+    done = call(one, two, "--duration", "10ms", "--control", tmp_path / "control", "--json")
+    assert done.exit_code == 0 and done.stderr.count("listens on 127.0.0.1:") == 3
+    assert list(json.loads(done.stdout)) == ["core", "van", "flaky"]

@@ -20,6 +20,7 @@ from telegram_router.cli.simulation_ctl import give_order
 from telegram_router.cli.simulation_http import serve_http
 from telegram_router.config import Address
 from telegram_router.testing import read
+from telegram_router.tools.simulate.control import answered
 from telegram_router.tools.simulate.driver import Simulator
 from telegram_router.tools.simulate.fixture import prepared_from
 
@@ -68,6 +69,18 @@ async def test_orders_over_http_do_what_those_over_the_socket_do(capsys: pytest.
         assert json.loads(capsys.readouterr().out)["state"]["account"]["111"]["balance"] == "5"
         with pytest.raises(click.ClickException, match="did you mean late"):
             await ordered(place, {"order": "fault_add", "fault": "do={lat='5s'}"})
+
+
+async def test_an_order_is_for_all_of_a_process_unless_it_would_change_them_or_names_one():
+    several = [
+        Simulator(prepared_from(SCENARIO.replace("[state", f'name = "{name}"\n[state', 1), lambda name, folder: read(name)), 42)
+        for name in "ab"
+    ]
+    assert answered(b'{"order": "stats"}', several)["simulators"].keys() == {"a", "b"}
+    assert "which one?" in answered(b'{"order": "fault_add", "fault": "do={never=true}"}', several)["error"]
+    answered(b'{"order": "fault_add", "fault": "do={never=true}", "simulator": "b"}', several)
+    assert [len(each.simulation.faults) for each in several] == [0, 1]
+    assert "no simulator is called c" in answered(b'{"order": "stats", "simulator": "c"}', several)["error"]
 
 
 async def test_orders_need_the_token_where_there_is_one(tmp_path: Path):
