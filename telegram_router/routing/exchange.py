@@ -221,14 +221,15 @@ class Register:
         if stone is not None:
             stone.lane.reserved.pop(stone.key, None)
 
-    def expired(self, now: float) -> list[Exchange]:
-        """Those whose reply timeout has passed, oldest first."""
+    def expired(self, now: float, most: int) -> list[Exchange]:
+        """Those whose reply timeout has passed, oldest first, and no more than so many."""
         if self._former:
             self._former = {each: timeout for each, timeout in self._former.items() if self.pending.get(each.ref) is each}
-            return [each for each in self.pending.values() if each.at + self.timeout_of(each) <= now]
-        out = []
+            return [each for each in self.pending.values() if each.at + self.timeout_of(each) <= now][:most]
+        out: list[Exchange] = []
         for exchange in self.pending.values():
-            if exchange.at + self.timeout > now:  # the very sum that next_deadline gives: there must be no tick that does nothing
+            # The very sum that next_deadline gives: there must be no tick that does nothing.
+            if exchange.at + self.timeout > now or len(out) == most:
                 break
             out.append(exchange)
         return out

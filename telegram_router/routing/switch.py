@@ -1016,9 +1016,9 @@ class Switch(Telling):
 
     # --- time ---------------------------------------------------------------------------------------------------
 
-    def tick(self, now: float) -> None:
-        """Let time pass: reply timeouts, requests that waited too long, keys whose reservation ends."""
-        self.timing.tick(now)
+    def tick(self, now: float) -> bool:
+        """Let time pass: reply timeouts, requests that waited too long, keys whose reservation ends. True: there is more to do at once."""
+        return self.timing.tick(now)
 
     def parties(self) -> list[Service | Listener]:
         """Everybody who may have something open, those included that are no longer configured."""

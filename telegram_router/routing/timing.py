@@ -3,7 +3,8 @@
 # Rules this file keeps, all of them tested:
 #
 # 1. A request of which no byte can have left ends as not sent; of any other that gets no reply the end is unknown.
-# 2. A link that owes the reply to a request given up is not given another: its next bytes would belong to the first.
+# 2. However many requests end at one moment, a tick ends so many of them and says that there are more: others are served between.
+# 3. A link that owes the reply to a request given up is not given another: its next bytes would belong to the first.
 
 from __future__ import annotations
 
@@ -19,21 +20,24 @@ if TYPE_CHECKING:
     from telegram_router.routing.switch import Switch
 
 
+EXPIRED_AT_ONCE = 512  # about what a turn has time for
+
+
 class Timing:
     """Lets time pass for one switch."""
 
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
 
-    def tick(self, now: float) -> None:
-        """Let time pass: reply timeouts, requests that waited too long, keys whose reservation ends."""
-        switch = self._switch
+    def tick(self, now: float) -> bool:
+        """Let time pass: reply timeouts, requests that waited too long, keys whose reservation ends. True: there is more to do at once."""
+        switch, room = self._switch, EXPIRED_AT_ONCE
         switch.now = now
         switch.losses.note_sent()
         for party in switch.parties():
-            self._expire(party.register, now)
+            room -= self._expire(party.register, now, room)
             if isinstance(party, Service):
-                self._expire_waiting(party, now)
+                room -= self._expire_waiting(party, now, room)
                 if party.waiting.held:
                     switch._feed(party)  # the time of some may have come
                 switch.spoiling.close_spoiled(party, now)
@@ -41,18 +45,22 @@ class Timing:
                     switch._doubted[party] = None
         switch._settle_doubts(now)
         switch.conductor.tick(now)
+        return not room
 
-    def _expire(self, register: Register, now: float) -> None:
-        self._abandon_all(register.expired(now), "E-LIM-01", now)
+    def _expire(self, register: Register, now: float, most: int) -> int:
+        expired = register.expired(now, most)
+        self._abandon_all(expired, "E-LIM-01", now)
         register.forget(now)
+        return len(expired)
 
-    def _expire_waiting(self, service: Service, now: float) -> None:
+    def _expire_waiting(self, service: Service, now: float, most: int) -> int:
         waiting = service.waiting
-        overdue = waiting.overdue(service.policy.pending_timeout, now)
+        overdue = waiting.overdue(service.policy.pending_timeout, now)[:most]
         for exchange in overdue:
             waiting.discard(exchange)
         for exchange in overdue:
             self._switch._fail(exchange, "E-LIM-01" if service.links else "E-BCK-01", Delivery.NOT_SENT, now)
+        return len(overdue)
 
     def _abandon_all(self, exchanges: Sequence[Exchange], unsent_code: str, now: float) -> None:
         """Wait for these no longer."""

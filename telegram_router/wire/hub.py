@@ -265,7 +265,7 @@ class Hub:
         if ready is not self._leftover:
             self.polled_at = now
         end = now + TURN
-        while self._entered:
+        for _ in range(len(self._entered)):  # what they enter runs in the next turn
             self._contain(None, self._entered.popleft(), now)
         connections = self.connections
         for index, (fd, events) in enumerate(ready):
@@ -434,7 +434,7 @@ class Hub:
 
     def _tick(self, now: float) -> None:
         self._or_end(self.look_at_wall, now)
-        self._or_end(self.switch.tick, now)
+        self._or_end(self._let_time_pass, now)
         if now < self._next_sweep:
             return
         self._next_sweep = now + self._sweep_every
@@ -442,6 +442,10 @@ class Hub:
             overdue = connection.due(now)
             if overdue is not None:
                 self.drop(connection, overdue[0], overdue[1])
+
+    def _let_time_pass(self, now: float) -> None:
+        if self.switch.tick(now):
+            self.enter(self._tick)  # in the next turn: others are served between
 
     # --- stopping -----------------------------------------------------------------------------------------------
 

@@ -274,7 +274,9 @@ class Talk:
         return self.speakers[-1]
 
     def tick(self, at: float | None = None) -> None:
-        self.switch.tick(self.now(at))
+        now = self.now(at)
+        while self.switch.tick(now):
+            pass
 
     def events(self, name: str) -> list[dict[str, object]]:
         """What the log was told under this name since the switch began."""

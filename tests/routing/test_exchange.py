@@ -59,10 +59,10 @@ def test_the_expired_are_the_oldest_and_the_deadline_is_when_the_first_expires(t
         timed.pending[object()] = one
     due = timed.next_deadline()
     assert due == min(times) + 10.0
-    late = timed.expired(now)
+    late = timed.expired(now, 100)
     assert [each.at for each in late] == [at for at in sorted(times) if at + 10.0 <= now]
     assert all(earlier.at <= later.at for earlier, later in pairwise(late))
-    assert timed.expired(due)  # a tick at the deadline has something to do
+    assert timed.expired(due, 1)  # a tick at the deadline has something to do
 
 
 def test_tombstones_go_in_the_order_they_came_and_only_then():

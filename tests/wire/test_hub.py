@@ -30,6 +30,7 @@ from hub_kit import (
 )
 
 from telegram_router.routing import ServicePolicy
+from telegram_router.routing.timing import EXPIRED_AT_ONCE
 from telegram_router.wire import hub as hub_module
 from telegram_router.wire.connection import Limits, Stage
 from telegram_router.wire.hub import TURN
@@ -158,6 +159,31 @@ def test_an_outbox_larger_than_one_write_goes_out_in_several_as_the_kernel_takes
     assert host.writes[0] == 262_144
     host.sends(replies(*range(400)))
     world.assert_at_rest()
+
+
+@pytest.mark.parametrize("host_is_there", [True, False], ids=["unanswered", "waiting"])
+def test_when_many_requests_end_at_one_moment_others_are_served_between(make_world: MakeWorld, host_is_there: bool) -> None:
+    many = 2 * EXPIRED_AT_ONCE + 10
+    policy = ServicePolicy(in_flight=2000, pending=2000, timeout=10.0, pending_timeout=5.0)
+    services = {"transfer": ["TR"], "quick": ["QU"]}
+    world = make_world(services=services, policies={"transfer": policy, "quick": policy}, open_exchanges=2000)
+    quick = world.host("quick")
+    client, other = world.client(), world.client()
+    if host_is_there:
+        world.host()
+    world.switch.receive(client.peer, [request(number) for number in range(many)], world.now)
+    world.settle()
+    service = world.service()
+    open_then = len(service.register.pending)  # those that wait are among them
+    assert open_then > EXPIRED_AT_ONCE
+    world.now += 10.0
+    world.hub.enter(world.hub._tick)
+    other.says(request(1, company="C002", code="QU"))
+    world.turn()
+    assert quick.got() == [Seen("request", 1)]
+    assert len(service.register.pending) == open_then - EXPIRED_AT_ONCE
+    world.settle()
+    assert len(client.got()) == many and not service.register.pending and not service.waiting
 
 
 def test_a_quiet_turn_costs_nothing_and_says_so(world: World) -> None:

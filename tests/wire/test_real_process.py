@@ -67,9 +67,8 @@ def test_a_fault_that_ends_the_hub_ends_the_process_with_70_and_a_log_without_va
     [bug] = [line for line in lines if line["event"] == "bug"]
     assert bug["level"] == "error"
     assert "tick" in str(bug)
-    [slow] = [line for line in lines if line["event"] == "slow_step"]
-    assert "Hub.run" in slow["task"]
-    assert slow["took_ms"] >= 50
+    slow = [line for line in lines if line["event"] == "slow_step"]  # on a busy machine starting may be slow, too
+    assert any("Hub.run" in line["task"] and line["took_ms"] >= 50 for line in slow)
     assert lines[-1] is bug or lines[-1]["event"] != "started"
 
 
