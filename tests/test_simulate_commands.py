@@ -190,6 +190,26 @@ def test_a_bank_that_loses_its_link_is_exit_code_4_and_its_report_adds_up(tmp_pa
     assert found["planned"] == 3 == sum(count for name, count in found.items() if name not in ("planned", "sent"))
 
 
+def test_a_bank_that_is_interrupted_is_exit_code_130_and_tells_how_far_it_came(tmp_path: Path):
+    capture = quick(tmp_path / "day.tgcap.jsonl")
+    with socket.create_server(("127.0.0.1", 0)) as host:
+
+        def take_one_and_interrupt() -> None:
+            with host.accept()[0] as sock:
+                sock.recv(4)
+                signal.raise_signal(signal.SIGINT)
+                while sock.recv(65_536):
+                    pass
+
+        interrupting = threading.Thread(target=take_one_and_interrupt)
+        interrupting.start()
+        code, result = sent_by_a_bank(capture, host.getsockname()[1])
+        interrupting.join()
+    assert code == 130
+    found = result["requests"]
+    assert found["planned"] == 3 == sum(count for name, count in found.items() if name not in ("planned", "sent"))
+
+
 def test_a_capture_is_not_sent_to_those_it_was_made_of(tmp_path: Path):
     capture = quick(tmp_path / "day.tgcap.jsonl")
     code, result = sent_by_a_bank(capture, 9000, "--protected", "127.0.0.1")

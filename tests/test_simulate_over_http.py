@@ -120,3 +120,8 @@ def test_other_machines_need_a_token(tmp_path: Path):
     scenario.write_text(SCENARIO, encoding="utf-8")
     done = CliRunner().invoke(main, ["simulate", str(scenario), "--control-http", "0.0.0.0:0", "--insecure-public"])
     assert done.exit_code == 2 and "--control-token-file" in done.stderr
+    open_to_all = tmp_path / "token"
+    open_to_all.write_text(TOKEN, encoding="ascii")
+    open_to_all.chmod(0o644)
+    done = CliRunner().invoke(main, ["simulate", str(scenario), "--control-http", "127.0.0.1:0", "--control-token-file", str(open_to_all)])
+    assert done.exit_code == 2 and "E-CFG-14" in done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import trio
 from starlette.applications import Starlette
@@ -16,16 +15,11 @@ from telegram_router.config import Address
 from telegram_router.errors import RouterError
 from telegram_router.ops.requests import body_of, names_this_host, same_origin
 from telegram_router.ops.server import Door, admit, listening
-from telegram_router.ops.tokens import is_token, read_token
+from telegram_router.ops.tokens import is_token
 from telegram_router.tools.simulate.control import LONGEST_LINE, answered, encoded
 from telegram_router.tools.simulate.driver import Simulator
 
 WRITTEN_WITHIN = 10_000  # milliseconds
-
-
-def token_in(path: Path | None) -> str | None:
-    """Raises ConfigError for a file that others may read, or that holds no token."""
-    return None if path is None else read_token(path, "--control-token-file")
 
 
 async def serve_http(

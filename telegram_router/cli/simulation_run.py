@@ -23,6 +23,7 @@ from telegram_router.cli.simulation_ctl import sockets_folder
 from telegram_router.config import Address
 from telegram_router.errors import ConfigError, ConfigProblem, RouterError
 from telegram_router.ops.logs import leaves
+from telegram_router.ops.tokens import read_token
 from telegram_router.telegrams import Spec
 from telegram_router.tools.replay.guard import check_target
 from telegram_router.tools.simulate.control import serve_control
@@ -67,7 +68,8 @@ def run_simulators(files: Sequence[Path], asked: Asked) -> int:
     try:
         prepared = [found for file in files for found in _prepared(file, asked)]
         _check_together(prepared, asked)
-        return trio.run(_run, prepared, asked)
+        token = read_token(asked.control_token_file, "--control-token-file") if asked.control_token_file is not None else None
+        return trio.run(_run, prepared, asked, token)
     except ConfigError as error:
         tell(problem.text() for problem in error.problems)
         return EXIT_USAGE
@@ -155,7 +157,7 @@ def _guard(script: Script, to: Address | None, asked: Asked) -> None:
     check_target((to.host, to.port), resolved, script.addresses, names_of(asked.protected), asked.known)
 
 
-async def _run(prepared: Sequence[Prepared], asked: Asked) -> int:
+async def _run(prepared: Sequence[Prepared], asked: Asked, token: str | None) -> int:
     simulators = [_simulator(each, asked) for each in prepared]
     durations = [seconds for each in prepared if (seconds := asked.duration or each.scenario.scenario.duration) is not None]
     received = 0
@@ -171,9 +173,9 @@ async def _run(prepared: Sequence[Prepared], asked: Asked) -> int:
                 await nursery.start(serve_control, control, simulators)
                 http = None
                 if asked.control_http is not None:
-                    from telegram_router.cli.simulation_http import serve_http, token_in  # which brings a web server
+                    from telegram_router.cli.simulation_http import serve_http  # which brings a web server
 
-                    http = await nursery.start(serve_http, asked.control_http, token_in(asked.control_token_file), simulators)
+                    http = await nursery.start(serve_http, asked.control_http, token, simulators)
                 _tell_start(simulators, control, http)
                 with trio.move_on_after(max(durations) if durations else float("inf")):
                     received = await _ended(signals, simulators)
