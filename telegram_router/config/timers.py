@@ -56,8 +56,8 @@ def _service(path: Path, service: Service) -> Iterator[Finding]:
             yield Finding((*path, "poison_grace"), what, "lower it, or raise tombstone", works=True)
     if "pending_timeout" in service.model_fields_set and service.pending_timeout >= timeout:
         what = (
-            f"is {text(service.pending_timeout)}, not below timeout = {text(timeout)}: what waits is told that nobody answered, "
-            "never that there was no room"
+            f"is {text(service.pending_timeout)}, not below timeout = {text(timeout)}: what waits for room is given up "
+            "at its timeout already"
         )
         yield Finding((*path, "pending_timeout"), what, "lower it below timeout", works=True)
     if isinstance(service, TelegramService | HttpService) and service.health is not None:

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from telegram_router.errors import Delivery
-from telegram_router.routing.exchange import Exchange, Register
+from telegram_router.routing.exchange import Exchange
 from telegram_router.routing.orders import Close
 from telegram_router.routing.peers import Service
 
 if TYPE_CHECKING:
+    from telegram_router.routing.peers import Listener
     from telegram_router.routing.switch import Switch
 
 
@@ -35,7 +36,7 @@ class Timing:
         switch.now = now
         switch.losses.note_sent()
         for party in switch.parties():
-            room -= self._expire(party.register, now, room)
+            room -= self._expire(party, now, room)
             if isinstance(party, Service):
                 room -= self._expire_waiting(party, now, room)
                 if party.waiting.held:
@@ -47,10 +48,10 @@ class Timing:
         switch.conductor.tick(now)
         return not room
 
-    def _expire(self, register: Register, now: float, most: int) -> int:
-        expired = register.expired(now, most)
-        self._abandon_all(expired, "E-LIM-01", now)
-        register.forget(now)
+    def _expire(self, party: Listener | Service, now: float, most: int) -> int:
+        expired = party.register.expired(now, most)
+        self._abandon_all(expired, _no_room(party), now)
+        party.register.forget(now)
         return len(expired)
 
     def _expire_waiting(self, service: Service, now: float, most: int) -> int:
@@ -59,7 +60,7 @@ class Timing:
         for exchange in overdue:
             waiting.discard(exchange)
         for exchange in overdue:
-            self._switch._fail(exchange, "E-LIM-01" if service.links else "E-BCK-01", Delivery.NOT_SENT, now)
+            self._switch._fail(exchange, _no_room(service), Delivery.NOT_SENT, now)
         return len(overdue)
 
     def _abandon_all(self, exchanges: Sequence[Exchange], unsent_code: str, now: float) -> None:
@@ -107,3 +108,8 @@ class Timing:
                 if service.waiting:
                     due.append(service.waiting.next_deadline(service.policy.pending_timeout))
         return min((each for each in due if each is not None), default=None)
+
+
+def _no_room(party: Listener | Service) -> str:
+    """Why a request has waited in vain: without a link there is nobody who could have had room."""
+    return "E-BCK-01" if type(party) is Service and not party.links else "E-LIM-01"

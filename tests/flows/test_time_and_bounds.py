@@ -147,6 +147,15 @@ def test_a_full_queue_with_no_link_says_that_there_is_none():
     assert bank.got() == [reply_to(transfer(2), "SB07")]
 
 
+@pytest.mark.parametrize("timeout", [0.8, 1.0, 10.0])
+def test_what_has_waited_for_a_link_in_vain_is_told_that_there_is_none_whichever_time_is_over_first(timeout: float):
+    talk = one_service(lab(), timeout=timeout)  # the other time is a second
+    client = talk.session()
+    client.sends(b"00160200TR0000000001", at=0)
+    talk.tick(at=1.0)
+    assert [frame[20:] for frame in client.got()] == [b"NE-BCK-01"]
+
+
 def test_what_waits_behind_a_busy_link_for_a_second_is_refused():
     talk = firm(in_flight=1)
     bank, host = talk.session(), talk.link()
