@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -51,6 +51,27 @@ def test_a_request_goes_to_the_host_and_its_answer_to_the_client_that_asked(worl
     assert first.got() == answered(1)
     assert second.got() == [Seen("reply", 1, body=b"for the second")]
     world.assert_at_rest()
+
+
+def test_whoever_looks_at_what_leaves_is_shown_all_of_it_before_it_has_left_also_when_a_link_is_behind(world: World) -> None:
+    shown: dict[object, int] = {}
+
+    def show(peers: Sequence[Any], now: float) -> None:
+        for peer in peers:
+            assert shown.get(peer, 0) >= peer.accepted, "something has left that nobody was shown"
+            shown[peer] = peer.queued
+
+    world.hub.tap_out = show
+    first, second, host = world.client(), world.client(), world.host(window=70)
+    got: list[Seen] = []
+    for number in range(1, 70, 7):
+        first.sends(requests(*range(number, number + 5)))  # more than the host has room for
+        second.says(requests(number + 5, number + 6))
+        got += host.got()  # and room again in the turn in which these come
+        world.settle()
+        got += host.got()
+        world.settle()
+    assert got == asked(*range(1, 71)) and shown[host.peer] == host.peer.accepted
 
 
 def test_a_poll_is_answered_by_the_router(world: World) -> None:
