@@ -1,4 +1,5 @@
-"""A million telegrams as packets, imported, counted, verified and written again: time and memory of each step.
+"""A million telegrams through a capturing proxy, and a million as packets, imported, counted, verified and written again: time and
+memory of each step.
 
 python tests/benchmarks/bench_million.py [TELEGRAMS]
 """
@@ -13,8 +14,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1] / part) for part in ("tools/packets", "flows")]
+sys.path[:0] = [str(Path(__file__).parents[1] / part) for part in ("tools/packets", "flows", "benchmarks")]
 
+from bench_proxy import answers, children, cpu, proxy, started  # noqa: E402
 from made import Packet, Talk, pcap  # noqa: E402
 from running_router import answer_to, transfer  # noqa: E402
 
@@ -70,11 +72,39 @@ def step(name: str, *arguments: str | Path) -> None:
     )
 
 
+def memory(pid: int) -> float:
+    """MiB at most so far."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def through_a_proxy(telegrams: int, folder: Path) -> None:
+    """Requests and answers in ten parts, and after each what proxy and writer have needed at most: that it grows no more is the point."""
+    host, _ = started(answers)
+    port, process = proxy(host, folder, "--on-full", "block")
+    writer, began, most = children(process.pid)[0], time.monotonic(), []
+    command = [sys.executable, "-m", "telegram_router", "load", "--to", f"127.0.0.1:{port}", "--spec", "firmbanking", "--quiet"]
+    command += ["--message", "transfer.request", "--window", "64", "--count", str(telegrams // 20)]
+    for _ in range(10):
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        most.append((memory(process.pid), memory(writer)))
+    took = time.monotonic() - began
+    spent = cpu(process.pid), cpu(writer)
+    process.terminate()
+    said = process.communicate()[0].partition(": ")[0].strip()
+    print(f"{'proxy':<10} {took:7.1f} s  {spent[0]:7.1f} s CPU  {most[-1][0]:7,.0f} MiB  exit {process.returncode}  {said}")
+    print(f"{'its writer':<10} {'':9}  {spent[1]:7.1f} s CPU  {most[-1][1]:7,.0f} MiB")
+    for name, place in (("proxy", 0), ("writer", 1)):
+        print(f"{'':10} MiB of the {name} after each tenth: {', '.join(f'{each[place]:.0f}' for each in most)}")
+
+
 def main() -> None:
     telegrams = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         file, capture, again = folder / "day.pcap", folder / "day.tgcap.jsonl", folder / "again.pcapng"
+        through_a_proxy(telegrams, folder)
+        step("verify", "capture", "verify", folder / "lines.tgcap.jsonl")
         count = write(file, telegrams)
         print(f"{count:,} packets, {telegrams:,} telegrams, {file.stat().st_size / 1e6:,.0f} MB")
         step("import", "capture", "import", file, "--spec", "firmbanking", "-w", capture)

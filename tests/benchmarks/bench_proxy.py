@@ -132,9 +132,9 @@ def started(run: Callable[..., None], *more: int) -> tuple[int, int]:
 # --- the proxy ----------------------------------------------------------------------------------------------------------
 
 
-def proxy(to: int, folder: Path, *, masked: bool) -> tuple[int, subprocess.Popen[str]]:
+def proxy(to: int, folder: Path, *more: str, masked: bool = False) -> tuple[int, subprocess.Popen[str]]:
     command = [sys.executable, "-m", "telegram_router", "capture", "--listen", "127.0.0.1:0", "--to", f"127.0.0.1:{to}"]
-    command += ["--spec", "firmbanking", "-w", str(folder / "lines.tgcap.jsonl")]
+    command += ["--spec", "firmbanking", "-w", str(folder / "lines.tgcap.jsonl"), *more]
     if masked:
         (folder / "mask.key").write_bytes(b"k" * 32)
         command += ["--mask-key-file", str(folder / "mask.key")]
