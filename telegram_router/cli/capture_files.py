@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import os
 import re
 import sys
 from collections import OrderedDict
@@ -28,6 +29,7 @@ from telegram_router.tools.capture_work import Statistics, counted, merged, merg
 from telegram_router.tools.packets.exporting import exported, packets
 from telegram_router.tools.predicate import parse
 from telegram_router.tools.recorded import Recorded
+from telegram_router.tools.simulate.derived import scenario_text
 from telegram_router.tools.surviving import WORDS, survivors
 
 if TYPE_CHECKING:
@@ -248,6 +250,13 @@ def convert_capture(file: Path, form: str, output: Path, show_values: bool, spec
         if form == "csv":
             mark = b"" if str(output) == "-" else codecs.BOM_UTF8  # it tells spreadsheets that it is UTF-8
             pieces: Iterator[bytes] = chain([mark], (line.encode() for line in _csv_lines(reader, spec, show_values)))
+        elif form == "scenario":
+            if spec is None:
+                raise click.UsageError("A scenario needs the spec: name it with --spec.")
+            if str(file) == "-":
+                raise click.UsageError("A scenario names its capture: give a file, not stdin.")
+            capture = os.path.relpath(file, output.parent if str(output) != "-" else ".")
+            pieces = (line.encode() for line in scenario_text(spec, reader, capture))
         elif form == "pcapng":
             name = spec.name if spec is not None else str(reader.head.get("spec") or "data")
             pieces = exported(reader.head, reader, f"telegram.{name}")

@@ -303,9 +303,10 @@ def split(file: Path, by: str, select: str | None, output: Path | None, spec_nam
 @click.option(
     "--to",
     "form",
-    type=click.Choice(["csv", "pcapng", "pcapng-tcp"]),
+    type=click.Choice(["csv", "pcapng", "pcapng-tcp", "scenario"]),
     required=True,
-    help="A table, or what Wireshark reads: telegrams for the dissector of `spec export --format lua`, or TCP packets made up around them.",
+    help="A table; what Wireshark reads: telegrams for the dissector of `spec export --format lua`, or TCP packets made up around them; "
+    "or a scenario for `simulate`.",
 )
 @click.option("-w", "--write", "output", metavar="FILE", type=_FILE, default=Path("-"), show_default="stdout", help="File to write.")
 @click.option("--show-values", "--unmask", is_flag=True, help='Write values that are not log="clear" too.')
