@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -543,6 +544,21 @@ def test_every_problem_of_a_configuration_is_told_at_once(tmp_path: Path):
         assert "Traceback" not in result.stderr
     told = json.loads(call("check", "--json", bad).stdout)
     assert not told["ok"] and {"code", "file", "line", "key", "what", "expected", "do"} == told["problems"][0].keys()
+
+
+def test_a_configuration_that_may_not_be_read_is_a_problem_of_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "bank.toml"
+    file.write_text("", "utf-8")
+
+    def forbidden(*_: object, **__: object) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    monkeypatch.setattr(Path, "read_text", forbidden)
+    for command in ("check", "run"):
+        result = call(command, file)
+        assert result.exit_code == 78 and "E-CFG-01" in result.stderr and "Permission denied" in result.stderr
 
 
 def test_a_missing_configuration_is_one_line():

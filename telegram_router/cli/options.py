@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Command = TypeVar("Command", bound=Callable[..., Any])
 
-CONFIG = click.Path(dir_okay=False, path_type=Path)
+CONFIG = click.Path(dir_okay=False, readable=False, path_type=Path)  # that it cannot be read is E-CFG-01, told where it is opened
 
 
 class RunUnlessNamed(click.Group):

@@ -156,6 +156,7 @@ def settings(on_bug: OnBug) -> ServerConfig:
     config.h11_max_incomplete_size = LARGEST_HEAD
     config.include_server_header = False
     config.alpn_protocols = ["http/1.1"]
+    config.h2_max_concurrent_streams = 1  # hypercorn speaks HTTP/2 to whoever begins with it; a connection carries one request there too
     return config
 
 

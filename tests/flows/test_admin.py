@@ -581,3 +581,22 @@ async def test_answers_and_refusals_hold_to_the_document_by_another_reader(tmp_p
         holds("/reload", "post", "200", (await door.posts("/reload", {"dry_run": True})).body)
         with pytest.raises(jsonschema.ValidationError):
             holds("/status", "get", "200", {"version": 1})
+
+
+async def test_a_connection_that_begins_with_http_2_carries_one_request_at_a_time_too(tmp_path: Path):
+    settings = bytes(3) + b"\x04" + bytes(5)
+
+    def asks(stream: int) -> bytes:
+        head = b"\x82\x86\x04\x05/tail\x01\x09localhost"  # GET, http, and then path and authority as they are
+        return len(head).to_bytes(3) + b"\x01\x05" + stream.to_bytes(4) + head
+
+    async with Host() as core, steered(config(core), tmp_path) as (router, door):
+        got = b""
+        async with await trio.open_unix_socket(str(router.router.admin_place)) as stream:
+            await stream.send_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings + asks(1) + asks(3))
+            with trio.fail_after(3):
+                while piece := await stream.receive_some(65536):
+                    got += piece
+        assert b"\x07\x00" + bytes(4) in got  # GOAWAY: it is over
+        assert (await door.gets("/livez")).status == 200
+        assert not router.log.named("bug")
