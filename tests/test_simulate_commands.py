@@ -271,9 +271,9 @@ def test_a_capture_that_is_none_is_exit_code_5(tmp_path: Path, content: bytes, c
 
 
 def test_a_client_that_nobody_waits_for_is_exit_code_4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from telegram_router.tools.simulate import driver
+    from telegram_router.tools.simulate import doors
 
-    monkeypatch.setattr(driver, "TRIES", 1)
+    monkeypatch.setattr(doors, "TRIES", 1)
     scenario = tmp_path / "bank.toml"
     scenario.write_text('[scenario]\nspec = "firmbanking"\nrole = "client"\n', encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as taken:

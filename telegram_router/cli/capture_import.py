@@ -26,9 +26,12 @@ from telegram_router.tools.packets.files import PacketFile
 from telegram_router.tools.packets.importing import Imported, Importer
 from telegram_router.tools.recorded import Recorded
 
+HOSTS_TOLD = 10
 _KNOWN = {  # by what it is known to be the host
     "SYN": "it was connected to",
     "port": "it has the --port",
+    "host": "it was connected to",
+    "low": "it has the lower port; who connected was not seen: --port names another",
     "requests": "it was asked; who connected was not seen: --port names another",
 }
 GUESSED_FROM = 20_000  # packets
@@ -101,8 +104,11 @@ def _imported(
 def _tell(found: Imported, output: Path) -> None:
     say_to = click.echo if str(output) != "-" else lambda text: click.echo(text, err=True)
     say_to(f"{found.packets:,} packets, {found.connections:,} connections, {found.telegrams:,} telegrams in {output}")
-    for address, host in found.hosts.items():
+    hosts = sorted(found.hosts.items(), key=lambda each: -each[1].telegrams)
+    for address, host in hosts[:HOSTS_TOLD]:
         say_to(f"host {address}  connections {host.connections:,}  telegrams {host.telegrams:,}  ({_KNOWN[host.known]})")
+    if len(hosts) > HOSTS_TOLD:
+        say_to(f"and {len(hosts) - HOSTS_TOLD:,} more hosts with fewer telegrams (--json has all)")
     if found.strange:
         say_to(f"{found.strange:,} telegrams are no message of the spec, or have not its size (err in `capture show`)")
     if found.retransmitted or found.out_of_order:

@@ -406,10 +406,11 @@ def dry_run_lines(shown: dict[str, Any], pace: str) -> Iterator[str]:
 
 
 def calm_the_collector() -> None:
-    """A full collection in the middle would be a lag of our own: of what is there by now it looks at nothing again."""
+    """A full collection in the middle would be a lag of our own. What is there by now is looked at never again, what comes once, a
+    little at a time: a replay leaves no cycles behind that live longer."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(2_000, 1_000_000, 1_000_000)
 
 
 def _lost(tally: Tally) -> bool:

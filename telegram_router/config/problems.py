@@ -18,6 +18,8 @@ class Problems:
         return line_of(self.lines, path)
 
     def report(self, code: str, path: Path, what: str, expected: str = "", do: str = "") -> None:
-        problem = ConfigProblem(code, self.filename, self.line(path), dotted(path), what, expected, do)
+        self.add(ConfigProblem(code, self.filename, self.line(path), dotted(path), what, expected, do))
+
+    def add(self, problem: ConfigProblem) -> None:
         if problem not in self.found:
             self.found.append(problem)

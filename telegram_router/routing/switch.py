@@ -683,7 +683,7 @@ class Switch(Telling):
             self.refusals.odd_reply(peer, frame, entry, now)
             return
         rule = exchange.entry.message.reply
-        if rule is None or rule.message is not entry.message or (peer.turns is not None and not peer.turns.follows(frame, rule)):
+        if rule is None or rule.message is not entry.message or (peer.turns is not None and not peer.turns.takes(frame, rule)):
             self.refusals.odd_reply(peer, frame, entry, now)
             return
         if exchange.entry.full and not self._readable(exchange, frame, now):

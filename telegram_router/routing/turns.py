@@ -1,11 +1,14 @@
-"""The requests of one link whose replies carry no key: each reply answers the oldest request that has none yet."""
+"""The requests of one link whose replies are paired by their order: each reply answers the oldest request that has none yet."""
 
 # Rules this file keeps, all of them tested:
 #
 # 1. A reply is taken for the answer of the oldest request only, and only when the kernel has taken the whole of that request.
 # 2. Once the order is in doubt the link is spoiled, and stays so: what still comes answers nobody.
 #
-# What no router can see is a host that leaves one request unanswered and answers the next with the same message in time.
+# 3. Where the host sends keys back, a reply that bears the key of a younger request says that the order is broken.
+#
+# What no router can see is a host whose replies bear no key, that leaves one request unanswered and answers the next with the same message
+# in time.
 # Where a host may do that, one request at a time (`exclusive`) is the mode that is safe.
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ class Turns:
     owed     replies that may still come on a spoiled link; they are told of as late
     """
 
-    __slots__ = ("_parts", "_total", "asked", "owed", "spoiled")
+    __slots__ = ("_parts", "_total", "_unnamed", "asked", "owed", "spoiled")
 
     def __init__(self) -> None:
         self.asked: dict[Exchange, None] = {}
@@ -34,6 +37,7 @@ class Turns:
         self.owed = 0
         self._parts: set[bytes] = set()  # which parts of the oldest one's answer have come; at most as many as it has
         self._total = b""
+        self._unnamed = False  # the host sends back no key, or one of its own: its replies cannot be told by it
 
     def due(self, accepted: int) -> Exchange | None:
         """The request that the next reply answers; None when the host cannot have read one. `accepted`: bytes the kernel has taken."""
@@ -46,7 +50,11 @@ class Turns:
             self._parts, self._total = set(), b""
         self.asked.pop(exchange, None)
 
-    def follows(self, frame: bytes, rule: ReplyRule) -> bool:
+    def takes(self, frame: bytes, rule: ReplyRule) -> bool:
+        """Whether a reply may answer the oldest request."""
+        return not self._names_another(frame) and self._follows(frame, rule)
+
+    def _follows(self, frame: bytes, rule: ReplyRule) -> bool:
         """Whether a part of an answer may belong to the parts that came before it: of as many parts, and none of them again."""
         if rule.current is None or rule.total is None:
             return True
@@ -56,6 +64,18 @@ class Turns:
         self._parts.add(current)
         self._total = total
         return True
+
+    def _names_another(self, frame: bytes) -> bool:
+        """Whether a reply bears the key of another open request than the oldest, and so far every reply has borne one of theirs."""
+        first = next(iter(self.asked), None)
+        if first is None or self._unnamed or not first.entry.message.spec.correlation_fields:
+            return False
+        correlate = first.entry.message.spec.correlate
+        key = correlate(frame)
+        if key == correlate(first.frame):
+            return False
+        self._unnamed = all(correlate(each.frame) != key for each in self.asked)
+        return not self._unnamed
 
     def spoil(self, owed: int) -> None:
         """Nothing that comes from now on answers anybody."""

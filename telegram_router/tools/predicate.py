@@ -150,6 +150,13 @@ class Predicate:
         asked = (holds for part, holds in self._parts if isinstance(part, Compare | Among | Has) and part.left.name == "msg")
         return all(holds({"msg": message}.get) for holds in asked)
 
+    def besides(self, message: str) -> Callable[[Lookup], bool] | None:
+        """The rest of it, for telegrams of that message: what it asks besides `msg`. None where it can never hold for one."""
+        if not self.may_be(message):
+            return None
+        rest = [part for part, _ in self._parts if not (isinstance(part, Compare | Among | Has) and part.left.name == "msg")]
+        return _compiled(Every(tuple(rest)))
+
     @property
     def size(self) -> int:
         """How many tests all must hold."""

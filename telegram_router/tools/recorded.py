@@ -7,7 +7,7 @@ from typing import Any
 from telegram_router.errors import FieldError
 from telegram_router.storage.capture_records import Record
 from telegram_router.telegrams import Spec, Telegram, to_object
-from telegram_router.telegrams.json_form import form_of
+from telegram_router.telegrams.json_form import MessageForm, form_of
 
 ITSELF = ("n", "t", "c", "d", "len", "x", "msg", "err", "q", "leg")
 
@@ -15,7 +15,7 @@ ITSELF = ("n", "t", "c", "d", "len", "x", "msg", "err", "q", "leg")
 class Recorded:
     """One record of kind `m`, decoded only when somebody asks for a field. Without a spec it has no fields."""
 
-    __slots__ = ("_decoded", "_fields", "_telegram", "record", "spec")
+    __slots__ = ("_decoded", "_fields", "_form", "_telegram", "record", "spec")
 
     def __init__(self, record: Record, spec: Spec | None) -> None:
         self.record = record
@@ -23,6 +23,7 @@ class Recorded:
         self._fields: dict[str, Any] | None = None
         self._decoded = False
         self._telegram: Telegram | None = None
+        self._form: MessageForm | None = None  # of one whose values can be read one by one
 
     @property
     def message(self) -> str | None:
@@ -42,7 +43,9 @@ class Recorded:
                 try:
                     self._telegram = self.spec.decode(self.record["raw"])
                 except FieldError:
-                    pass
+                    return None
+                form = form_of(self._telegram.message)
+                self._form = form if form.is_flat else None
         return self._telegram
 
     @property
@@ -68,12 +71,11 @@ class Recorded:
 
     def field(self, name: str) -> Any:
         """A value by its path, or by its name alone: the body's, or else the header's."""
-        telegram = self.telegram
+        telegram = self._telegram if self._decoded else self.telegram
         if telegram is None:
             return None
-        form = form_of(telegram.message)
-        if form.is_flat:
-            return form.value(telegram, name)
+        if self._form is not None:
+            return self._form.value(telegram, name)
         fields = self.fields
         return next((fields[path] for path in (name, f"body.{name}", f"header.{name}") if path in fields), None)
 

@@ -77,6 +77,25 @@ def test_replies_without_a_key_answer_the_oldest_request_of_their_link():
     assert talk.leftovers() == {} and closing(talk) == []
 
 
+def test_a_reply_that_bears_the_key_of_a_younger_request_answers_neither():
+    talk, bank, host = by_order()
+    other = talk.session("other")
+    bank.sends(ask(1, "a"))
+    other.sends(ask(2, "b"))
+    host.got()
+    host.sends(answer_to(ask(2, "b")))  # the host has dropped the first one, and still sends the key back
+    assert bank.got() == [answer_to(ask(1), b"a", b"VTIM")] and other.got() == [answer_to(ask(2), b"b", b"VTIM")]
+
+
+def test_a_host_that_numbers_its_replies_by_itself_is_paired_by_order_alone():
+    talk, bank, host = by_order()
+    bank.sends(ask(1), ask(2), ask(3))
+    host.got()
+    host.sends(answer_to(ask(77)), answer_to(ask(3)), answer_to(ask(2)))
+    assert bank.got() == [answer_to(ask(77)), answer_to(ask(3)), answer_to(ask(2))]
+    assert talk.leftovers() == {}
+
+
 def test_a_spec_without_any_key_is_routed_by_order():
     talk, bank, host = by_order(iso8583())
     bank.sends(iso(text="one"), iso(text="two"), iso("0100", "three"))

@@ -52,10 +52,10 @@ def test_telegrams_of_a_family_that_is_not_known_are_not_claimed_by_another(fami
     spec = shipped(family)
     messages = [*spec.messages]
     for number in range(6):
-        one = spec.encode(sample(spec, messages[number % len(messages)], "stranger", number))
-        many = one + b"".join(spec.encode(sample(spec, name, "stranger", number)) for name in messages[:6])
-        for data in (one, many):
-            assert all(each.sure < 0.5 for each in guess(known(without=family), readings(data)))
+        data = spec.encode(sample(spec, messages[number % len(messages)], "stranger", number))
+        if number % 3 == 0:
+            data += b"".join(spec.encode(sample(spec, name, "stranger", number)) for name in messages[:6])
+        assert all(each.sure < 0.5 for each in guess(known(without=family), readings(data)))
 
 
 @settings(deadline=None)

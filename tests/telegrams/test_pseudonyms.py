@@ -13,8 +13,8 @@ KEY = b"0123456789abcdef"
 OURS = Pseudonyms(KEY)
 
 
-def test_a_hundred_thousand_accounts_have_as_many_pseudonyms():
-    assert len({OURS.place(11_000_000_000_000 + number * 37, 10**14, b"digits14") for number in range(100_000)}) == 100_000
+def test_twenty_thousand_accounts_have_as_many_pseudonyms():
+    assert len({OURS.place(11_000_000_000_000 + number * 37, 10**14, b"digits14") for number in range(20_000)}) == 20_000
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 10, 97, 336, 1000, 10_000])

@@ -88,6 +88,14 @@ def test_and_or_and_not_are_joined_as_python_joins_them(text: str):
     assert parse(text).holds(SEEN.get) == by_python(text)
 
 
+@given(filters, st.sampled_from(["transfer.request", "transfer.response", "credit.request"]))
+def test_what_a_filter_asks_besides_the_message_is_the_rest_of_it(text: str, message: str):
+    predicate, seen = parse(text), SEEN | {"msg": message}
+    rest = predicate.besides(message)
+    assert predicate.holds(seen.get) == (rest is not None and rest(seen.get))
+    assert predicate.may_be(message) or not predicate.holds(seen.get)
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_understood_or_refused_with_its_own_error(text: str):
     try:

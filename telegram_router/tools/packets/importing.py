@@ -31,6 +31,8 @@ from telegram_router.tools.recorded import message_of
 
 STRANGERS_TOLD: Final = 20
 DOUBTED_AT_MOST: Final = 64  # telegrams in a row that are none of the spec, after which a connection is none of ours
+HOSTS_AT_MOST: Final = 10_000  # that are told apart
+EPHEMERAL: Final = 32_768  # from here on are the ports that systems give to who connects
 OPEN, LOSS, REQUEST, REPLY, CLOSE = range(5)  # of records of equal times, which stands first
 FLAGS: Final = ((RETRANSMITTED, "retx"), (OUT_OF_ORDER, "ooo"), (OVERLAP, "overlap"))
 
@@ -41,7 +43,7 @@ class Asked:
 
     connections: int = 0
     telegrams: int = 0
-    known: str = ""  # by what: SYN, port, requests
+    known: str = ""  # by what: SYN, the --port, another connection to the same host, a low port, requests
 
 
 @dataclass
@@ -212,11 +214,7 @@ class Importer:
         tale.name = f"c{self.found.connections}"
         known = "SYN"
         if connection.initiator is None:
-            by_port = (
-                next((each for each in connection.streams if ends(each.flow)[3] == self._port), None) if self._port is not None else None
-            )
-            connection.initiator = by_port or (stream.other if answers else stream)
-            known = "requests" if by_port is None else "port"
+            connection.initiator, known = self._asker(stream, answers=answers)
         sender, port, receiver, at_port = ends(connection.initiator.flow)
         at = max(tale.at, first)  # that it is one of ours was not known before
         opened = records.opened(
@@ -225,9 +223,23 @@ class Importer:
         if at != tale.at:
             opened["t1"] = tale.at
         tale.at = at
-        tale.host = self.found.hosts.setdefault(opened["local"], Asked(known=known))
+        address = opened["local"] if len(self.found.hosts) < HOSTS_AT_MOST else "others"
+        tale.host = self.found.hosts.setdefault(address, Asked(known=known))
         tale.host.connections += 1
         self._put(at, OPEN, opened)
+
+    def _asker(self, stream: Stream, *, answers: bool) -> tuple[Stream, str]:
+        """Who connected, where that was not seen, and by what it is known."""
+        streams = stream.connection.streams
+        for known, is_host in (
+            ("port", lambda address, port: port == self._port),
+            ("host", lambda address, port: _address(address, port) in self.found.hosts),
+            ("low", lambda address, port: port < EPHEMERAL),
+        ):
+            asking = [each for each in streams if is_host(*ends(each.flow)[2:])]
+            if len(asking) == 1:
+                return asking[0], known
+        return stream.other if answers else stream, "requests"
 
     def _losses(self, tale: _Tale) -> None:
         for stream, each in tale.losses:

@@ -83,9 +83,9 @@ def _options(text: str, where: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for part in filter(None, (each.strip() for each in text.split(","))):
         name, _, value = (each.strip() for each in part.partition("="))
-        if name not in ("start", "step", "wrap") or not value.isdecimal():
-            raise ReplayError("E-RPL-03", "seq takes start=, step= and wrap=, whole numbers", where=where)
-        found[name] = int(value)
+        if name not in ("start", "step", "wrap", "width") or not value.isdecimal() or (name in ("step", "width") and not int(value)):
+            raise ReplayError("E-RPL-03", "seq takes start=, step=, wrap= or width=, whole numbers", where=where)
+        found["wrap" if name == "width" else name] = 10 ** min(int(value), 40) - 1 if name == "width" else int(value)
     return found
 
 

@@ -287,20 +287,11 @@ class Simulation:
             self._course.now, line.number, line.telegrams, False, seen.message.name if seen.message else "", seen.frame, seen.rule, names
         )
         self.journal.add(entry)
-        self.verdict.see(Happened(seen, line.number, line.telegrams, self._course.now, False, names, seen.rule))
+        self.verdict.see(Happened(seen, entry.message, line.number, line.telegrams, self._course.now, False, names, seen.rule))
         exchange = self._pairing.exchange(line, seen.message, seen.frame) if self.journal.recording or self.playing is not None else None
         if self.playing is not None and seen.message is not None and seen.message.kind == "reply":
             self.playing.answered(line, exchange, seen.frame)
-        self.journal.record(
-            capture.telegram(
-                self._course.time_of(self._course.now),
-                f"c{line.number}",
-                self._course.came,
-                seen.frame,
-                x=exchange,
-                msg=entry.message or None,
-            )
-        )
+        self._course.keep(line, self._course.came, seen.frame, x=exchange, msg=entry.message or None)
         return exchange
 
     # --- faults ---------------------------------------------------------------------------------------------------
@@ -389,14 +380,14 @@ class Simulation:
 
     def _poll(self, line: Line, seen: Seen) -> None:
         self.journal.counts["polls"] += 1
-        self.journal.record(capture.telegram(self._course.time_of(self._course.now), f"c{line.number}", self._course.came, seen.frame))
+        self._course.keep(line, self._course.came, seen.frame)
         missing = line.no_heartbeat
         for active in self.faults:
             if active.do.no_heartbeat and (active.fault.match is None or active.fault.match.holds(seen)):
                 missing = missing or self._opens(active, line, line.telegrams)
         reply = self.spec.poll_answer(seen.frame) if self._about.polls and not missing and not line.silent else None
         if reply is not None:
-            self.journal.record(capture.telegram(self._course.time_of(self._course.now), f"c{line.number}", self._course.went, reply))
+            self._course.keep(line, self._course.went, reply)
             self._outgoing.send(line, reply)
 
     def _push(self, line: Line, push: model.Push, index: int, times: int) -> None:

@@ -91,6 +91,11 @@ class Course:
 
     # --- what is told
 
+    def keep(self, line: Line, direction: capture.Direction, frame: bytes, **more: Any) -> None:
+        """Record a telegram, where there is a recording."""
+        if self.journal.recording:
+            self.journal.record(capture.telegram(self.time_of(self.now), f"c{line.number}", direction, frame, **more))
+
     def note(self, text: str, **more: Any) -> None:
         self.journal.note(text)
         self.journal.record(capture.note(self.time_of(self.now), text, **more))

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import datetime
 import math
-import socket
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,17 +25,15 @@ from telegram_router.storage.capture_writer import CaptureWriter
 from telegram_router.telegrams import Framer
 from telegram_router.tools.simulate.actions import Deafen, End, Forward, Send
 from telegram_router.tools.simulate.core import Simulation
+from telegram_router.tools.simulate.doors import LISTEN_BACKLOG, called, contexts, dialled, hold, listening
 from telegram_router.tools.simulate.forms import forward_to
-from telegram_router.tools.simulate.wires import DRAINED_FOR, SMALL_BUFFER, MemoryWire, SocketWire, Wire, check_half_open, memory_pair
+from telegram_router.tools.simulate.wires import DRAINED_FOR, MemoryWire, SocketWire, Wire, check_half_open, memory_pair
 from telegram_router.tools.simulate.world import Prepared
 from telegram_router.written import Address
 
 PAUSED_AT: Final = 256 * 1024  # bytes waiting to be written: nothing more is read from that connection
 CUT_OFF_AT: Final = 16 * 1024 * 1024
-LISTEN_BACKLOG: Final = 128
 FLUSHED_EVERY: Final = 0.1  # seconds: so much of the recording is lost when the process is killed
-AGAIN_AFTER: Final = 0.1  # seconds after which a client tries again to connect at its start
-TRIES: Final = 50
 FORWARDED_AT_MOST: Final = 1000  # requests that wait for somebody else's connection
 
 
@@ -81,8 +79,8 @@ class Simulator:
         self._writer = CaptureWriter(record, self._head()) if record is not None else None
         self._nursery: trio.Nursery | None = None
         self._door_scopes: list[trio.CancelScope] = []  # at most two
-        self._served = _contexts(prepared)
-        self._dial_in_memory = dial
+        self._served = contexts(prepared)
+        self._dial = dial or partial(dialled, self._to, prepared.scenario.tls, self._served.get("right"))
         self.unreachable: RouterError | None = None  # why a client found nobody
         self.over = trio.Event()  # a client has nothing more to do
         self._calls = 0
@@ -146,7 +144,7 @@ class Simulator:
 
     async def _door(self, place: Address, standby: bool, *, task_status: trio.TaskStatus[Address]) -> None:
         """Listen as the faults have it: openly, not at all, or without taking anybody."""
-        listener = _listening(place, small=self._needs_small_buffers, backlog=LISTEN_BACKLOG)  # also to know that it is possible
+        listener = listening(place, small=self._needs_small_buffers, backlog=LISTEN_BACKLOG)  # also to know that it is possible
         place = Address(place.host, listener.getsockname()[1])
         was = "open"
         told = False
@@ -158,7 +156,7 @@ class Simulator:
                     listener.close()
                     if state != "refuse":
                         backlog = 0 if state == "never_accept" else LISTEN_BACKLOG
-                        listener = _listening(place, small=self._needs_small_buffers, backlog=backlog)
+                        listener = listening(place, small=self._needs_small_buffers, backlog=backlog)
                     was = state
                 if not told:
                     told = True
@@ -201,7 +199,7 @@ class Simulator:
         if self._served:
             how = self.simulation.handshake(number, trio.current_time())
             if how == "stall":
-                await _hold(plain)
+                await hold(plain)
                 return
             stream = trio.SSLStream(plain, self._served[how or "right"], server_side=True, https_compatible=True)
             try:
@@ -228,38 +226,11 @@ class Simulator:
 
     async def _connected(self) -> Wire | None:
         """None when nobody is there, after some patience: `unreachable` says why."""
-        tries = 0
-        while True:
-            try:
-                return await self._dial() if self._dial_in_memory is None else await self._dial_in_memory()
-            except OSError as error:
-                tries += 1
-                if tries >= TRIES and self.about.again is None:
-                    what = f"nobody answers at {self._to}: {error.strerror or error}"
-                    self.unreachable = RouterError("E-SIM-08", what, do="start the other side first, or check the address")
-                    return None
-                await trio.sleep(self.about.again or AGAIN_AFTER)
-            except RouterError as error:
-                self.unreachable = error
-                return None
-
-    async def _dial(self) -> Wire:
-        if self._to is None:
-            raise RouterError("E-SIM-08", "a client has nowhere to connect to", do="give --to HOST:PORT, or `to` in the scenario")
-        stream = await trio.open_tcp_stream(self._to.host, self._to.port)
-        if self.prepared.scenario.tls is None:
-            return SocketWire(stream)
-        tls = self.prepared.scenario.tls
-        secured = trio.SSLStream(stream, self._served["right"], server_hostname=tls.server_name or self._to.host, https_compatible=True)
         try:
-            with trio.fail_after(10):
-                await secured.do_handshake()
-        except (trio.BrokenResourceError, trio.TooSlowError) as error:
-            await trio.aclose_forcefully(secured)
-            raise RouterError(
-                "E-SIM-08", f"TLS with {self._to} failed: {error.__cause__ or error}", do="check certificates and server_name"
-            ) from None
-        return SocketWire(secured)
+            return await called(self._dial, self._to, self.about.again)
+        except RouterError as error:
+            self.unreachable = error
+            return None
 
     # --- one connection
 
@@ -482,63 +453,3 @@ async def _read_out(wire: Wire) -> None:
             pass
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         pass
-
-
-async def _hold(stream: trio.SocketStream) -> None:
-    """Take what comes and say nothing."""
-    try:
-        async for _ in stream:
-            pass
-    except trio.BrokenResourceError:
-        pass
-    await trio.aclose_forcefully(stream)
-
-
-def _listening(place: Address, *, small: bool, backlog: int) -> trio.socket.SocketType:
-    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if small:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
-        sock.bind((place.host, place.port))
-        sock.listen(backlog)
-    except OSError as error:
-        sock.close()
-        raise RouterError(
-            "E-SIM-08", f"{place} cannot be listened on: {error.strerror or error}", do="choose another port, or end who has it"
-        ) from None
-    return trio.socket.from_stdlib_socket(sock)
-
-
-def _contexts(prepared: Prepared) -> dict[str, ssl.SSLContext]:
-    """TLS contexts by certificate. Raises RouterError E-SIM-05."""
-    tls = prepared.scenario.tls
-    if tls is None:
-        return {}
-    if tls.made is not None:
-        from telegram_router.tools.simulate.made_certificates import make_certificates
-
-        make_certificates(Path(tls.made).absolute())
-    folder = Path(prepared.file).parent
-    role = prepared.scenario.scenario.role
-    made: dict[str, ssl.SSLContext] = {}
-    for name, certificate, key in (
-        ("right", tls.certificate, tls.key), ("wrong", tls.wrong_certificate, tls.wrong_key), ("expired", tls.expired_certificate, tls.expired_key),
-    ):  # fmt: skip
-        if certificate is None and not (role == "client" and name == "right"):
-            continue
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH if role == "host" else ssl.Purpose.SERVER_AUTH)
-        try:
-            if certificate is not None:
-                context.load_cert_chain(folder / certificate, folder / key if key is not None else None)
-            if tls.ca is not None:
-                context.load_verify_locations(folder / tls.ca)
-                context.verify_mode = ssl.CERT_REQUIRED
-        except OSError as error:
-            what = f"TLS files cannot be used: {error.strerror or error}"
-            raise RouterError(
-                "E-SIM-05", what, where=f"{prepared.file} [tls]", do="check paths, and that certificate and key belong together"
-            ) from None
-        made[name] = context
-    return made

@@ -43,6 +43,7 @@ class Happened:
     """One telegram, as expectations see it."""
 
     lookup: Lookup
+    message: str  # its name, nothing where it has none
     connection: int
     number: int  # on its connection, from 1
     at: float

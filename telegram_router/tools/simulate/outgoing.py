@@ -115,16 +115,6 @@ class Outgoing:
         self._course.journal.add(Entry(self._course.now, line.number, line.telegrams, True, out.name, frame, out.rule, out.faults))
         if self._course.verdict.looks_at_sent:
             seen = Seen(self._world, self._spec, self._spec.messages.get(out.name), frame, line.number, line.telegrams, self._course.now)
-            self._course.verdict.see(Happened(seen, line.number, line.telegrams, self._course.now, True, out.faults, out.rule))
-        if self._course.journal.recording:
-            more = {"fault": " ".join(out.faults)} if out.faults else {}
-            record = capture.telegram(
-                self._course.time_of(self._course.now),
-                f"c{line.number}",
-                self._course.went,
-                frame,
-                x=out.exchange,
-                msg=out.name or None,
-                **more,
-            )
-            self._course.journal.record(record)
+            self._course.verdict.see(Happened(seen, out.name, line.number, line.telegrams, self._course.now, True, out.faults, out.rule))
+        more = {"fault": " ".join(out.faults)} if out.faults else {}
+        self._course.keep(line, self._course.went, frame, x=out.exchange, msg=out.name or None, **more)

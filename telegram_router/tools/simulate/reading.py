@@ -19,13 +19,14 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from telegram_router.config.lines import Path as KeyPath
-from telegram_router.config.lines import key_lines, line_of
+from telegram_router.config.lines import key_lines
+from telegram_router.config.problems import Problems
 from telegram_router.errors import ConfigError, ConfigProblem, RouterError
 from telegram_router.storage.capture_reader import CaptureReader, Findings
 from telegram_router.telegrams import Spec
 from telegram_router.tools.hooks import HookError, module_of
 from telegram_router.tools.simulate import scenario as model
-from telegram_router.tools.simulate.findings import dotted, path_of, problem_of, value_at
+from telegram_router.tools.simulate.findings import path_of, problem_of, value_at
 from telegram_router.tools.simulate.forms import forward_to
 from telegram_router.tools.simulate.learned import Learned, learn, times_by_message
 from telegram_router.tools.simulate.naming import Names
@@ -67,7 +68,7 @@ def parse_scenarios(text: str, file: str, folder: Path, find_spec: FindSpec, *, 
     for at, part in _parts(raw):
         reading = _Reading(part, at, file, folder, lines, find_spec, allow_code)
         prepared = reading.prepared()
-        problems += reading.problems
+        problems += reading.problems.found
         if prepared is not None:
             found.append(prepared)
     if not problems:
@@ -132,8 +133,8 @@ def parse_fault(text: str, prepared: Prepared) -> model.Fault:
         raise ConfigError(problems) from None
     reading = _Reading(raw, (), "fault", Path(), {}, _no_spec, allow_code=False)
     Names(reading.report, prepared.scenario, prepared.spec, raw, {}).fault(("fault", 0), fault)
-    if reading.problems:
-        raise ConfigError(reading.problems)
+    if reading.problems.found:
+        raise ConfigError(reading.problems.found)
     return fault
 
 
@@ -168,8 +169,8 @@ class _Reading:
     def __init__(
         self, raw: dict[str, Any], at: KeyPath, file: str, folder: Path, lines: dict[KeyPath, int], find_spec: FindSpec, allow_code: bool
     ) -> None:
-        self.problems: list[ConfigProblem] = []
-        self._raw, self._at, self._file, self._folder, self._lines = raw, at, file, folder, lines
+        self.problems = Problems(file, lines)
+        self._raw, self._at, self._file, self._folder = raw, at, file, folder
         self._find_spec = find_spec
         self._allow_code = allow_code
         self._rows: dict[str, Mapping[str, Row]] = {}
@@ -179,20 +180,15 @@ class _Reading:
         self._exchanges: dict[str, dict[str, list[bytes]]] = {}
 
     def report(self, code: str, path: KeyPath, what: str, expected: str = "", do: str = "") -> None:
-        whole = (*self._at, *path)
-        problem = ConfigProblem(code, self._file, line_of(self._lines, whole), dotted(whole), what, expected, do)
-        if problem not in self.problems:
-            self.problems.append(problem)
+        self.problems.report(code, (*self._at, *path), what, expected, do)
 
     def prepared(self) -> Prepared | None:
         try:
             made = Scenario.model_validate(self._raw)
         except ValidationError as error:
             for each in error.errors(include_input=False):
-                line = line_of(self._lines, (*self._at, *path_of(each["loc"], self._raw)))
-                problem = problem_of(self._file, line, self._at, Scenario, each, self._raw)
-                if problem not in self.problems:
-                    self.problems.append(problem)
+                line = self.problems.line((*self._at, *path_of(each["loc"], self._raw)))
+                self.problems.add(problem_of(self._file, line, self._at, Scenario, each, self._raw))
             return None
         spec = self._spec(made)
         if spec is None:
@@ -201,10 +197,10 @@ class _Reading:
         self._read_files(made)
         self._check_names(made, spec)
         hooks = self._read_hooks(made)
-        if self.problems:
+        if self.problems.found:
             return None
         numbered = {
-            f"{kind}.{index}": line_of(self._lines, (*self._at, kind, index))
+            f"{kind}.{index}": self.problems.line((*self._at, kind, index))
             for kind in ("rule", "push", "fault", "verify")
             for index in range(len(getattr(made, kind)))
         }
@@ -221,7 +217,7 @@ class _Reading:
                 do="give its name, or the path of its .py file from this file's folder",
             )
         except ConfigError as error:
-            self.problems += error.problems
+            self.problems.found += error.problems
         return None
 
     def _check_about(self, made: Scenario) -> None:
@@ -340,7 +336,7 @@ class _Reading:
             names.rule(("rule", index), rule)
             for number, earlier in enumerate(made.rule[:index]):
                 if names.leaves_nothing(earlier, rule):
-                    line = line_of(self._lines, (*self._at, "rule", number))
+                    line = self.problems.line((*self._at, "rule", number))
                     what = f"{earlier.name or f'rule {number + 1}'} (line {line}) answers all that it is for before it"
                     self.report(
                         "E-SIM-02", ("rule", index, "match"), f"never holds: {what}", do="put it first, or give the other one more tests"

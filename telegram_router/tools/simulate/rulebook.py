@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from statistics import NormalDist
 from typing import Final, TypeAlias
 
 from telegram_router.errors import Delivery
+from telegram_router.tools.predicate import Lookup
 from telegram_router.tools.recorded import message_of
 from telegram_router.tools.simulate import scenario as model
 from telegram_router.tools.simulate.actions import Forward
@@ -24,6 +25,7 @@ from telegram_router.tools.simulate.templates import NoValue
 from telegram_router.tools.simulate.world import Prepared, World
 
 _Kept: TypeAlias = tuple[Rule, str, Gatekeeper]  # a rule, its name, and when it takes part
+_Ready: TypeAlias = tuple[Callable[[Lookup], bool], Rule, str, Gatekeeper]
 _STANDARD: Final = NormalDist()
 STANDARD_99: Final = 2.3263478740408408  # standard deviations to the 99th percentile
 
@@ -38,7 +40,7 @@ class Rulebook:
         self._about = prepared.scenario.scenario
         self._world = world
         self._course = course
-        self._by_message: dict[str, list[_Kept]] = {}  # at most as many as the spec has messages
+        self._by_message: dict[str, list[_Ready]] = {}  # at most as many as the spec has messages
         self._rules: list[_Kept] = [
             (rule, rule.name or f"rule {number}", Gatekeeper(rule, identity_of("rule", rule.name, rule, taken), world.draws, course.now))
             for number, rule in enumerate(self._scenario.rule, 1)
@@ -64,18 +66,21 @@ class Rulebook:
             self._memory.clear()
 
     def rule_for(self, line: Line, seen: Seen) -> tuple[Rule, str] | None:
-        for rule, name, keeper in self._rules_for(seen):
-            if rule.match.holds(seen) and keeper.opens(line.number, line.telegrams, line.counts, self._course.now, self._world.wall):
+        for holds, rule, name, keeper in self._rules_for(seen):
+            if holds(seen) and keeper.opens(line.number, line.telegrams, line.counts, self._course.now, self._world.wall):
                 return rule, name
         return None
 
-    def _rules_for(self, seen: Seen) -> list[_Kept]:
-        """The rules that can hold for its message at all."""
-        if seen.message is None:
-            return self._rules
-        found = self._by_message.get(seen.message.name)
+    def _rules_for(self, seen: Seen) -> list[_Ready]:
+        """The rules that can hold for its message at all, each with what it asks besides."""
+        name = seen.message.name if seen.message is not None else ""
+        found = self._by_message.get(name)
         if found is None:
-            found = self._by_message[seen.message.name] = [kept for kept in self._rules if kept[0].match.may_be(seen.message.name)]
+            found = self._by_message[name] = []
+            for rule, called, keeper in self._rules:
+                holds = rule.match.besides(name) if name else rule.match.holds
+                if holds is not None:
+                    found.append((holds, rule, called, keeper))
         return found
 
     def answers(self, line: Line, seen: Seen, rule: tuple[Rule, str] | None, is_reply: bool) -> list[Out]:

@@ -32,7 +32,7 @@ class Seen:
         self.rule = ""
         record = {"raw": frame, "msg": message.name if message is not None else None, "len": len(frame), "c": f"c{connection}"}
         self._recorded = Recorded(record, spec)
-        self._rows: dict[Template, str | None] = {}  # keys of rows, of which a scenario has some
+        self._rows: dict[int, str | None] = {}  # keys of rows by their template, of which a scenario has some
 
     def __call__(self, name: str) -> Any:
         return _reading(name)(self)
@@ -58,14 +58,14 @@ class Seen:
         """What a template makes of it; None when it has not all of the fields."""
         if template is None:
             return None
-        if template in self._rows:
-            return self._rows[template]
+        if id(template) in self._rows:
+            return self._rows[id(template)]
         try:
             key = template.filled(self.filling(self.at, "key"))
         except NoValue:
             key = None
         if template.is_of_fields:
-            self._rows[template] = key
+            self._rows[id(template)] = key
         return key
 
 

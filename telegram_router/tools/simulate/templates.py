@@ -73,13 +73,6 @@ class Template:
     def __post_init__(self) -> None:
         assert self._parts is not None  # a template that cannot be understood is told now
 
-    def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash(self.text)
-
     @cached_property
     def _parts(self) -> tuple[str | Place, ...]:
         return tuple(_parts(self.text))

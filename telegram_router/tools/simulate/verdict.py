@@ -40,11 +40,16 @@ class Verdict:
         self.troubles: list[str] = []  # the first of them
         self.troubled = 0
         self.judges: list[Judge] = []
+        self._by_message: dict[str, list[Judge]] = {}  # those that a message may matter to; as many as the spec has messages
         self.reset()
         self.looks_at_sent = any("sent" in wanted.names for each in prepared.scenario.verify for wanted in each.expect.predicates)
 
     def see(self, happened: Happened) -> None:
-        for judge in self.judges:
+        judges = self._by_message.get(happened.message)
+        if judges is None:
+            judges = [each for each in self.judges if any(wanted.may_be(happened.message) for wanted in each.expectation.predicates)]
+            self._by_message[happened.message] = judges
+        for judge in judges:
             judge.see(happened)
 
     def trouble(self, text: str) -> None:
@@ -54,6 +59,7 @@ class Verdict:
 
     def reset(self) -> None:
         self.judges = [each.expect.begin() for each in self._prepared.scenario.verify]
+        self._by_message.clear()
         self.troubles.clear()
         self.troubled = 0
 

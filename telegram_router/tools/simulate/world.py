@@ -67,6 +67,8 @@ class World:
             )
             for name, table in own.items()
         }  # fmt: skip
+        self._by_name = {name: self.stores[table.of or name] for name, table in scenario.state.items()}
+        self._keys = {name: (table.keys, table.key) for name, table in scenario.state.items()}
         self._tables = {name: prepared.rows.get(f"table.{name}", {}) for name in scenario.table}
         self.counters = {name: Counting(each.start, each.step, each.per == "connection") for name, each in scenario.counter.items()}
         self.machines = {name: Machine(each.start, each.most, each.ttl) for name, each in scenario.machine.items()}
@@ -97,12 +99,13 @@ class World:
 
     def store(self, name: str) -> Store:
         """The rows of a store, or of the one that it is another key of."""
-        return self.stores[self._scenario.state[name].of or name]
+        return self._by_name[name]
 
     def row_key(self, name: str, seen: Seen) -> str | None:
-        table = self._scenario.state[name]
-        template = table.keys.get(seen.message.name if seen.message is not None else "", table.key)
-        return seen.key(template)
+        keys, key = self._keys[name]
+        if keys and seen.message is not None:
+            key = keys.get(seen.message.name, key)
+        return seen.key(key)
 
     def update(self, path: str, value: Template, seen: Seen, at: float) -> None:
         """Do what a rule says under `update`. Raises NoValue."""

@@ -12,6 +12,7 @@ from made import (
     FORMS,
     PSH,
     RST,
+    SERVER,
     SYN,
     T0,
     Packet,
@@ -138,14 +139,10 @@ def test_requests_and_replies_are_one_exchange_in_both_directions():
     ]  # fmt: skip
 
 
-def test_without_a_syn_whoever_asks_is_taken_for_the_client_and_the_port_decides_where_it_is_given():
-    talk = Talk()
-    packets = [talk.sends(1, answer(1)), talk.sends(0, ask(2))]
-    opened = imported(pcap(packets))[0][0]
-    assert (opened["peer"], opened["local"]) == ("10.0.0.1:40000", "10.0.0.2:9000")
-    talk = Talk()
+def test_the_port_decides_who_the_host_is_where_it_is_given():
+    talk = Talk(ports=(9_000, 800))
     opened = imported(pcap([talk.sends(1, ask(2)), talk.sends(0, answer(2))]), port=9000)[0][0]
-    assert opened["local"] == "10.0.0.2:9000"
+    assert opened["local"] == "10.0.0.1:9000"
     assert imported(pcap(ordered()), port=9001)[0] == []
 
 
@@ -473,3 +470,26 @@ def test_polls_are_telegrams_too():
 
 def test_the_packets_of_the_test_are_as_wide_as_they_say():
     assert len(tcp((1, 2), 0, 0, ACK | PSH, b"x" * 10)) == 30 and small().messages["ask"].min_frame == 64
+
+
+@pytest.mark.parametrize(
+    ("ports", "side", "first", "known"),
+    [
+        ((40_000, 9_000), 0, ask(1), "low"), ((40_000, 9_000), 1, ask(1), "low"), ((40_000, 50_000), 0, ask(1), "requests"),
+        ((40_000, 50_000), 1, answer(1), "requests"), ((900, 800), 0, ask(1), "requests"),
+    ],
+    ids=["low", "low, and the host asks first", "both high", "both high, and an answer is first", "both low"],
+)  # fmt: skip
+def test_who_connected_is_worked_out_where_no_beginning_was_seen(ports: tuple[int, int], side: int, first: bytes, known: str):
+    talk = Talk(ports=ports)
+    found, report = imported(pcap([talk.sends(side, first), talk.sends(0, ask(2))]))
+    assert {address: host.known for address, host in report.hosts.items()} == {f"{SERVER}:{ports[1]}": known}
+    assert [record["d"] for record in found if record["k"] == "m"] == ["<" if side else ">", ">"]
+
+
+def test_a_host_that_was_seen_to_be_one_is_one_in_every_connection():
+    begun, midway = Talk(ports=(40_000, 50_000)), Talk(ports=(40_001, 50_000))
+    packets = [*begun.handshake(), begun.sends(0, ask(1)), midway.sends(1, ask(2)), midway.sends(0, answer(2))]
+    found, report = imported(pcap(sorted(packets, key=lambda packet: packet.at)))
+    assert [(address, host.connections) for address, host in report.hosts.items()] == [(f"{SERVER}:50000", 2)]
+    assert [record["d"] for record in found if record["k"] == "m" and record["c"] == "c2"] == ["<", ">"]

@@ -69,7 +69,7 @@ SAMPLES = Path(__file__).parents[3] / "specs" / "samples"
 COMMANDS = (
     (SAMPLES.parents[1] / "docs" / "captures.md").read_text("utf-8").partition("```sh\ntcpdump ")[2].partition("```")[0].splitlines()[1:]
 )
-SEEN = {"begun": "it was connected to", "midway": "it was asked; who connected was not seen"}
+SEEN = {"begun": "it was connected to", "midway": "it has the lower port; who connected was not seen"}
 
 
 def line_of(family: str, begun: bool) -> tuple[bytes, list[tuple[bytes, bytes]]]:
@@ -109,6 +109,16 @@ def test_the_commands_of_the_page_lead_from_an_unknown_line_to_a_simulator(
                 assert await caller.receive() == answer
 
     trio.run(ask, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_the_hosts_with_most_telegrams_are_told_first_and_ten_of_them(tmp_path: Path):
+    talks = [Talk(ports=(40_000, 9_000 + number)) for number in range(12)]
+    packets = [packet for talk in talks for packet in talk.handshake()]
+    packets += [talk.sends(0, transfer(number)) for number, talk in enumerate([*talks, talks[11]], 1)]
+    (tmp_path / "day.pcap").write_bytes(pcap(sorted(packets, key=lambda packet: packet.at)))
+    made = call("import", tmp_path / "day.pcap", "--spec", "firmbanking", "-w", tmp_path / "day.tgcap.jsonl").stdout.splitlines()
+    assert made[1] == "host 10.0.0.2:9011  connections 1  telegrams 2  (it was connected to)"
+    assert made[11] == "and 2 more hosts with fewer telegrams (--json has all)" and len(made) == 12
 
 
 def test_a_file_of_other_traffic_is_told_and_ends_with_one(tmp_path: Path):

@@ -94,6 +94,8 @@ def test_numbers_are_unique_and_wrap_where_they_should():
     wrapping = rewriter('["*"]\nmessage_number = "seq(start=5, step=2, wrap=9)"\n')
     made = [part(wrapping.rebuilt(step("transfer.request", n), NOON), "message_number") for n in range(1, 5)]
     assert made == ["000005", "000007", "000009", "000005"]
+    narrow = rewriter('["*"]\nmessage_number = "seq(start=99, width=2)"\n')
+    assert [part(narrow.rebuilt(step("transfer.request", n), NOON), "message_number") for n in (1, 2)] == ["000099", "000099"]
 
 
 def test_two_rewriters_of_a_run_never_use_the_same_number():
@@ -252,7 +254,7 @@ def test_rules_for_an_answer_are_refused():
 
 
 @pytest.mark.parametrize(
-    "text", ["seq(begin=1)", "seq(start=x)", "set", "map", "fn", 5, "now(", "lookup(a.csv)", "recompute(md5)", "recompute"]
+    "text", ["seq(begin=1)", "seq(start=x)", "seq(step=0)", "set", "map", "fn", 5, "now(", "lookup(a.csv)", "recompute(md5)", "recompute"]
 )
 def test_a_rule_that_means_nothing_is_refused(text: object):
     with pytest.raises(ReplayError) as refused:
