@@ -118,7 +118,8 @@ class Simulation:
     ) -> int:
         """A connection was made; its number, from 1. What is to be done with it comes with the actions.
 
-        `number`: the one that it was given when it began. `part`: the recorded connection that it stands for, where a client sends what a capture has.
+        `number`: the one that it was given when it began. `part`: the recorded connection that it stands for, where a client sends
+        what a capture has.
         """
         self._course.reach(now)
         number = self.number_connection() if number is None else number
@@ -289,9 +290,9 @@ class Simulation:
         self.journal.add(entry)
         self.verdict.see(Happened(seen, entry.message, line.number, line.telegrams, self._course.now, False, names, seen.rule))
         exchange = self._pairing.exchange(line, seen.message, seen.frame) if self.journal.recording or self.playing is not None else None
+        self._course.keep(line, self._course.came, seen.frame, x=exchange, msg=entry.message or None)
         if self.playing is not None and seen.message is not None and seen.message.kind == "reply":
             self.playing.answered(line, exchange, seen.frame)
-        self._course.keep(line, self._course.came, seen.frame, x=exchange, msg=entry.message or None)
         return exchange
 
     # --- faults ---------------------------------------------------------------------------------------------------
