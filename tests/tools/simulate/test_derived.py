@@ -56,7 +56,11 @@ async def test_it_answers_with_the_values_of_the_new_request(tmp_path: Path):
         asked = transfer(777, amount=4_321)
         await caller.send(asked)
         answer = await caller.receive()
-    assert (field(answer, "message_number"), field(answer, "response_code"), field(answer, "amount")) == ("000777", "0000", field(asked, "amount"))
+    assert (field(answer, "message_number"), field(answer, "response_code"), field(answer, "amount")) == (
+        "000777",
+        "0000",
+        field(asked, "amount"),
+    )
     assert answer == answer_to(asked)
 
 
