@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 import trustme
@@ -52,6 +53,28 @@ def settings(output: Path, **more: Any) -> dict[str, Any]:
     return now | {"spec_file": str(SPEC), "spec_sha256": "", "output": str(output), "source": "proxy", **more}
 
 
+class Beside(Feed):
+    """What the other process does, in this one: most of what is tested here has nothing to do with processes, which take their time."""
+
+    def __init__(self, wanted: dict[str, Any]) -> None:
+        self.dropped, self.pressed, self.failed, self.trouble = 0, False, False, ""
+        self._items: list[Any] = []
+        self._octets = 0
+        self._sink = Sink(msgspec.convert(wanted, Settings))
+
+    def look(self) -> str:
+        return self._sink.why
+
+    def flush(self) -> None:
+        items, self._items, self._octets = self._items, [], 0
+        for item in items:
+            self._sink.take(item)
+
+    def close(self) -> dict[str, Any]:
+        self.flush()
+        return self._sink.end()
+
+
 async def host(stream: Any) -> None:
     """Answers every transfer."""
     data = b""
@@ -79,7 +102,10 @@ async def proxied(
 ) -> AsyncIterator[tuple[int, Feed, list[str]]]:
     warned: list[str] = []
     block, ways, to = more.pop("block", False), more.pop("ways", 1), more.pop("to", None)
-    feed = await trio.to_thread.run_sync(Feed, settings(output, **more))
+    if more.pop("process", False):
+        feed = await trio.to_thread.run_sync(Feed, settings(output, **more))
+    else:
+        feed = Beside(settings(output, **more))
     try:
         async with trio.open_nursery() as nursery:
             behind = await nursery.start(partial(trio.serve_tcp, answer, 0, host="127.0.0.1"))
@@ -282,7 +308,10 @@ async def test_rotation_under_traffic_loses_and_doubles_nothing(tmp_path: Path):
 
 
 async def test_a_kill_of_the_process_that_writes_leaves_what_was_written_and_the_line(tmp_path: Path):
-    async with proxied(tmp_path / "a.tgcap.jsonl") as (port, feed, warned), await trio.open_tcp_stream("127.0.0.1", port) as client:
+    async with (
+        proxied(tmp_path / "a.tgcap.jsonl", process=True) as (port, feed, warned),
+        await trio.open_tcp_stream("127.0.0.1", port) as client,
+    ):
         for number in range(1, 40):
             await client.send_all(numbered(REQUEST, number))
             await exactly(client, len(REPLY))
@@ -307,7 +336,7 @@ async def test_a_disk_that_does_not_keep_up_costs_whole_exchanges_or_makes_clien
 ):
     monkeypatch.setattr(capture_feed, "HELD", 40_000)
     monkeypatch.setattr(capture_feed, "PIPE", 4096)
-    async with proxied(tmp_path / "a.tgcap.jsonl", block=block) as (port, feed, _):
+    async with proxied(tmp_path / "a.tgcap.jsonl", block=block, process=True) as (port, feed, _):
         os.kill(feed.pid, signal.SIGSTOP)
         answered = 0
         async with await trio.open_tcp_stream("127.0.0.1", port) as client:
@@ -336,7 +365,7 @@ async def test_a_full_disk_costs_the_capture_or_makes_clients_wait_until_there_i
     more = {"on_full": "block"} if block else {}
     answered = 0
     async with (
-        proxied(tmp_path / "a.tgcap.jsonl", block=block, **more) as (port, feed, warned),
+        proxied(tmp_path / "a.tgcap.jsonl", block=block, process=True, **more) as (port, feed, warned),
         await trio.open_tcp_stream("127.0.0.1", port) as client,
     ):
         resource.prlimit(feed.pid, resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 from click.testing import CliRunner
-from running_router import answer_to, betrayed, field, spec_named, telegram, transfer
+from running_router import answer_to, betrayed, spec_named, telegram, transfer
 
 from telegram_router.cli import main
 from telegram_router.storage import capture_records as records
@@ -56,11 +56,6 @@ async def test_it_answers_with_the_values_of_the_new_request(tmp_path: Path):
         asked = transfer(777, amount=4_321)
         await caller.send(asked)
         answer = await caller.receive()
-    assert (field(answer, "message_number"), field(answer, "response_code"), field(answer, "amount")) == (
-        "000777",
-        "0000",
-        field(asked, "amount"),
-    )
     assert answer == answer_to(asked)
 
 
