@@ -310,7 +310,7 @@ def config(
         [listeners.companies]
         address = "127.0.0.1:0"
         spec = "{spec}"
-        {_unless_given(listener, frame_timeout="150ms", write_timeout="200ms", handshake_timeout="200ms", timeout="200ms")}
+        {_unless_given(listener, frame_timeout="150ms", write_timeout="200ms", handshake_timeout="200ms", timeout=_patience(core))}
         {listener}
         {more}
     """
@@ -324,8 +324,15 @@ def config(
 
 
 def _service(name: str, host: Host | HostOfBytes, keys: str = "") -> str:
-    usual = _unless_given(keys, timeout="200ms", reconnect_min="10ms", reconnect_max="50ms", frame_timeout="150ms", write_timeout="200ms")
+    usual = _unless_given(
+        keys, timeout=_patience(host), reconnect_min="10ms", reconnect_max="50ms", frame_timeout="150ms", write_timeout="200ms"
+    )
     return f'[services.{name}]\nbackends = ["{host.address}"]\n{usual}\n{keys}\n'
+
+
+def _patience(host: Host | HostOfBytes | None) -> str:
+    """A host that answers is waited for: where much else runs, it may be slow. For one that does not, nobody should wait for long."""
+    return "1s" if isinstance(host, Host) and host.behave is answers else "200ms"
 
 
 def _unless_given(keys: str, **usual: str) -> str:

@@ -169,7 +169,7 @@ async def test_the_configuration_is_shown_without_its_secrets(tmp_path: Path):
     assert b"hidden" not in got.raw
     assert shown["services"]["rest"]["headers"] == {"X-Api-Key": LEFT_OUT}
     assert shown["services"]["rest"]["url"] == f"http://127.0.0.1:9/rest?{LEFT_OUT}"
-    assert shown["services"]["core"]["timeout"] == 0.2
+    assert shown["services"]["core"]["timeout"] == 1.0
     assert shown["routes"][1]["match"] == {"message_type": {"values": ["7000"]}, "business_code": {"values": ["200"]}}
 
 
