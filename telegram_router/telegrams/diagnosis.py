@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, TypeAlias
 
-from telegram_router.errors import FramingError
+from telegram_router.errors import CODES, FramingError
 from telegram_router.telegrams.framing import DEFAULT_MAX_FRAME, Framing
 from telegram_router.telegrams.lengths import Bounds, LengthField, Refusal
 
@@ -107,13 +107,6 @@ def _begins(buffer: bytes, words: Sequence[bytes]) -> bool:
     return buffer.startswith(tuple(words)) or (len(buffer) >= 3 and any(word.startswith(buffer) for word in words))
 
 
-_STRANGERS = {
-    "E-FRM-11": "use the TLS port, or give this listener a certificate",
-    "E-FRM-12": "point the HTTP client elsewhere",
-    "E-FRM-13": "switch the PROXY header off, or point the client elsewhere",
-}
-
-
 def _stranger(scene: _Scene) -> FramingError | None:
     if scene.good:
         return None
@@ -126,7 +119,7 @@ def _stranger(scene: _Scene) -> FramingError | None:
         f"the first bytes look like {name}",
         where=scene.where,
         expected=f"telegrams framed by {scene.framing.describe()}",
-        do=_STRANGERS[code],
+        do=CODES[code].do,
     )
 
 
