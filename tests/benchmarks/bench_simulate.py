@@ -26,8 +26,11 @@ TICK = os.sysconf("SC_CLK_TCK")
 ECHO = """
 import trio
 async def serve(stream):
-    async for data in stream:
-        await stream.send_all(data)
+    try:
+        async for data in stream:
+            await stream.send_all(data)
+    except trio.BrokenResourceError:
+        pass
 async def main():
     async with trio.open_nursery() as nursery:
         listeners = await nursery.start(trio.serve_tcp, serve, 0)
