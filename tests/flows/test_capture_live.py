@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import signal
 import subprocess
 from collections import Counter
@@ -220,6 +221,22 @@ async def test_telegrams_go_on_when_the_other_process_dies_or_does_not_read(tmp_
         for number in range(201, 301):
             assert await client.asks(transfer(number)) == answer_to(transfer(number))
         await router.until(lambda: router.switch.tap is None)
+
+
+async def test_a_full_disk_ends_it_at_once_and_telegrams_go_on(tmp_path: Path):
+    async with steered(tmp_path) as (router, _):
+        seen = await start(tmp_path)
+        resource.prlimit(seen["process"], resource.RLIMIT_FSIZE, (3_000, resource.RLIM_INFINITY))
+        client = await router.connect()
+        for number in range(1, 11):
+            assert await client.asks(transfer(number)) == answer_to(transfer(number))
+        await router.until(lambda: router.switch.tap is None)
+        assert await client.asks(transfer(11)) == answer_to(transfer(11))
+        await router.until(lambda: router.log.named("capture_ended"))
+        seen = (await ask(tmp_path, "GET", "/capture"))[1]
+        assert not seen["running"] and seen["why"] == "the capture cannot be written: File too large"
+        kept = list(CaptureReader(tmp_path / "live.tgcap.jsonl").telegrams())
+        assert seen["telegrams"] == 40 == len(kept) + seen["left_out"] and seen["files"] == [str(tmp_path / "live.tgcap.jsonl.part")]
 
 
 async def test_the_command_captures_for_as_long_as_it_is_told(tmp_path: Path):
