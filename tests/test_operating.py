@@ -173,9 +173,9 @@ async def test_a_file_is_reloaded_tried_and_refused(tmp_path: Path):
     async with Host() as core, steered(core, tmp_path) as router:
         client = await router.connect()
         same = await calls("reload", "--config", file)
-        file.write_text(file.read_text().replace('timeout = "200ms"', 'timeout = "900ms"'))
+        file.write_text(file.read_text().replace('timeout = "1s"', 'timeout = "900ms"'))
         tried = await calls("reload", "--dry-run", "--config", file)
-        assert router.switch.services["core"].policy.timeout == 0.2
+        assert router.switch.services["core"].policy.timeout == 1.0
         done = await calls("reload", "--config", file)
         assert router.switch.services["core"].policy.timeout == 0.9
         file.write_text(file.read_text().replace('timeout = "900ms"', "timeout = 900"))

@@ -125,7 +125,7 @@ async def test_three_codes_interleaved_on_one_session_and_answered_in_any_order_
     async with hosts[0] as transfers, hosts[1] as credits, hosts[2] as balances:
         more = f'[services.credit]\nbackends = ["{credits.address}"]\n'
         route = '[[routes]]\nlistener = "companies"\nservice = "credit"\nmatch = { message_type = "5000", business_code = "100" }\n'
-        text = config(transfers, balances, service='timeout = "2s"', more=more, route=route).replace('timeout = "200ms"', 'timeout = "2s"')
+        text = config(transfers, balances, service='timeout = "2s"', more=more, route=route).replace('timeout = "1s"', 'timeout = "2s"')
         async with running(text) as router:
             await router.linked("core", "credit", "steady")
             client = await router.connect()
