@@ -31,9 +31,9 @@ sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than cores: many tests wait for a socket or a process."""
-    return len(os.sched_getaffinity(0)) + 1
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One worker more than cores, unless the environment says how many: many tests wait for a socket or a process."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:
