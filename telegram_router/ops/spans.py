@@ -59,13 +59,13 @@ class SpanMaker:
         self._records = records
         self._encoder = msgspec.json.Encoder()
 
-    def lines(self, ended: Sequence[Ended]) -> list[str]:
-        found = []
+    def write(self, ended: Sequence[Ended], out: list[bytes]) -> int:
+        before = len(out)
         for each in ended:
             exchange = each[2]
             if exchange is not None and exchange.settled and each[0] != "late_reply" and self._is_sampled(exchange):
-                found.append(self._encoder.encode(self._records.record(each)).decode("utf-8") + "\n")
-        return found
+                out.append(self._encoder.encode(self._records.record(each)) + b"\n")
+        return len(out) - before
 
     def _is_sampled(self, exchange: Exchange) -> bool:
         known = bool(exchange.trace)

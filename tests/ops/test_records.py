@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telegram_router.ops import records
-from telegram_router.ops.records import SLICE, WAITING, AccessLog, RecordMaker, hashed
+from telegram_router.ops.records import SLICE, WAITING, AccessLog, Makes, RecordMaker, hashed
 from telegram_router.routing import Ended, Kind
 from telegram_router.routing.traces import numbered
 
@@ -48,9 +49,17 @@ def maker(talk: Talk, secret: bytes = b"") -> RecordMaker:
     return RecordMaker(lambda: talk.clock, lambda: NOW + talk.clock, numbered(), secret)
 
 
+def lines_of(made: Makes, ended: Sequence[Ended]) -> list[str]:
+    out: list[bytes] = []
+    many = made.write(ended, out)
+    lines = b"".join(out).decode().splitlines(keepends=True)
+    assert len(lines) == many
+    return lines
+
+
 def told(talk: Talk, secret: bytes = b"") -> list[dict[str, Any]]:
     """The records of what has ended since the last look."""
-    return [json.loads(line) for line in maker(talk, secret).lines(talk.switch.take_ended()[0])]
+    return [json.loads(line) for line in lines_of(maker(talk, secret), talk.switch.take_ended()[0])]
 
 
 def listened(talk: Talk) -> Talk:
@@ -144,8 +153,8 @@ def test_a_correlation_field_that_is_not_clear_is_left_out_or_hashed():
     bank.sends(ask(7))
     host.sends(*map(answer_to, host.got()))
     ended = talk.switch.take_ended()[0]
-    [without] = map(json.loads, maker(talk).lines(ended))
-    [with_key] = map(json.loads, maker(talk, b"secret").lines(ended))
+    [without] = map(json.loads, lines_of(maker(talk), ended))
+    [with_key] = map(json.loads, lines_of(maker(talk, b"secret"), ended))
     assert without["key"] == {"company": "AA"}
     assert with_key["key"] == {"number": hashed("7", b"secret"), "company": "AA"}
     assert hashed("007 ", b"secret") == hashed("7", b"secret") != hashed("7", b"another") and with_key["key"]["number"] != "7"
@@ -167,7 +176,7 @@ def test_no_field_of_a_body_and_no_unclear_field_is_ever_in_a_record():
     bank.sends(transfer(1), transfer(1))
     host.got()
     host.sends(reply_to(transfer(1)))
-    text = "".join(maker(talk).lines(talk.switch.take_ended()[0]))
+    text = "".join(lines_of(maker(talk), talk.switch.take_ended()[0]))
     assert "110123456789" not in text and "홍길동" not in text and "급여" not in text
 
 
@@ -192,8 +201,8 @@ def test_the_quick_way_writes_what_the_whole_way_writes(numbers: list[tuple[str,
     whole = RecordMaker(lambda: talk.clock, lambda: NOW + talk.clock, numbered())
     expected = []
     for each in ended:
-        expected.append(whole._whole(each))
-    assert maker(talk).lines(ended) == expected
+        expected.append(whole._whole(each).decode())
+    assert lines_of(maker(talk), ended) == expected
 
 
 # --- the log of records
@@ -278,6 +287,6 @@ def test_tables_of_what_is_ready_are_bounded(monkeypatch: pytest.MonkeyPatch):
         bank = talk.session(f"s{number}")
         bank.sends(ask(number, "x" * number))
         host.sends(*map(answer_to, host.got()))
-        [line] = made.lines(talk.switch.take_ended()[0])
+        [line] = lines_of(made, talk.switch.take_ended()[0])
         assert json.loads(line)["session"] == f"s{number}"
     assert len(made._ways) <= 2 and len(made._telegrams) <= 1

@@ -105,7 +105,9 @@ def test_only_sampled_requests_become_spans_and_others_keep_no_trace(share: floa
     talk.switch.traces = Traces(numbered(), share)
     found = ended(talk)
     maker = SpanMaker(talk.switch, RecordMaker(lambda: 0.0, lambda: 0.0, numbered()))
-    lines = [json.loads(line) for line in maker.lines(found)]
+    out: list[bytes] = []
+    assert maker.write(found, out) == len(out)
+    lines = [json.loads(line) for line in out]
     assert len(lines) == count and all(len(each["span"]) == 16 for each in lines)
     assert {each[2].trace[:32].decode() for each in found if each[2] is not None} == ({each["trace"] for each in lines} or {""})
 
@@ -116,7 +118,7 @@ def test_a_trace_that_somebody_was_told_of_is_kept_though_it_is_not_sampled():
     found = ended(talk)
     exchange = next(each[2] for each in found if each[2] is not None)
     told = talk.switch.trace_of(exchange)
-    SpanMaker(talk.switch, RecordMaker(lambda: 0.0, lambda: 0.0, numbered())).lines(found)
+    SpanMaker(talk.switch, RecordMaker(lambda: 0.0, lambda: 0.0, numbered())).write(found, [])
     assert exchange.trace == told
 
 
