@@ -11,6 +11,7 @@ import re
 import tomllib
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import cached_property
 
 Path = tuple[str | int, ...]
 
@@ -28,20 +29,26 @@ _STRING = re.compile(
 _SCALAR = re.compile(r"[^,\]}#\n]+")
 
 
-def key_lines(text: str) -> dict[Path, int]:
-    """The line, from 1, where each key path of a valid TOML text first appears."""
-    scanner = _Scanner(text)
-    scanner.document()
-    return scanner.lines
+class KeyLines:
+    """The lines of a valid TOML text, from 1, by the key paths that first appear there. Nothing is looked for until somebody asks."""
 
+    def __init__(self, text: str) -> None:
+        self._text = text
 
-def line_of(lines: dict[Path, int], path: Path) -> int:
-    """The line of a path, or of the nearest table around it when the path itself is not in the file; 0 for none."""
-    while path:
-        if path in lines:
-            return lines[path]
-        path = path[:-1]
-    return 0
+    @cached_property
+    def known(self) -> dict[Path, int]:
+        """Every path of the text, and its line."""
+        scanner = _Scanner(self._text)
+        scanner.document()
+        return scanner.lines
+
+    def of(self, path: Path) -> int:
+        """The line of a path, or of the nearest table around it when the path itself is not in the file; 0 for none."""
+        while path:
+            if path in self.known:
+                return self.known[path]
+            path = path[:-1]
+        return 0
 
 
 class _Scanner:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from telegram_router.config.lines import Path, dotted, line_of
+from telegram_router.config.lines import KeyLines, Path, dotted
 from telegram_router.errors import ConfigProblem
 
 
 class Problems:
     """Those of one file, in the order in which they were found."""
 
-    def __init__(self, filename: str, lines: dict[Path, int]) -> None:
+    def __init__(self, filename: str, lines: KeyLines) -> None:
         self.found: list[ConfigProblem] = []
         self.filename = filename
         self.lines = lines
 
     def line(self, path: Path) -> int:
-        return line_of(self.lines, path)
+        return self.lines.of(path)
 
     def report(self, code: str, path: Path, what: str, expected: str = "", do: str = "") -> None:
         self.add(ConfigProblem(code, self.filename, self.line(path), dotted(path), what, expected, do))

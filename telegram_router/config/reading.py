@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 
 from telegram_router.config.consistency import check_addresses, check_values
 from telegram_router.config.keys import check_keys, check_names
-from telegram_router.config.lines import Path, key_lines
+from telegram_router.config.lines import KeyLines, Path
 from telegram_router.config.model import Config, specs_by_party
 from telegram_router.config.overlaps import check_overlaps
 from telegram_router.config.problems import Problems
@@ -36,7 +36,7 @@ class Draft(NamedTuple):
     problems: Sequence[ConfigProblem]
     overlaps: Sequence[ConfigProblem]  # E-CFG-05: idle talk where a match names a field that does not exist
     spec_conflicts: Sequence[ConfigProblem]  # E-CFG-07: idle talk where a spec does not exist
-    lines: dict[Path, int]  # where each key stands
+    lines: KeyLines  # where each key stands
 
     def raise_if_wrong(self) -> None:
         """Raises ConfigError with every problem found, in the order of the file's lines."""
@@ -54,13 +54,13 @@ def parse_config(text: str, filename: str) -> Config:
 def draft_config(text: str, filename: str) -> Draft:
     """Read a configuration as far as it can be read. Raises ConfigError where it is no TOML."""
     text = text.removeprefix("\ufeff")  # Windows editors put one in front of a file
-    return _Reading(load(text, filename), filename, key_lines(text)).draft()
+    return _Reading(load(text, filename), filename, KeyLines(text)).draft()
 
 
 class _Reading:
     """One pass over one file. Checks run on whatever part of it is sound, so that one mistake hides no other."""
 
-    def __init__(self, raw: dict[str, Any], filename: str, lines: dict[Path, int]) -> None:
+    def __init__(self, raw: dict[str, Any], filename: str, lines: KeyLines) -> None:
         self._problems = Problems(filename, lines)
         self._raw = raw
         self._lines = lines

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
-from telegram_router.config.lines import Path, dotted, key_lines, line_of
+from telegram_router.config.lines import KeyLines, Path, dotted
 from telegram_router.errors import ConfigError, ConfigProblem
 
 
@@ -29,12 +29,14 @@ def load(text: str, filename: str) -> dict[str, Any]:
 
 def _refuse_nul(raw: dict[str, Any], filename: str, text: str) -> None:
     """No name, path or value can hold that character, and the system refuses it only when it is too late."""
+    if "u0000" not in text.lower():  # it can only be written as \u0000 or \U00000000
+        return
     holding = [path for path in _paths_of_texts(raw, ()) if "\0" in str(path[-1])]
-    lines = key_lines(text) if holding else {}
     if holding:
+        lines = KeyLines(text)
         expected = "text without that character"
         places = [path[:-1] for path in holding]
-        raise ConfigError([ConfigProblem("E-CFG-04", filename, line_of(lines, at), dotted(at), "holds a NUL", expected) for at in places])
+        raise ConfigError([ConfigProblem("E-CFG-04", filename, lines.of(at), dotted(at), "holds a NUL", expected) for at in places])
 
 
 def _paths_of_texts(value: Any, path: Path) -> Iterator[Path]:

@@ -72,12 +72,9 @@ def _value_test(rule: Rule, field: SingleField) -> Test:
 
 def taken(match: Mapping[str, Rule], spec: Spec) -> list[str]:
     """The requests and one-way messages whose key values a match allows."""
-    found = []
-    for message in spec.messages.values():
-        values = dict(zip(spec.family.key, message.key, strict=True))
-        if message.kind != "reply" and all(_allows(rule, values[name]) for name, rule in match.items() if name in values):
-            found.append(message.name)
-    return found
+    ruled = [(place, match[name]) for place, name in enumerate(spec.family.key) if name in match]
+    asking = [message for message in spec.messages.values() if message.kind != "reply"]
+    return [message.name for message in asking if all(_allows(rule, message.key[place]) for place, rule in ruled)]
 
 
 def _allows(rule: Rule, value: str) -> bool:

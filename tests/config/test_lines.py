@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telegram_router.config.lines import Path, key_lines, line_of
+from telegram_router.config.lines import KeyLines, Path
 
 NOISE = ["", "# a comment", "  # [not.a.table] x = 1", "\t"]
 SCALARS = [
@@ -153,13 +153,13 @@ def paths(value: object, path: Path = ()) -> set[Path]:
 @given(documents())
 def test_every_path_has_the_line_where_it_first_appears(document: tuple[str, dict[Path, int]]):
     text, written = document
-    lines = key_lines(text)
+    lines = KeyLines(text).known
     assert lines == written
     assert lines.keys() == paths(tomllib.loads(text))
 
 
 def test_a_path_that_is_not_in_the_file_has_the_line_of_the_table_around_it():
-    lines = key_lines("\n[services.transfer]\ntimeout = '1s'\n")
-    assert line_of(lines, ("services", "transfer", "timeout")) == 3
-    assert line_of(lines, ("services", "transfer", "backends")) == 2
-    assert line_of(lines, ("listeners",)) == 0
+    lines = KeyLines("\n[services.transfer]\ntimeout = '1s'\n")
+    assert lines.of(("services", "transfer", "timeout")) == 3
+    assert lines.of(("services", "transfer", "backends")) == 2
+    assert lines.of(("listeners",)) == 0

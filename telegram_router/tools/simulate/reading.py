@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from telegram_router.config.lines import KeyLines
 from telegram_router.config.lines import Path as KeyPath
-from telegram_router.config.lines import key_lines
 from telegram_router.config.problems import Problems
 from telegram_router.errors import ConfigError, ConfigProblem, RouterError
 from telegram_router.storage.capture_reader import CaptureReader, Findings
@@ -62,7 +62,7 @@ def parse_scenarios(text: str, file: str, folder: Path, find_spec: FindSpec, *, 
         raise ConfigError(
             [ConfigProblem("E-SIM-01", file, int(line[1]) if line else 0, "", what, do="mend the syntax at this line")]
         ) from None
-    lines = key_lines(text)
+    lines = KeyLines(text)
     found: list[Prepared] = []
     problems: list[ConfigProblem] = []
     for at, part in _parts(raw):
@@ -131,7 +131,7 @@ def parse_fault(text: str, prepared: Prepared) -> model.Fault:
     except ValidationError as error:
         problems = [problem_of("fault", 0, (), model.Fault, each, raw["fault"][0]) for each in error.errors(include_input=False)]
         raise ConfigError(problems) from None
-    reading = _Reading(raw, (), "fault", Path(), {}, _no_spec, allow_code=False)
+    reading = _Reading(raw, (), "fault", Path(), KeyLines(""), _no_spec, allow_code=False)
     Names(reading.report, prepared.scenario, prepared.spec, raw, {}).fault(("fault", 0), fault)
     if reading.problems.found:
         raise ConfigError(reading.problems.found)
@@ -167,7 +167,7 @@ class _Reading:
     """One pass over one simulator."""
 
     def __init__(
-        self, raw: dict[str, Any], at: KeyPath, file: str, folder: Path, lines: dict[KeyPath, int], find_spec: FindSpec, allow_code: bool
+        self, raw: dict[str, Any], at: KeyPath, file: str, folder: Path, lines: KeyLines, find_spec: FindSpec, allow_code: bool
     ) -> None:
         self.problems = Problems(file, lines)
         self._raw, self._at, self._file, self._folder = raw, at, file, folder
