@@ -1,6 +1,6 @@
 """What a capture costs a running router: CPU of the router with and without one, by turns in one run, and CPU of the process that writes.
 
-    python tests/benchmarks/bench_capture.py [--clients 50] [--windows 1 64] [--seconds 3] [--rounds 5] [--masked]
+    python tests/benchmarks/bench_capture.py [--clients 50] [--windows 1 64] [--seconds 3] [--rounds 5] [--rate N] [--masked]
 
 A router, a host that answers at once and `telegram-router load`, each a process of its own; the router has the last CPU for itself
 and the others share the rest. Of each exchange four telegrams are captured: from the client, to the host, and both ways back. Where the
@@ -74,9 +74,10 @@ def ask(folder: Path, method: str, path: str, body: dict[str, Any] | None = None
     return said
 
 
-def loaded(port: int, clients: int, window: int, seconds: float) -> dict[str, Any]:
+def loaded(port: int, clients: int, window: int, seconds: float, rate: str = "") -> dict[str, Any]:
     command = [sys.executable, "-m", "telegram_router", "load", "--to", f"127.0.0.1:{port}", "--spec", "firmbanking", "--quiet", "--json"]
     command += ["--message", "transfer.request", "--clients", str(clients), "--window", str(window), "--duration", f"{seconds:g}s"]
+    command += ["--rate", rate] if rate else []
     return dict(json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout))
 
 
@@ -92,6 +93,7 @@ def main() -> None:
     options.add_argument("--windows", type=int, nargs="+", default=[1, 64])
     options.add_argument("--seconds", type=float, default=3)
     options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--rate", default="", help="requests a second; else as many as go")
     options.add_argument("--masked", action="store_true")
     wanted = options.parse_args()
     last = max(os.sched_getaffinity(0))
@@ -131,7 +133,7 @@ def measured(folder: Path, pid: int, port: int, wanted: argparse.Namespace, wind
                 seen = ask(folder, "POST", "/capture", order)
                 os.sched_setaffinity(seen["process"], others)
             before, writer = cpu(pid), cpu(seen["process"]) if seen else 0.0
-            result = loaded(port, wanted.clients, window, wanted.seconds)
+            result = loaded(port, wanted.clients, window, wanted.seconds, wanted.rate)
             row["on" if on else "off"] = (cpu(pid) - before) / result["answered"] * 1e6
             if seen:
                 row["exchanges"] = result["answered"]
