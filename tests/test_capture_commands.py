@@ -111,6 +111,32 @@ def test_stat_counts_and_measures(capture: Path):
     assert "2 requests answered, 1 not" in call("stat", capture).stdout
 
 
+def test_diff_says_whether_two_captures_are_the_same_and_where_not(tmp_path: Path, capture: Path):
+    again, later = day(tmp_path / "again.tgcap.jsonl"), day(tmp_path / "later.tgcap.jsonl", t0=1_700_000_009 * SECOND)
+    assert call("diff", capture, again).exit_code == 0
+    assert call("diff", capture, later).exit_code == 1
+    assert call("diff", capture, later, "--ignore-time").output == "the same: 8 records\n"
+    other = tmp_path / "other.tgcap.jsonl"
+    writer = CaptureWriter(other, CaptureReader(capture).head)
+    for record in CaptureReader(capture):
+        if record["k"] == "m" and record["n"] == 2:
+            record["raw"] = record["raw"][:100] + b"9" + record["raw"][101:]
+        if record["k"] != "close":
+            writer.write(record)
+    writer.close()
+    told = call("diff", capture, other, "--json")
+    assert told.exit_code == 1
+    assert json.loads(told.stdout)["differences"] == [
+        {"number": 4, "kinds": ["m", "m"], "keys": ["raw"], "byte": 100},
+        {"number": 8, "kinds": ["close", ""], "keys": [], "byte": None},
+    ]
+    shown = call("diff", capture, other)
+    assert shown.stdout.splitlines()[0] == "2 records are different" and "100" in shown.stdout
+    assert call("diff", capture, tmp_path / "none.tgcap.jsonl").exit_code == 2
+    cut = call("diff", capture, day(tmp_path / "cut.tgcap.jsonl", close=False))
+    assert cut.exit_code == 0 and "not closed cleanly" in cut.stderr
+
+
 def test_verify_tells_whole_from_readable_from_damaged(tmp_path: Path, capture: Path):
     assert call("verify", capture).stdout.startswith(f"{capture}: whole, 8 records, 0 gaps, 0 telegrams that break their spec")
     torn = day(tmp_path / "torn.tgcap.jsonl", close=False)

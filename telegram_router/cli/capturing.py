@@ -174,6 +174,21 @@ def stat(file: Path, as_json: bool) -> int:
     return show_statistics(file, as_json)
 
 
+@capture.command(name="diff", epilog=example("telegram-router capture diff first.tgcap.jsonl second.tgcap.jsonl --ignore-time"))
+@click.argument("one", type=_FILE)
+@click.argument("other", type=_FILE)
+@click.option("--ignore-time", is_flag=True, help="Leave out times, and the ports that the system gave.")
+@_JSON
+def diff(one: Path, other: Path, ignore_time: bool, as_json: bool) -> int:
+    """Tell whether two captures are the same, record by record, and where not.
+
+    Values are not shown: record, kind, keys and the first byte are. Exit code 0 the same, 1 different, 5 one is damaged.
+    """
+    from telegram_router.cli.capture_diffing import compare
+
+    return compare(one, other, ignore_time, as_json)
+
+
 @capture.command(epilog=example("telegram-router capture verify day.tgcap.jsonl --strict"))
 @click.argument("files", metavar="FILE...", type=_FILE, nargs=-1, required=True)
 @_STRICT
