@@ -13,7 +13,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1] / part) for part in ("flows", "wire")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "wire"))
 
 from night import HOURS, Night
 from night_books import Sums
