@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import signal
 import ssl
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import trio
@@ -21,6 +22,9 @@ from telegram_router.cli.options import spec_file
 from telegram_router.config import Address
 from telegram_router.tools.capture_proxy import Proxy, Way
 from telegram_router.wire.capture_feed import Feed
+
+PROGRESS: Final = 1.0  # seconds
+CLEAR: Final = "\r\x1b[K"  # the line of a terminal that is written over
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,17 @@ def run_proxy(wanted: Wanted, spec_name: str, folders: Sequence[Path]) -> int:
         "rotate_size": octets, "rotate_age": age, "on_full": wanted.on_full,
     }  # fmt: skip
     code = 0
+    live = sys.stderr.isatty()
 
     def warn(text: str) -> None:
-        click.echo(text, err=True)
+        click.echo(f"{CLEAR}{text}" if live else text, err=True)
+
+    async def show(proxy: Proxy, feed: Feed) -> None:
+        """How far it is, for who looks on."""
+        while True:
+            await trio.sleep(PROGRESS)
+            line = f"{feed.telegrams:,} telegrams of {proxy.connections:,} connections, {feed.dropped:,} left out"
+            click.echo(CLEAR + line, err=True, nl=False)
 
     async def serve() -> None:
         nonlocal code
@@ -76,6 +88,8 @@ def run_proxy(wanted: Wanted, spec_name: str, folders: Sequence[Path]) -> int:
                     gc.collect()
                     gc.freeze()  # a full collection would hold up whoever sends just then
                     gc.set_threshold(50_000, 20, 100)
+                    if live:
+                        nursery.start_soon(show, proxy, feed)
                     async for number in signals:
                         code = 128 + number
                         break
@@ -85,6 +99,8 @@ def run_proxy(wanted: Wanted, spec_name: str, folders: Sequence[Path]) -> int:
             code = 4
         finally:
             said = feed.close()
+        if live:
+            click.echo(CLEAR, err=True, nl=False)
         files = ", ".join(said.get("files", ())) or "no file"
         missing = max(feed.dropped, said.get("left_out", 0) + said.get("unwritten", 0))
         click.echo(f"{said.get('telegrams', 0):,} telegrams captured, {missing:,} left out: {files}")

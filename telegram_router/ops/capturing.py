@@ -54,7 +54,6 @@ class Capturing:
 
     def __init__(self, hub: Hub, taps: Taps, feed: Feed, spec: str, until: float, tell: Callable[[BaseException], None]) -> None:
         self.until = until
-        self.telegrams = 0
         self.ended = False
         self.stopped = trio.Event()  # by an operator
         self.written = trio.Event()
@@ -73,6 +72,11 @@ class Capturing:
         hub.tap_out = self._leaving
 
     @property
+    def telegrams(self) -> int:
+        """Telegrams that were handed over."""
+        return self._feed.telegrams
+
+    @property
     def left_out(self) -> int:
         """Telegrams that were not handed over."""
         return self._feed.dropped
@@ -89,7 +93,6 @@ class Capturing:
             if self._sheds and type(peer.group) is Listener:
                 self._feed.dropped += len(frames)
                 return
-            self.telegrams += len(frames)
             self._feed.passed(CAME, name, now, frames)
         except Exception as fault:
             self._give_up(fault)
@@ -109,7 +112,6 @@ class Capturing:
                 if self._sheds_copies and type(peer.group) is Service:
                     self._feed.dropped += len(frames)
                     continue
-                self.telegrams += len(frames)
                 self._feed.passed(LEFT, name, now, frames)
             self._decide(now)
         except Exception as fault:

@@ -47,6 +47,7 @@ class Feed:
     """The pipe to the child. Raises RouterError E-CAP-05 or E-CAP-09 at the start, as the child says it."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
+        self.telegrams = 0  # that were passed to it
         self.dropped = 0  # telegrams
         self.pressed = False
         self.failed = False  # the child is gone
@@ -86,6 +87,7 @@ class Feed:
 
     def passed(self, kind: int, name: str, now: float, frames: Sequence[bytes]) -> None:
         """Telegrams that came or left."""
+        self.telegrams += len(frames)
         self._items.append((kind, name, now, frames))
         self._octets += len(frames) * len(frames[0])  # near enough to bound a message
         if self._octets >= OCTETS or len(self._items) >= BATCH:

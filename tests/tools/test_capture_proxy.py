@@ -57,7 +57,7 @@ class Beside(Feed):
     """What the other process does, in this one: most of what is tested here has nothing to do with processes, which take their time."""
 
     def __init__(self, wanted: dict[str, Any]) -> None:
-        self.dropped, self.pressed, self.failed, self.trouble = 0, False, False, ""
+        self.telegrams, self.dropped, self.pressed, self.failed, self.trouble = 0, 0, False, False, ""
         self._items: list[Any] = []
         self._octets = 0
         self._sink = Sink(msgspec.convert(wanted, Settings))
